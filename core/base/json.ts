@@ -1,0 +1,2 @@
+/** Values that survive JSON and structured clone alike: what results, traces and facts are made of. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };

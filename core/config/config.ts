@@ -1,0 +1,109 @@
+/** The config after loading: defaults filled in, relative paths made absolute, every field checked. */
+import type { Limits } from '../base/limits.ts';
+import type { PipelineEntry } from '../pipeline/request.ts';
+
+export type ListenerProtocol =
+  | 'smtp'
+  | 'submission'
+  | 'lmtp'
+  | 'milter'
+  | 'content-filter'
+  | 'proxy-filter'
+  | 'imap'
+  | 'pop3'
+  | 'managesieve'
+  | 'http';
+
+/** Where to listen: `host:port`, `[v6]:port` or `unix:/path`. */
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string; readonly mode?: number; readonly owner?: string };
+
+export interface ListenerConfig {
+  /** Key under `listeners`. */
+  readonly name: string;
+  readonly protocol: ListenerProtocol;
+  readonly address: ListenAddress;
+  readonly tls: 'none' | 'starttls' | 'implicit';
+  /** Key under `pipelines`; doors that filter only. */
+  readonly pipeline?: string;
+  /** content-filter and proxy-filter only: where the mail goes on. */
+  readonly next?: ListenAddress;
+  /** Offer AUTH; default: submission and access protocols. */
+  readonly auth: boolean;
+  /** Offer AUTH without TLS on loopback and unix sockets only; default false. */
+  readonly authWithoutTls: boolean;
+  /** Wait this long before the greeting and refuse clients that talk first; 0 turns it off. */
+  readonly earlyTalkerDelayMs: number;
+}
+
+/** One line of `routes`; the first that matches a recipient decides. */
+export interface RouteConfig {
+  /** `*`, `@domain`, `@.domain` (and its subdomains) or `local@domain`. */
+  readonly to: string;
+  /** `any`, `authenticated` (or trustedNetworks), or as `to` for the sender. */
+  readonly from: string;
+  readonly action:
+    | { readonly kind: 'mailbox' }
+    | { readonly kind: 'relay'; readonly via: string }
+    | { readonly kind: 'lmtp'; readonly to: string }
+    | { readonly kind: 'reject'; readonly code: number; readonly enhanced: string; readonly text: string };
+}
+
+export interface Config {
+  /** Absolute path of the file this came from, and its directory. */
+  readonly file: string;
+  readonly baseDirectory: string;
+  readonly hostname: string;
+  /** Absolute. Holds journal/, spool/, queue/, state/, run/. */
+  readonly dataDirectory: string;
+  /** System user to become when started as root. */
+  readonly user?: string;
+  readonly domains: readonly string[];
+  readonly listeners: readonly ListenerConfig[];
+  readonly pipelines: Readonly<Record<string, readonly PipelineEntry[]>>;
+  readonly sendPipeline: string;
+  readonly users?: { readonly file: string };
+  readonly mailbox: {
+    readonly format: 'maildir' | 'mbox';
+    /** Template with `{domain}`, `{user}` (local part) and `{address}`; absolute. Maildir: its root. mbox: the INBOX file. */
+    readonly path: string;
+    /** Separates user and detail in the local part; '' turns subaddresses off. RFC 5233. */
+    readonly subaddressSeparator: string;
+    readonly quotaBytes: number;
+  };
+  readonly routes: readonly RouteConfig[];
+  readonly queue: {
+    /** Delay before attempt n+1; the last repeats. */
+    readonly retrySeconds: readonly number[];
+    readonly expireSeconds: number;
+  };
+  readonly durability: 'journal' | 'file';
+  readonly journal: { readonly segmentBytes: number; readonly checkpointMs: number };
+  /** What a bare CR or LF in DATA becomes. */
+  readonly bareNewlines: 'normalise' | 'refuse';
+  readonly dns: { readonly servers: readonly string[]; readonly timeoutMs: number };
+  readonly tls?: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  };
+  /** CIDR ranges that may relay. */
+  readonly trustedNetworks: readonly string[];
+  /** CIDR ranges whose PROXY header is required and believed. */
+  readonly proxyFrom: readonly string[];
+  /** CIDR ranges that may use XCLIENT and XFORWARD. */
+  readonly xclientFrom: readonly string[];
+  readonly limits: Limits;
+  readonly processes: {
+    /** Worker threads for plugins. */
+    readonly threads: number;
+    /** Heap of each, in MiB. */
+    readonly threadMemoryMiB: number;
+    /** Access processes; 0 runs none. */
+    readonly access: number;
+  };
+  readonly state: { readonly engine: 'sqlite' | 'memory' };
+  readonly trace: { readonly retentionDays: number; readonly retentionBytes: number };
+  readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly file?: string };
+}

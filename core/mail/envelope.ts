@@ -1,0 +1,41 @@
+/** The SMTP envelope of one transaction. RFC 5321 section 2.3.1, with the parameters of its extensions. */
+
+/** Names one recipient within one transaction: `r1`, `r2` ... in the order of acceptance. Stable across edits. */
+export type RecipientId = string;
+
+export type DsnNotify = 'never' | 'success' | 'failure' | 'delay';
+
+export interface Recipient {
+  readonly id: RecipientId;
+  /** Mailbox as `local@domain` without brackets; the domain in lower case, U-labels kept as they came. */
+  readonly address: string;
+  /** What the client gave before any plugin rewrote it; equal to `address` otherwise. */
+  readonly original: string;
+  /** RFC 3461 NOTIFY; empty when the client gave none. */
+  readonly notify: readonly DsnNotify[];
+  /** RFC 3461 ORCPT as `addr-type;xtext-decoded address`. */
+  readonly orcpt?: string;
+  /** ESMTP parameters we do not interpret, keyword in upper case. */
+  readonly parameters?: Readonly<Record<string, string | true>>;
+}
+
+export interface Envelope {
+  /** Reverse-path without brackets; empty string for the null reverse-path. */
+  readonly sender: string;
+  readonly recipients: readonly Recipient[];
+  /** RFC 6152, RFC 3030. */
+  readonly body: '7bit' | '8bitmime' | 'binarymime';
+  /** RFC 6531. */
+  readonly smtputf8: boolean;
+  /** RFC 8689. */
+  readonly requireTls: boolean;
+  /** RFC 1870: what the client declared, in octets. */
+  readonly declaredSizeBytes?: number;
+  /** RFC 3461 RET and ENVID. */
+  readonly ret?: 'full' | 'hdrs';
+  readonly envid?: string;
+  /** RFC 4954 section 5 AUTH parameter, decoded; `<>` when unknown. */
+  readonly auth?: string;
+  /** ESMTP parameters we do not interpret, keyword in upper case. */
+  readonly parameters?: Readonly<Record<string, string | true>>;
+}

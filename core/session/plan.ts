@@ -1,0 +1,40 @@
+/** A delivery is a plan made before the 250 and carried out after it. Actions are values with an id that never changes. */
+import type { Json } from '../base/json.ts';
+import type { Edit } from '../mail/edit.ts';
+
+/** What a `deliver` hook asks for. The core gives each an id `transaction/recipient/ordinal`. */
+export type Action =
+  | {
+      readonly type: 'store';
+      /** Folder name in UTF-8 with `/` between levels; `INBOX` is the default mailbox. */
+      readonly mailbox: string;
+      /** IMAP flags and keywords: `\Seen`, `$Junk` ... */
+      readonly flags?: readonly string[];
+      /** Create the folder when it is missing; otherwise a missing folder means INBOX, and the trace says so. */
+      readonly create?: boolean;
+      /** Epoch milliseconds; the time of acceptance when absent. */
+      readonly internalDate?: number;
+      /** Edits for this copy alone, on top of the message's. */
+      readonly edits?: readonly Edit[];
+      /** Overrides the configured format of the mailbox. */
+      readonly format?: 'maildir' | 'mbox' | 'mh';
+      /** Absolute path instead of a folder name: procmail only, in the user's own process. */
+      readonly path?: string;
+    }
+  | { readonly type: 'redirect'; readonly address: string; readonly edits?: readonly Edit[] }
+  /** A whole generated message (vacation, MDN, DSN) that goes out through submit(). */
+  | {
+      readonly type: 'reply';
+      readonly sender: string;
+      readonly recipients: readonly string[];
+      /** The message, CRLF line ends. */
+      readonly message: Uint8Array;
+    }
+  | { readonly type: 'notify'; readonly method: string; readonly parameters: Json }
+  | { readonly type: 'discard'; readonly reason: string }
+  /** Refuse this recipient where the door still can; where it cannot, the flow decides by the rule in ARCHITECTURE.md. */
+  | { readonly type: 'refuse'; readonly code: number; readonly enhanced: string; readonly text: string }
+  /** A program of the user (procmail `|`, maildrop `xfilter`): argument vector, never a shell string of ours. */
+  | { readonly type: 'run'; readonly argv: readonly string[]; readonly edits?: readonly Edit[] };
+
+export type ActionType = Action['type'];

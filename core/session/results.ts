@@ -1,0 +1,50 @@
+/** What a hook returns, and what plugins leave for each other. */
+import type { Json } from '../base/json.ts';
+import type { Edit } from '../mail/edit.ts';
+import type { RecipientId } from '../mail/envelope.ts';
+import type { Action } from './plan.ts';
+import type { Verdict } from './verdict.ts';
+
+/** One method's result in RFC 8601 words, for the one Authentication-Results field that the core writes. */
+export interface AuthResult {
+  /** `spf`, `dkim`, `dmarc`, `arc`, `auth` ... */
+  readonly method: string;
+  /** `pass`, `fail`, `softfail`, `neutral`, `none`, `temperror`, `permerror`, `policy`. */
+  readonly result: string;
+  /** Free text for the reason= property. */
+  readonly reason?: string;
+  /** `ptype.property` to value, such as `smtp.mailfrom` or `header.d`. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+export interface ScoredSymbol {
+  readonly name: string;
+  readonly score: number;
+  readonly text?: string;
+}
+
+export interface RecipientResult {
+  readonly verdict?: Verdict;
+  readonly edits?: readonly Edit[];
+}
+
+export interface HookAnswer {
+  readonly verdict?: Verdict;
+  readonly edits?: readonly Edit[];
+  /** What differs for single recipients; wins over the common verdict for those recipients. */
+  readonly recipients?: Readonly<Record<RecipientId, RecipientResult>>;
+  /** Seen by later plugins as `results[plugin]`; merged over what the same plugin left in an earlier stage. */
+  readonly result?: Json;
+  /** SpamAssassin points: 5.0 is spam, negative is ham. Only the policy plugin acts on the sum. */
+  readonly score?: number;
+  readonly symbols?: readonly ScoredSymbol[];
+  readonly auth?: readonly AuthResult[];
+  /** deliver hook only. */
+  readonly actions?: readonly Action[];
+}
+
+/** What a hook may return: nothing, a verdict alone, or an answer with all its parts. */
+export type HookResult = undefined | void | Verdict | HookAnswer;
+
+/** `results[plugin]` of every plugin that ran before. */
+export type Results = Readonly<Record<string, Json>>;

@@ -1,0 +1,69 @@
+/**
+ * What a door (SMTP, LMTP, milter ...) asks of the flow. The door speaks the protocol; every decision is made behind
+ * this interface. All methods answer with values; a rejection is a bug and the door answers 451.
+ */
+import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
+import type { Reply } from '../../core/mail/reply.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
+import type { Connection, TlsInfo } from '../../core/session/connection.ts';
+
+/** `undefined` lets the client go on; a reply of 4yz or 5yz refuses; 421 and 521 also close the connection. */
+export type Answer = Reply | undefined;
+
+/** The reverse-path with its ESMTP parameters, recipients not yet known. */
+export type MailFrom = Omit<Envelope, 'recipients'>;
+/** What RCPT gave; the flow assigns the id. */
+export type RcptTo = Omit<Recipient, 'id' | 'original'>;
+
+/** Bytes of a message on their way in: memory while small, a spool file when large. */
+export interface MessageSink {
+  /** Takes message octets with CRLF line ends, dots unstuffed. A promise means: wait before the next write. */
+  write(chunk: Uint8Array): void | Promise<void>;
+  /** Octets so far. */
+  readonly length: number;
+  /** Ends the message. Rejects with an OperationalError when the spool failed (452 4.3.1, 451 4.3.0). */
+  finish(): Promise<SpooledMessage>;
+  /** Drops what was written. */
+  abort(): void;
+}
+
+export interface SpooledMessage {
+  readonly source: MessageSource;
+  /** CRC-32 of the bytes as they were received. */
+  readonly crc32: number;
+  /** Gives the memory slot back, or removes the spool file unless it was kept. Once only. */
+  release(): void;
+}
+
+export interface FlowSession {
+  readonly connection: Connection;
+  /** Raised before the greeting. */
+  connect(): Promise<Answer>;
+  helo(name: string, esmtp: boolean): Promise<Answer>;
+  /** After a TLS handshake; the SMTP state is reset by the door. */
+  secured(tls: TlsInfo): void;
+  /** Checks the password, then runs the auth hooks. `user` is the canonical address on success. */
+  authenticate(
+    method: string,
+    address: string,
+    password: string,
+  ): Promise<{ user: string } | { refused: Reply }>;
+  mailFrom(mailFrom: MailFrom): Promise<Answer>;
+  rcptTo(rcptTo: RcptTo): Promise<Answer>;
+  /** Raised at DATA, or at the first BDAT of a transaction, once. */
+  data(): Promise<Answer>;
+  /** Where the bytes go; the door writes what it reads. */
+  openMessage(): MessageSink;
+  /**
+   * The walk: hooks, plan, journal, 250. One reply per accepted recipient in order of acceptance where the door is
+   * LMTP, exactly one otherwise. The flow releases the spooled message.
+   */
+  message(spooled: SpooledMessage): Promise<readonly Reply[]>;
+  /** RSET, a new HELO, or a transaction the door gave up. */
+  reset(): void;
+  /** The connection ended; runs the close hooks. */
+  close(reason: 'quit' | 'lost' | 'timeout' | 'limit' | 'shutdown'): Promise<void>;
+}
+
+/** Hands a new connection to the flow. */
+export type OpenSession = (connection: Connection) => FlowSession;

@@ -1,0 +1,82 @@
+/** The queue: what could not be carried out at once. One for local retry, held mail, delayed mail and, later, outbound. */
+import type { Edit } from '../../core/mail/edit.ts';
+import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
+import type { Reply } from '../../core/mail/reply.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
+
+/** What there is to do for one entry. `store` is opaque here: the flow gives it and carries it out. */
+export type QueueWork =
+  /** A local copy that failed after the 250; `store` is the delivery room's StoreAction. */
+  | { readonly kind: 'store'; readonly store: unknown }
+  /** Recipients whose `deliver` hook answered tempfail: it runs again. */
+  | { readonly kind: 'deliver'; readonly recipients: readonly Recipient[] }
+  /** Mail for another host. */
+  | {
+      readonly kind: 'relay';
+      readonly via: string;
+      readonly recipients: readonly Recipient[];
+      readonly edits?: readonly Edit[];
+    }
+  /** A generated message: goes through submit(). */
+  | {
+      readonly kind: 'submit';
+      readonly sender: string;
+      readonly recipients: readonly string[];
+      readonly edits?: readonly Edit[];
+    }
+  /** Quarantine: waits for an operator. */
+  | { readonly kind: 'held'; readonly reason: string; readonly recipients: readonly Recipient[] };
+
+export type QueueStatus = 'waiting' | 'active' | 'held' | 'failed';
+
+export interface QueueEntry {
+  /** Action id; enqueueing the same id again does nothing. */
+  readonly id: string;
+  readonly transactionId: string;
+  readonly work: QueueWork;
+  readonly envelope: Envelope;
+  /** Common edits, applied to the message when it is rendered. */
+  readonly edits: readonly Edit[];
+  readonly status: QueueStatus;
+  readonly attempts: number;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  readonly nextAttemptAt: number;
+  readonly expiresAt: number;
+  /** Why the last attempt did not succeed. */
+  readonly lastError: string;
+  /** Octets of the message. */
+  readonly length: number;
+}
+
+export type NewQueueEntry = Pick<QueueEntry, 'id' | 'transactionId' | 'work' | 'envelope' | 'edits'> & {
+  readonly createdAt: number;
+  /** First attempt; now when absent. */
+  readonly notBefore?: number;
+  readonly lastError?: string;
+};
+
+/** How one attempt ended. */
+export type Attempt =
+  | { readonly outcome: 'done' }
+  | { readonly outcome: 'retry'; readonly reason: string }
+  | { readonly outcome: 'failed'; readonly reply: Reply };
+
+export interface Queue {
+  /** Durable when it resolves; the message is written once per transaction whatever the number of entries. */
+  enqueue(entries: readonly NewQueueEntry[], source: MessageSource): Promise<void>;
+  /** Begin to work: calls `attempt` for what is due, `expired` for what was given up (so that it can be bounced). */
+  start(handlers: {
+    attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt>;
+    expired(entry: QueueEntry, source: MessageSource, reply: Reply): Promise<void>;
+  }): void;
+  list(filter?: { status?: QueueStatus; transactionId?: string }): QueueEntry[];
+  get(id: string): { entry: QueueEntry; source: MessageSource } | undefined;
+  /** Due now. */
+  retry(id: string): Promise<boolean>;
+  hold(id: string, reason: string): Promise<boolean>;
+  release(id: string): Promise<boolean>;
+  remove(id: string): Promise<boolean>;
+  /** Stops taking work, waits for what runs. */
+  close(): Promise<void>;
+}

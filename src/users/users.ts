@@ -1,0 +1,22 @@
+/** Who has a mailbox here, and who may log in. */
+
+export interface User {
+  /** Canonical address: `local@domain`, lower case. */
+  readonly address: string;
+  readonly aliases: readonly string[];
+  readonly forward: readonly string[];
+  /** 0 means the mailbox default. */
+  readonly quotaBytes: number;
+  readonly disabled: boolean;
+}
+
+export interface Users {
+  /** By address or alias, a subaddress detail taken off: undefined when nobody. */
+  find(address: string): { user: User; detail: string } | undefined;
+  /** True for the user's own addresses: address, aliases, and their subaddresses. */
+  owns(user: User, address: string): boolean;
+  /** Undefined when the address or password is wrong or the user disabled; takes the same time for all. */
+  authenticate(address: string, password: string): Promise<User | undefined>;
+  list(): User[];
+  close(): void;
+}
