@@ -9,7 +9,12 @@ export type QueueWork =
   /** A local copy that failed after the 250; `store` is the delivery room's StoreAction. */
   | { readonly kind: 'store'; readonly store: unknown }
   /** Recipients whose `deliver` hook answered tempfail: it runs again. */
-  | { readonly kind: 'deliver'; readonly recipients: readonly Recipient[] }
+  | {
+      readonly kind: 'deliver';
+      readonly recipients: readonly Recipient[];
+      /** What the hooks before it left; the flow gives it and reads it again. */
+      readonly context: unknown;
+    }
   /** Mail for another host. */
   | {
       readonly kind: 'relay';
@@ -17,12 +22,14 @@ export type QueueWork =
       readonly recipients: readonly Recipient[];
       readonly edits?: readonly Edit[];
     }
-  /** A generated message: goes through submit(). */
+  /** New mail that this message caused (redirect, reply, bounce): goes through submit(). */
   | {
       readonly kind: 'submit';
       readonly sender: string;
       readonly recipients: readonly string[];
       readonly edits?: readonly Edit[];
+      /** The generated message, one character an octet, CRLF line ends; absent: the transaction's own message. */
+      readonly message?: string;
     }
   /** Quarantine: waits for an operator. */
   | { readonly kind: 'held'; readonly reason: string; readonly recipients: readonly Recipient[] };
