@@ -63,3 +63,23 @@ export const defaultLimits: Limits = {
   mimePartsMax: 10_000,
   parsedMessageBytesMax: 32 * MiB,
 };
+
+/** A config file: larger than any written by hand, small enough to read at once. */
+export const configBytesMax = 4 * MiB;
+/** Nesting of a config file; recursion in its reader stays shallow. */
+export const configDepthMax = 64;
+
+/** Levels of a folder name; Dovecot allows 16 as well. */
+export const folderDepthMax = 16;
+/** Octets of a folder's name on disk: file systems allow 255, and lock files add to it. */
+export const folderNameBytesMax = 200;
+/** Records waiting for the journal's next sync; past it mail is answered 452 rather than held in memory. */
+export const journalBacklogRecordsMax = 4096;
+/** Octets waiting for the journal's next sync, messages included. */
+export const journalBacklogBytesMax = 64 * MiB;
+/** Records in one group: one writev takes at most 1024 buffers (IOV_MAX), two for each record. */
+export const journalGroupRecordsMax = 256;
+/** A message or plan up to this size lies in the journal record itself, a larger one in a file beside it. */
+export const journalInlineBytesMax = 1 * MiB;
+/** Segments on disk; past it the journal counts as full and mail is answered 452. */
+export const journalSegmentsMax = 32;
