@@ -1,6 +1,6 @@
 /** The config after loading: defaults filled in, relative paths made absolute, every field checked. */
 import type { Limits } from '../base/limits.ts';
-import type { PipelineEntry } from '../pipeline/request.ts';
+import type { PipelineEntry } from '../plugin/entry.ts';
 
 export type ListenerProtocol =
   | 'smtp'

@@ -3,6 +3,7 @@ import type { Json } from '../base/json.ts';
 import type { Edit } from '../mail/edit.ts';
 import type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
+import type { FailurePolicy, PipelineEntry } from '../plugin/entry.ts';
 import type { Connection, Session } from '../session/connection.ts';
 import type { Action } from '../session/plan.ts';
 import type { HookName } from '../session/powers.ts';
@@ -73,6 +74,8 @@ export const emptyPipelineState: PipelineState = {
   accepted: false,
 };
 
+export type { FailurePolicy, PipelineEntry };
+
 export type FailureKind = 'throw' | 'timeout' | 'thread-died' | 'bad-answer' | 'load';
 
 /** What one plugin did in one stage; a line of `mailfilter explain`. */
@@ -96,8 +99,6 @@ export interface TraceEntry {
   readonly failure?: { readonly kind: FailureKind; readonly message: string; readonly policy: FailurePolicy };
 }
 
-export type FailurePolicy = 'tempfail' | 'continue' | 'quarantine' | 'reject';
-
 /** The answer to a request. `verdict` is the transaction's (or connection's); recipients hold what differs. */
 export interface PipelineOutcome {
   readonly verdict: Verdict;
@@ -111,17 +112,6 @@ export interface PipelineOutcome {
   readonly addedRecipients?: readonly string[];
   readonly state: PipelineState;
   readonly trace: readonly TraceEntry[];
-}
-
-/** One entry of a pipeline in the config, options not yet checked. */
-export interface PipelineEntry {
-  /** Bundled name (`dnsbl`), or a path that begins with `.` or `/`, resolved to absolute. */
-  readonly plugin: string;
-  readonly options: Readonly<Record<string, Json>>;
-  readonly onFailure: FailurePolicy;
-  readonly timeoutSeconds: number;
-  /** Runs, is traced and counted, changes nothing. */
-  readonly shadow: boolean;
 }
 
 /** What the rest of the house sees of the pipelines. */

@@ -1,0 +1,55 @@
+/** Everything the walk needs from the other rooms, handed in by the daemon; a reload hands in a new one. */
+import type { Clock } from '../../core/base/clock.ts';
+import type { Json } from '../../core/base/json.ts';
+import type { Config } from '../../core/config/config.ts';
+import type { Envelope } from '../../core/mail/envelope.ts';
+import type { Reply } from '../../core/mail/reply.ts';
+import type { Pipelines, TraceEntry } from '../../core/pipeline/request.ts';
+import type { Connection, Session } from '../../core/session/connection.ts';
+import type { Router } from '../router/router.ts';
+import type { Users } from '../users/users.ts';
+import type { AcceptedMessage } from './accepted.ts';
+import type { MessageSink } from './session.ts';
+
+/** What the walk leaves behind for `mailfilter explain`; the trace store keeps it. */
+export interface WalkTrace {
+  readonly id: string;
+  readonly at: number;
+  readonly ms: number;
+  readonly connection: Connection;
+  readonly session: Session;
+  readonly envelope: Envelope;
+  readonly messageId: string;
+  readonly length: number;
+  readonly entries: readonly TraceEntry[];
+  /** One word: `accepted`, `refused`, `tempfailed`, `discarded`, `held`, or `mixed`. */
+  readonly outcome: string;
+  readonly replies: readonly Reply[];
+  readonly recipients: Readonly<Record<string, Json>>;
+}
+
+export interface FlowLog {
+  debug(event: string, facts?: Readonly<Record<string, Json>>): void;
+  info(event: string, facts?: Readonly<Record<string, Json>>): void;
+  warn(event: string, facts?: Readonly<Record<string, Json>>): void;
+  error(event: string, facts?: Readonly<Record<string, Json>>): void;
+}
+
+export interface House {
+  readonly config: Config;
+  readonly pipelines: Pipelines;
+  readonly router: Router;
+  /** Undefined where no users file is configured: then nobody has a mailbox here. */
+  readonly users: Users | undefined;
+  openSink(): MessageSink;
+  /** Resolves when the message is on disk; rejects with an OperationalError when it is not and will not be. */
+  accept(message: AcceptedMessage): Promise<void>;
+  /** Octets of this user's quota set aside until the copy is stored; false when it does not fit. 0 bytes of quota is no limit. */
+  reserveQuota(user: string, mailboxPath: string, quotaBytes: number, octets: number): Promise<boolean>;
+  releaseQuota(user: string, octets: number): void;
+  /** A mailbox whose last delivery failed refuses RCPT for a while: 452 4.2.2 or 452 4.3.1. */
+  troubled(user: string): Reply | undefined;
+  trace(trace: WalkTrace): void;
+  readonly log: FlowLog;
+  readonly clock: Clock;
+}

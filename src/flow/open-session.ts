@@ -1,0 +1,185 @@
+/** A client's session before its messages: connect, helo, auth, MAIL and RCPT, each judged by the core first and by the plugins after. */
+import type { Reply } from '../../core/mail/reply.ts';
+import {
+  emptyPipelineState,
+  type PipelineOutcome,
+  type PipelineRequest,
+  type PipelineState,
+} from '../../core/pipeline/request.ts';
+import type { Connection, Session, TlsInfo } from '../../core/session/connection.ts';
+import type { HookName } from '../../core/session/powers.ts';
+import { raiseInTransaction, refusalOf } from './hooks.ts';
+import type { House } from './house.ts';
+import { admitRecipient } from './recipients.ts';
+import type {
+  Answer,
+  FlowSession,
+  MailFrom,
+  MessageSink,
+  OpenSession,
+  RcptTo,
+  SpooledMessage,
+} from './session.ts';
+import { transact } from './transact.ts';
+import { newTransactionId, type Transaction } from './transaction.ts';
+
+/** `current` is asked at every connection and transaction, so that a reload takes effect with the next one. */
+export function createOpenSession(
+  current: () => House,
+  pipelineOf: (listener: string) => string | undefined,
+): OpenSession {
+  return (connection) => new ClientSession(current, connection, pipelineOf(connection.listener));
+}
+
+class ClientSession implements FlowSession {
+  readonly connection: Connection;
+  readonly #current: () => House;
+  readonly #pipeline: string | undefined;
+  #session: Session = { helo: '', esmtp: false };
+  /** What connect, helo and auth hooks left; each transaction begins with it. */
+  #state: PipelineState = emptyPipelineState;
+  #trace: PipelineOutcome['trace'][number][] = [];
+  #discard: string | undefined;
+  #transaction: Transaction | undefined;
+
+  constructor(current: () => House, connection: Connection, pipeline: string | undefined) {
+    this.#current = current;
+    this.connection = connection;
+    this.#pipeline = pipeline;
+  }
+
+  async connect(): Promise<Answer> {
+    return this.#raise('connect');
+  }
+
+  async helo(name: string, esmtp: boolean): Promise<Answer> {
+    this.reset();
+    this.#session = { ...this.#session, helo: name, esmtp };
+    return this.#raise('helo');
+  }
+
+  secured(tls: TlsInfo): void {
+    // RFC 3207 section 4.2: what was learnt before the handshake is forgotten.
+    this.reset();
+    this.#session = { helo: '', esmtp: false, tls };
+  }
+
+  async authenticate(
+    method: string,
+    address: string,
+    password: string,
+  ): Promise<{ user: string } | { refused: Reply }> {
+    const user = await this.#current().users?.authenticate(address, password);
+    if (!user) {
+      this.#current().log.warn('auth-failed', {
+        connection: this.connection.id,
+        ip: this.connection.remoteIp,
+        method,
+      });
+      return { refused: { code: 535, enhanced: '5.7.8', text: 'authentication credentials invalid' } };
+    }
+    this.#session = { ...this.#session, user: user.address, authMethod: method };
+    const refused = await this.#raise('auth');
+    if (!refused) return { user: user.address };
+    this.#session = { ...this.#session, user: undefined, authMethod: undefined };
+    return { refused };
+  }
+
+  async mailFrom(mailFrom: MailFrom): Promise<Answer> {
+    this.reset();
+    const house = this.#current();
+    const refused = this.#refuseSender(house, mailFrom.sender);
+    if (refused) return refused;
+    const startedAt = house.clock.now();
+    const transaction: Transaction = {
+      id: newTransactionId(startedAt),
+      house,
+      connection: this.connection,
+      session: this.#session,
+      pipeline: this.#pipeline,
+      startedAt,
+      envelope: { ...mailFrom, recipients: [] },
+      state: this.#state,
+      destinations: new Map(),
+      answered: [],
+      discard: this.#discard,
+      trace: [...this.#trace],
+    };
+    this.#transaction = transaction;
+    const answer = await raiseInTransaction(transaction, 'mailFrom');
+    if (answer) this.reset();
+    return answer;
+  }
+
+  async rcptTo(rcptTo: RcptTo): Promise<Answer> {
+    return admitRecipient(this.#transaction!, rcptTo);
+  }
+
+  async data(): Promise<Answer> {
+    return raiseInTransaction(this.#transaction!, 'data');
+  }
+
+  openMessage(): MessageSink {
+    return this.#transaction!.house.openSink();
+  }
+
+  async message(spooled: SpooledMessage): Promise<readonly Reply[]> {
+    const transaction = this.#transaction!;
+    this.#transaction = undefined;
+    try {
+      return await transact(transaction, spooled);
+    } finally {
+      transaction.house.pipelines.forget(transaction.id);
+    }
+  }
+
+  reset(): void {
+    if (!this.#transaction) return;
+    this.#transaction.house.pipelines.forget(this.#transaction.id);
+    this.#transaction = undefined;
+  }
+
+  async close(reason: 'quit' | 'lost' | 'timeout' | 'limit' | 'shutdown'): Promise<void> {
+    this.reset();
+    const { pipelines } = this.#current();
+    if (this.#pipeline && pipelines.has(this.#pipeline, 'close')) {
+      // close observes: what it answers changes nothing.
+      await pipelines.run({ ...this.#request('close'), reason });
+    }
+    pipelines.forget(this.connection.id);
+  }
+
+  /** Rules of the house that come before any plugin. */
+  #refuseSender(house: House, sender: string): Answer {
+    const { door, trusted } = this.connection;
+    if (door === 'submission' && this.#session.user === undefined && !trusted) {
+      return { code: 530, enhanced: '5.7.0', text: 'authentication required' };
+    }
+    if (this.#session.user === undefined || sender === '') return undefined;
+    const found = house.users?.find(this.#session.user);
+    if (found && house.users!.owns(found.user, sender)) return undefined;
+    return { code: 553, enhanced: '5.7.1', text: `sender address is not one of ${this.#session.user}` };
+  }
+
+  /** Raises a hook of the connection; what it leaves stays for every transaction. */
+  async #raise(stage: HookName): Promise<Answer> {
+    const { pipelines } = this.#current();
+    if (!this.#pipeline || !pipelines.has(this.#pipeline, stage)) return undefined;
+    const outcome = await pipelines.run(this.#request(stage));
+    this.#state = outcome.state;
+    this.#trace.push(...outcome.trace);
+    if (outcome.verdict.action === 'discard') this.#discard = outcome.verdict.reason;
+    return refusalOf(outcome.verdict);
+  }
+
+  #request(stage: HookName): PipelineRequest {
+    return {
+      pipeline: this.#pipeline!,
+      stages: [stage],
+      id: this.connection.id,
+      connection: this.connection,
+      session: this.#session,
+      state: this.#state,
+    };
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * The supervisor: starts one process per role, restarts one that dies within a second, and lets the others live.
+ * It holds no mail and parses nothing from the network; started as root it stays root so that a role can bind again.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describeError } from '../core/base/errors.ts';
+import { loadConfig } from '../core/config/load.ts';
+
+/** `mta`: one per dataDirectory, the only writer of journal, queue and state. `access`: IMAP, POP3, ManageSieve, web. */
+export type Role = 'mta' | 'access';
+
+/** What a role tells the supervisor. */
+export type RoleMessage =
+  | { readonly ready: true; readonly lines?: readonly string[] }
+  | { readonly failed: string; readonly exitCode: number };
+
+/** A role that died is started again at once; one that keeps dying, with a growing delay. */
+const restartDelayMsMin = 50;
+const restartDelayMsMax = 30_000;
+/** A role that lived this long starts with the smallest delay again. */
+const stableAfterMs = 10_000;
+/** Longer than the 30 seconds a role takes to drain. */
+const drainTimeoutMs = 35_000;
+
+interface RoleProcess {
+  readonly role: Role;
+  readonly index: number;
+  child: ChildProcess | undefined;
+  ready: boolean;
+  startedAt: number;
+  delayMs: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export interface ServeOptions {
+  /** No lines on stdout when all roles are ready. */
+  readonly quiet?: boolean;
+  /** Called once, when every role is ready for the first time, with what the mta listens on. */
+  readonly onReady?: (lines: readonly string[]) => void;
+}
+
+/** Runs until SIGTERM or SIGINT; answers the exit code. A role that fails before it was ever ready ends everything. */
+export async function serve(configFile: string, options: ServeOptions = {}): Promise<number> {
+  const config = await loadConfig(configFile);
+  return new Supervisor(configFile, config.processes.access, options).run();
+}
+
+class Supervisor {
+  readonly #configFile: string;
+  readonly #options: ServeOptions;
+  readonly #roles: RoleProcess[];
+  #stopping = false;
+  #wasReady = false;
+  #lines: readonly string[] = [];
+  #exitCode = 0;
+  #finish: (code: number) => void = () => {};
+
+  constructor(configFile: string, accessProcesses: number, options: ServeOptions) {
+    this.#configFile = configFile;
+    this.#options = options;
+    const roles: Role[] = ['mta', ...Array.from({ length: accessProcesses }, (): Role => 'access')];
+    this.#roles = roles.map((role, index) => ({
+      role,
+      index,
+      child: undefined,
+      ready: false,
+      startedAt: 0,
+      delayMs: restartDelayMsMin,
+      timer: undefined,
+    }));
+  }
+
+  run(): Promise<number> {
+    const signals: Record<string, () => void> = {
+      SIGTERM: () => this.#stop(0),
+      SIGINT: () => this.#stop(0),
+      SIGHUP: () => this.#signalAll('SIGHUP'),
+      SIGUSR1: () => this.#signalAll('SIGUSR1'),
+    };
+    for (const [signal, handler] of Object.entries(signals)) process.on(signal, handler);
+    return new Promise<number>((resolve) => {
+      this.#finish = resolve;
+      for (const role of this.#roles) this.#start(role);
+    }).finally(() => {
+      for (const [signal, handler] of Object.entries(signals)) process.off(signal, handler);
+    });
+  }
+
+  #start(role: RoleProcess): void {
+    role.startedAt = Date.now();
+    role.ready = false;
+    const child = fork(fileURLToPath(new URL('./role.ts', import.meta.url)), [role.role, this.#configFile], {
+      // A Ctrl-C on the terminal reaches the supervisor alone, which then drains its roles.
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    role.child = child;
+    child.on('message', (message) => this.#heard(role, message as RoleMessage));
+    child.on('error', (error) => process.stderr.write(`mailfilter: ${role.role}: ${describeError(error)}\n`));
+    child.on('exit', (code, signal) => this.#ended(role, code, signal));
+  }
+
+  #heard(role: RoleProcess, message: RoleMessage): void {
+    if ('failed' in message) {
+      process.stderr.write(`mailfilter: ${message.failed}\n`);
+      if (!this.#wasReady) this.#stop(message.exitCode);
+      return;
+    }
+    role.ready = true;
+    if (role.role === 'mta' && message.lines) this.#lines = message.lines;
+    if (this.#wasReady || !this.#roles.every((each) => each.ready)) return;
+    this.#wasReady = true;
+    this.#options.onReady?.(this.#lines);
+    if (!this.#options.quiet && !this.#options.onReady)
+      for (const line of this.#lines) process.stdout.write(`${line}\n`);
+  }
+
+  #ended(role: RoleProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    role.child = undefined;
+    role.ready = false;
+    if (this.#stopping) {
+      if (this.#roles.every((each) => !each.child)) this.#finish(this.#exitCode);
+      return;
+    }
+    if (!this.#wasReady) {
+      this.#stop(code || 70);
+      return;
+    }
+    const stable = Date.now() - role.startedAt > stableAfterMs;
+    role.delayMs = stable ? restartDelayMsMin : Math.min(role.delayMs * 2, restartDelayMsMax);
+    process.stderr.write(
+      `mailfilter: ${role.role} ended (${signal ?? `exit ${code}`}), starting it again in ${role.delayMs} ms\n`,
+    );
+    role.timer = setTimeout(() => this.#start(role), role.delayMs);
+  }
+
+  #stop(exitCode: number): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#exitCode = exitCode;
+    for (const role of this.#roles) clearTimeout(role.timer);
+    if (this.#roles.every((each) => !each.child)) {
+      this.#finish(exitCode);
+      return;
+    }
+    this.#signalAll('SIGTERM');
+    const late = setTimeout(() => this.#signalAll('SIGKILL'), drainTimeoutMs);
+    late.unref();
+  }
+
+  #signalAll(signal: NodeJS.Signals): void {
+    for (const role of this.#roles) role.child?.kill(signal);
+  }
+}
