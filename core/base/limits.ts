@@ -83,3 +83,19 @@ export const journalGroupRecordsMax = 256;
 export const journalInlineBytesMax = 1 * MiB;
 /** Segments on disk; past it the journal counts as full and mail is answered 452. */
 export const journalSegmentsMax = 32;
+
+/** An SQLite file up to this size is checked page by page at start; about a second. */
+export const databaseCheckBytesMax = 256 * MiB;
+/** A plugin's state key, in octets: a hash or an address, not a message. */
+export const stateKeyBytesMax = 1024;
+/** A plugin's state value, in octets of JSON. */
+export const stateValueBytesMax = 256 * KiB;
+/** All state of an installation on disk; past it writes fail and say so. */
+export const stateBytesMax = 4096 * MiB;
+/** Keys that one `list` answers. */
+export const stateListMax = 10_000;
+/** Keys of all plugins in the memory engine; about 200 octets each. */
+export const stateMemoryEntriesMax = 500_000;
+/** Expired keys are removed this often, this many at a time: a few milliseconds. */
+export const stateSweepMs = 5000;
+export const stateSweepRows = 2000;

@@ -1,0 +1,257 @@
+/** What no schema can say: that names exist, files are there, sockets are free of each other, routes can be reached. */
+import { existsSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import { bundledPlugins } from './bundled.ts';
+import type { Config, ListenerConfig } from './config.ts';
+import { canonicalDomain } from './domain.ts';
+import type { FileConfig } from './file-config.ts';
+import { type Finding, show } from './findings.ts';
+import { pointerStep } from './jsonc.ts';
+import { isLocalAddress, listenAddressForms, parseListenAddress, sameSocket } from './listen-address.ts';
+import { nearest } from './nearest.ts';
+import { checkRoutes } from './route-check.ts';
+
+/** `config` is what `written` was made into; values that did not parse stand in it as they are. */
+export function crossCheck(written: FileConfig, config: Config): Finding[] {
+  return [
+    ...checkNames(written),
+    ...checkPipelines(written, config),
+    ...config.listeners.flatMap((listener) => checkListener(listener, written, config)),
+    ...checkSockets(config.listeners),
+    ...checkRoutes(written, config),
+    ...checkMailbox(written, config),
+    ...checkTls(config),
+    ...checkNetworks(written),
+    ...checkDns(written),
+  ];
+}
+
+function checkNames(written: FileConfig): Finding[] {
+  const expected = 'a domain name such as mx.example.org';
+  const findings: Finding[] = [];
+  if (canonicalDomain(written.hostname) === undefined) {
+    findings.push({ pointer: '/hostname', found: show(written.hostname), expected });
+  }
+  const seen = new Set<string>();
+  written.domains.forEach((domain, index) => {
+    const canonical = canonicalDomain(domain);
+    const pointer = `/domains/${index}`;
+    if (canonical === undefined) findings.push({ pointer, found: show(domain), expected });
+    else if (seen.has(canonical))
+      findings.push({ pointer, found: show(domain), expected: 'each domain once' });
+    else seen.add(canonical);
+  });
+  return findings;
+}
+
+function checkPipelines(written: FileConfig, config: Config): Finding[] {
+  const findings: Finding[] = [];
+  // The default names a pipeline that need not exist; a name that was written has to.
+  if (written.sendPipeline !== 'outbound' && !Object.hasOwn(config.pipelines, written.sendPipeline)) {
+    findings.push(unknownPipeline('/sendPipeline', written.sendPipeline, config));
+  }
+  for (const [name, entries] of Object.entries(config.pipelines)) {
+    entries.forEach(({ plugin }, index) => {
+      const found = pluginFinding(plugin);
+      if (found === undefined) return;
+      const entry = `/pipelines${pointerStep(name)}/${index}`;
+      const isText = typeof written.pipelines[name]?.[index] === 'string';
+      findings.push({ ...found, pointer: isText ? entry : `${entry}/plugin` });
+    });
+  }
+  return findings;
+}
+
+function pluginFinding(plugin: string): Omit<Finding, 'pointer'> | undefined {
+  if (plugin.startsWith('/')) {
+    if (existsSync(plugin)) return undefined;
+    return { found: plugin, expected: 'a plugin file that exists' };
+  }
+  const bundled = bundledPlugins();
+  if (bundled.includes(plugin)) return undefined;
+  const suggestion = nearest(plugin, bundled);
+  return {
+    found: show(plugin),
+    expected: `a bundled plugin (${bundled.join(', ')}) or a path that begins with . or /`,
+    ...(suggestion === undefined ? {} : { suggestion }),
+  };
+}
+
+function unknownPipeline(pointer: string, name: string, config: Config): Finding {
+  const known = Object.keys(config.pipelines);
+  const suggestion = nearest(name, known);
+  return {
+    pointer,
+    found: show(name),
+    expected: known.length === 0 ? 'the name of a pipeline; there is none' : `one of ${known.join(', ')}`,
+    ...(suggestion === undefined ? {} : { suggestion }),
+  };
+}
+
+/** Protocols that this version speaks. */
+const spoken: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp']);
+
+function checkListener(listener: ListenerConfig, written: FileConfig, config: Config): Finding[] {
+  const pointer = `/listeners${pointerStep(listener.name)}`;
+  const asWritten = written.listeners[listener.name]!;
+  const findings: Finding[] = [];
+  const add = (key: string, found: string, expected: string): void => {
+    findings.push({ pointer: `${pointer}/${key}`, found, expected });
+  };
+  if (!spoken.has(listener.protocol)) {
+    add(
+      'protocol',
+      show(listener.protocol),
+      `one of ${[...spoken].join(', ')}; this version speaks no other`,
+    );
+  }
+  for (const key of ['address', 'next'] as const) {
+    const text = asWritten[key];
+    if (text !== undefined && parseListenAddress(text, config.baseDirectory) === undefined) {
+      add(key, show(text), listenAddressForms);
+    }
+  }
+  const needsNext = listener.protocol === 'content-filter' || listener.protocol === 'proxy-filter';
+  if (needsNext && asWritten.next === undefined) {
+    findings.push({ pointer, found: 'an object without it', expected: 'the key "next"' });
+  }
+  const { pipeline } = listener;
+  if (pipeline !== undefined && !Object.hasOwn(config.pipelines, pipeline)) {
+    findings.push(unknownPipeline(`${pointer}/pipeline`, pipeline, config));
+  }
+  if (listener.tls !== 'none' && config.tls === undefined) {
+    add('tls', show(listener.tls), '"none", or the section "tls" with certFile and keyFile');
+  }
+  findings.push(...checkAuth(listener, pointer, config));
+  if (listener.address.kind === 'tcp') {
+    for (const key of ['socketMode', 'socketOwner'] as const) {
+      if (asWritten[key] !== undefined) add(key, show(asWritten[key]), 'no such key for a TCP address');
+    }
+  }
+  return findings;
+}
+
+/** A password is asked for only where it can be checked and is not seen on the wire. RFC 4954 section 4. */
+function checkAuth(listener: ListenerConfig, pointer: string, config: Config): Finding[] {
+  if (!listener.auth) return [];
+  const findings: Finding[] = [];
+  if (listener.protocol === 'lmtp') {
+    findings.push({ pointer: `${pointer}/auth`, found: 'true', expected: 'false: LMTP has no users' });
+  }
+  if (config.users === undefined) {
+    findings.push({
+      pointer,
+      found: 'a listener with AUTH',
+      expected: 'the section "users", or "auth": false',
+    });
+  }
+  if (listener.authWithoutTls && !isLocalAddress(listener.address)) {
+    findings.push({
+      pointer: `${pointer}/authWithoutTls`,
+      found: 'true on an address that others reach',
+      expected: 'false, or a loopback address',
+    });
+  }
+  if (listener.tls === 'none' && !listener.authWithoutTls) {
+    findings.push({
+      pointer,
+      found: 'AUTH on a listener without TLS',
+      expected:
+        '"tls": "starttls" or "implicit" with the section "tls"; on loopback also "authWithoutTls": true',
+    });
+  }
+  return findings;
+}
+
+function checkSockets(listeners: readonly ListenerConfig[]): Finding[] {
+  return listeners.flatMap((listener, index) => {
+    const earlier = listeners.slice(0, index).find((other) => sameSocket(other.address, listener.address));
+    if (earlier === undefined) return [];
+    return [
+      {
+        pointer: `/listeners${pointerStep(listener.name)}/address`,
+        found: `the address that "${earlier.name}" listens on`,
+        expected: 'an address of its own',
+      },
+    ];
+  });
+}
+
+function checkMailbox(written: FileConfig, config: Config): Finding[] {
+  const path = written.mailbox.path;
+  if (path === undefined) return [];
+  const pointer = '/mailbox/path';
+  const placeholders = [...path.matchAll(/\{([^{}]*)\}/g)].map(([, name]) => name ?? '');
+  const unknown = placeholders.filter((name) => !['domain', 'user', 'address'].includes(name));
+  const findings: Finding[] = unknown.map((name) => ({
+    pointer,
+    found: `{${name}}`,
+    expected: '{domain}, {user} or {address}',
+  }));
+  const byUser = placeholders.includes('user') || placeholders.includes('address');
+  const byDomain = placeholders.includes('domain') || placeholders.includes('address');
+  // Two users in one mailbox would read each other's mail.
+  if (!byUser) findings.push({ pointer, found: show(path), expected: 'a path with {user} or {address}' });
+  else if (!byDomain && config.domains.length > 1) {
+    findings.push({
+      pointer,
+      found: `${show(path)} for ${config.domains.length} domains`,
+      expected: 'a path with {domain} or {address}',
+    });
+  }
+  return findings;
+}
+
+function checkTls(config: Config): Finding[] {
+  if (config.tls === undefined || config.listeners.every(({ tls }) => tls === 'none')) return [];
+  const { certFile, keyFile } = config.tls;
+  return Object.entries({ certFile, keyFile }).flatMap(([key, path]) =>
+    existsSync(path) ? [] : [{ pointer: `/tls/${key}`, found: path, expected: 'a file that exists' }],
+  );
+}
+
+function checkNetworks(written: FileConfig): Finding[] {
+  return (['trustedNetworks', 'proxyFrom', 'xclientFrom'] as const).flatMap((key) =>
+    written[key].flatMap((range, index) =>
+      isNetwork(range)
+        ? []
+        : [
+            {
+              pointer: `/${key}/${index}`,
+              found: show(range),
+              expected: 'an IP address or range such as 192.0.2.0/24 or 2001:db8::/32',
+            },
+          ],
+    ),
+  );
+}
+
+function isNetwork(range: string): boolean {
+  const [, address = '', bits] = /^([^/]+)(?:\/([0-9]{1,3}))?$/.exec(range) ?? [];
+  const version = isIP(address);
+  if (version === 0) return false;
+  if (bits === undefined) return true;
+  try {
+    new BlockList().addSubnet(address, Number(bits), version === 4 ? 'ipv4' : 'ipv6');
+    return true;
+  } catch {
+    // More bits than the address has.
+    return false;
+  }
+}
+
+function checkDns(written: FileConfig): Finding[] {
+  return written.dns.servers.flatMap((server, index) => {
+    const bare = isIP(server) !== 0;
+    const [, host, port] = /^(?:\[([^\]]+)\]|[^:]+):([0-9]{1,5})$/.exec(server) ?? [];
+    const withPort = port !== undefined && isIP(host ?? server.slice(0, -port.length - 1)) !== 0;
+    if (bare || (withPort && Number(port) >= 1 && Number(port) <= 65_535)) return [];
+    return [
+      {
+        pointer: `/dns/servers/${index}`,
+        found: show(server),
+        expected: 'an IP address, address:port or [IPv6]:port',
+      },
+    ];
+  });
+}

@@ -1,0 +1,62 @@
+/** mailfilter.json as read: checked against the schema, its defaults filled in, paths and addresses still as written. */
+import type { Json } from '../base/json.ts';
+import type { Limits } from '../base/limits.ts';
+import type { FailurePolicy } from '../plugin/entry.ts';
+import type { Config, ListenerProtocol } from './config.ts';
+
+export interface FileListener {
+  protocol: ListenerProtocol;
+  address: string;
+  tls?: 'none' | 'starttls' | 'implicit';
+  pipeline?: string;
+  next?: string;
+  auth?: boolean;
+  authWithoutTls: boolean;
+  earlyTalkerDelayMs: number;
+  socketMode?: string;
+  socketOwner?: string;
+}
+
+export interface FilePipelineEntry {
+  plugin: string;
+  options?: Record<string, Json>;
+  onFailure: FailurePolicy;
+  timeoutSeconds: number;
+  shadow: boolean;
+}
+
+export interface FileRoute {
+  to: string;
+  from: string;
+  deliver?: 'mailbox';
+  relay?: string;
+  lmtp?: string;
+  reject?: string;
+}
+
+export interface FileConfig {
+  hostname: string;
+  dataDirectory: string;
+  user?: string;
+  domains: string[];
+  listeners: Record<string, FileListener>;
+  pipelines: Record<string, (string | FilePipelineEntry)[]>;
+  sendPipeline: string;
+  users?: { file: string };
+  mailbox: { format: 'maildir' | 'mbox'; path?: string; subaddressSeparator: string; quotaBytes: number };
+  routes?: FileRoute[];
+  queue: { retrySeconds: number[]; expireSeconds: number };
+  durability: Config['durability'];
+  journal: Config['journal'];
+  bareNewlines: Config['bareNewlines'];
+  dns: { servers: string[]; timeoutMs: number };
+  tls?: { certFile: string; keyFile: string; minVersion: 'TLSv1.2' | 'TLSv1.3' };
+  trustedNetworks: string[];
+  proxyFrom: string[];
+  xclientFrom: string[];
+  limits: Limits;
+  processes: { threads?: number; threadMemoryMiB: number; access: number };
+  state: Config['state'];
+  trace: Config['trace'];
+  log: { level: Config['log']['level']; file?: string };
+}

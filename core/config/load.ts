@@ -1,0 +1,269 @@
+/** Reads mailfilter.json into a Config: syntax, schema, secrets, cross checks; every mistake with its place. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { Ajv } from 'ajv';
+import { describeError, OperationalError } from '../base/errors.ts';
+import type { PipelineEntry } from '../plugin/entry.ts';
+import type { Config, ListenerConfig, RouteConfig } from './config.ts';
+import { crossCheck } from './cross-check.ts';
+import { canonicalDomain } from './domain.ts';
+import type { FileConfig, FileListener, FilePipelineEntry, FileRoute } from './file-config.ts';
+import { ConfigError, type ConfigProblem, type Finding, findingsOf } from './findings.ts';
+import { type JsoncDocument, lineAndColumn, parseJsonc, pointerStep } from './jsonc.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { configSchema } from './schema.ts';
+import { resolveSecrets } from './secret.ts';
+
+export interface LoadOptions {
+  /** Where `{ "env": "NAME" }` looks; process.env when absent. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/**
+ * The config of that file, ready for use. Throws a ConfigError that holds every mistake, or an OperationalError
+ * `config-unreadable` when the file cannot be read.
+ */
+export function loadConfig(file: string, options: LoadOptions = {}): Config {
+  const path = resolve(file);
+  return parseConfig(readText(path), path, options);
+}
+
+/** As loadConfig, of text that is at hand; `file` is absolute and need not exist. */
+export function parseConfig(text: string, file: string, options: LoadOptions = {}): Config {
+  const document = parseJsonc(text);
+  const fail = (findings: readonly Finding[]): never => {
+    throw new ConfigError(file, placed(findings, document, text, file));
+  };
+  if (document.problems.length > 0) {
+    throw new ConfigError(
+      file,
+      document.problems.map((problem) => ({ ...problem, file, ...lineAndColumn(text, problem.offset) })),
+    );
+  }
+  const { findings, typed } = checkSchema(document.value);
+  // The cross checks read the values as typed, so the schema has to hold first; unknown keys do not disturb them.
+  if (!typed) fail(findings);
+  const written = document.value as FileConfig;
+  const config = toConfig(written, file, options.environment ?? process.env, findings);
+  findings.push(...crossCheck(written, config));
+  if (findings.length > 0) fail(findings);
+  return config;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new OperationalError(
+      'config-unreadable',
+      `cannot read the config ${path}: ${describeError(error)}`,
+      {
+        temporary: false,
+        facts: { path },
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Fills in defaults as it checks. `typed`: the value is a FileConfig but for keys too many. */
+function checkSchema(value: unknown): { findings: Finding[]; typed: boolean } {
+  const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true });
+  ajv.addVocabulary(['expects']);
+  const validate = ajv.compile(configSchema);
+  const errors = validate(value) ? [] : (validate.errors ?? []);
+  return {
+    findings: findingsOf(errors),
+    typed: errors.every(({ keyword }) => keyword === 'additionalProperties'),
+  };
+}
+
+/** Findings in the order of the file. A value that a default filled in stands where its section stands. */
+function placed(
+  findings: readonly Finding[],
+  document: JsoncDocument,
+  text: string,
+  file: string,
+): ConfigProblem[] {
+  const located = findings.map((finding) => ({ finding, offset: offsetOf(finding, document) }));
+  located.sort((left, right) => left.offset - right.offset);
+  return located.map(({ finding, offset }) => ({ ...finding, file, ...lineAndColumn(text, offset) }));
+}
+
+function offsetOf(finding: Finding, document: JsoncDocument): number {
+  for (let pointer = finding.pointer; pointer !== ''; pointer = pointer.slice(0, pointer.lastIndexOf('/'))) {
+    const place = document.places.get(pointer);
+    if (place !== undefined) return finding.atKey === true ? (place.key ?? place.value) : place.value;
+  }
+  return document.places.get('')?.value ?? 0;
+}
+
+function toConfig(
+  written: FileConfig,
+  file: string,
+  environment: NodeJS.ProcessEnv,
+  findings: Finding[],
+): Config {
+  const baseDirectory = dirname(file);
+  const absolute = (path: string): string => resolve(baseDirectory, path);
+  const dataDirectory = absolute(written.dataDirectory);
+  const domains = [...new Set(written.domains.map((domain) => canonicalDomain(domain) ?? domain))];
+  const { users, tls, user } = written;
+  return {
+    file,
+    baseDirectory,
+    hostname: canonicalDomain(written.hostname) ?? written.hostname,
+    dataDirectory,
+    ...(user === undefined ? {} : { user }),
+    domains,
+    listeners: Object.entries(written.listeners).map(([name, listener]) =>
+      toListener(name, listener, written, baseDirectory),
+    ),
+    pipelines: toPipelines(written, { baseDirectory, environment }, findings),
+    sendPipeline: written.sendPipeline,
+    ...(users === undefined ? {} : { users: { file: absolute(users.file) } }),
+    mailbox: {
+      ...written.mailbox,
+      path: resolve(baseDirectory, written.mailbox.path ?? `${dataDirectory}/mail/{domain}/{user}`),
+    },
+    routes: written.routes?.map(toRoute) ?? defaultRoutes(domains),
+    queue: written.queue,
+    durability: written.durability,
+    journal: written.journal,
+    bareNewlines: written.bareNewlines,
+    dns: written.dns,
+    ...(tls === undefined
+      ? {}
+      : { tls: { ...tls, certFile: absolute(tls.certFile), keyFile: absolute(tls.keyFile) } }),
+    trustedNetworks: written.trustedNetworks,
+    proxyFrom: written.proxyFrom,
+    xclientFrom: written.xclientFrom,
+    limits: written.limits,
+    processes: { ...written.processes, threads: written.processes.threads ?? defaultThreads() },
+    state: written.state,
+    trace: written.trace,
+    log: {
+      level: written.log.level,
+      ...(written.log.file === undefined ? {} : { file: absolute(written.log.file) }),
+    },
+  };
+}
+
+/** One processor is left to the sockets and the journal. */
+function defaultThreads(): number {
+  return Math.min(8, Math.max(1, availableParallelism() - 1));
+}
+
+const implicitTlsPorts: ReadonlySet<number> = new Set([465, 993, 995]);
+
+function toListener(
+  name: string,
+  listener: FileListener,
+  written: FileConfig,
+  baseDirectory: string,
+): ListenerConfig {
+  const { protocol, socketMode, socketOwner, next, pipeline } = listener;
+  // The cross checks have reported what does not parse.
+  const unparsed = { kind: 'unix', path: listener.address } as const;
+  const address = parseListenAddress(listener.address, baseDirectory) ?? unparsed;
+  const nextAddress = next === undefined ? undefined : parseListenAddress(next, baseDirectory);
+  return {
+    name,
+    protocol,
+    address:
+      address.kind === 'tcp'
+        ? address
+        : {
+            ...address,
+            ...(socketMode === undefined ? {} : { mode: Number.parseInt(socketMode, 8) }),
+            ...(socketOwner === undefined ? {} : { owner: socketOwner }),
+          },
+    tls: listener.tls ?? defaultTls(protocol, address.kind === 'tcp' ? address.port : 0, written),
+    ...(pipeline === undefined ? {} : { pipeline }),
+    ...(nextAddress === undefined ? {} : { next: nextAddress }),
+    auth: listener.auth ?? authByDefault.has(protocol),
+    authWithoutTls: listener.authWithoutTls,
+    earlyTalkerDelayMs: listener.earlyTalkerDelayMs,
+  };
+}
+
+const authByDefault: ReadonlySet<string> = new Set(['submission', 'imap', 'pop3', 'managesieve', 'http']);
+const withoutTlsByDefault: ReadonlySet<string> = new Set([
+  'lmtp',
+  'milter',
+  'content-filter',
+  'proxy-filter',
+  'http',
+]);
+
+function defaultTls(
+  protocol: ListenerConfig['protocol'],
+  port: number,
+  written: FileConfig,
+): ListenerConfig['tls'] {
+  if (written.tls === undefined || withoutTlsByDefault.has(protocol)) return 'none';
+  return implicitTlsPorts.has(port) ? 'implicit' : 'starttls';
+}
+
+function toPipelines(
+  written: FileConfig,
+  source: { baseDirectory: string; environment: NodeJS.ProcessEnv },
+  findings: Finding[],
+): Record<string, PipelineEntry[]> {
+  return Object.fromEntries(
+    Object.entries(written.pipelines).map(([name, entries]) => [
+      name,
+      entries.map((entry, index) => {
+        const pointer = `/pipelines${pointerStep(name)}${pointerStep(index)}`;
+        return toPipelineEntry(entry, pointer, source, findings);
+      }),
+    ]),
+  );
+}
+
+const entryDefaults = { onFailure: 'tempfail', timeoutSeconds: 30, shadow: false } as const;
+
+function toPipelineEntry(
+  entry: string | FilePipelineEntry,
+  pointer: string,
+  source: { baseDirectory: string; environment: NodeJS.ProcessEnv },
+  findings: Finding[],
+): PipelineEntry {
+  const {
+    plugin,
+    options = {},
+    ...rest
+  } = typeof entry === 'string' ? { ...entryDefaults, plugin: entry } : entry;
+  return {
+    ...rest,
+    plugin: /^[./]/.test(plugin) ? resolve(source.baseDirectory, plugin) : plugin,
+    options: resolveSecrets(options, `${pointer}/options`, source, findings),
+  };
+}
+
+function toRoute(route: FileRoute): RouteConfig {
+  return { to: route.to, from: route.from, action: toAction(route) };
+}
+
+function toAction(route: FileRoute): RouteConfig['action'] {
+  if (route.reject !== undefined) {
+    const [, code, enhanced, text] = /^(\d{3}) (\S+) (.*)$/.exec(route.reject) ?? [];
+    return { kind: 'reject', code: Number(code), enhanced: enhanced ?? '', text: text ?? '' };
+  }
+  if (route.relay !== undefined) return { kind: 'relay', via: route.relay };
+  if (route.lmtp !== undefined) return { kind: 'lmtp', to: route.lmtp };
+  return { kind: 'mailbox' };
+}
+
+/** RFC 5321 section 3.6: without a word from the operator nothing is relayed. */
+function defaultRoutes(domains: readonly string[]): RouteConfig[] {
+  return [
+    ...domains.map((domain): RouteConfig => ({ to: `@${domain}`, from: 'any', action: { kind: 'mailbox' } })),
+    {
+      to: '*',
+      from: 'any',
+      action: { kind: 'reject', code: 550, enhanced: '5.7.1', text: 'relaying denied' },
+    },
+  ];
+}
