@@ -31,8 +31,13 @@ export type QueueWork =
       /** The generated message, one character an octet, CRLF line ends; absent: the transaction's own message. */
       readonly message?: string;
     }
-  /** Quarantine: waits for an operator. */
-  | { readonly kind: 'held'; readonly reason: string; readonly recipients: readonly Recipient[] };
+  /** Quarantine: waits for an operator; released, it is delivered as `deliver` is. */
+  | {
+      readonly kind: 'held';
+      readonly reason: string;
+      readonly recipients: readonly Recipient[];
+      readonly context: unknown;
+    };
 
 export type QueueStatus = 'waiting' | 'active' | 'held' | 'failed';
 
