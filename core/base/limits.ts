@@ -99,3 +99,19 @@ export const stateMemoryEntriesMax = 500_000;
 /** Expired keys are removed this often, this many at a time: a few milliseconds. */
 export const stateSweepMs = 5000;
 export const stateSweepRows = 2000;
+
+/** What a regular expression of an operator or user may be, so that it runs in bounded time on any text. */
+export const patternLimits = {
+  /** Far above any pattern written by hand. */
+  sourceCharsMax: 10_000,
+  /** Groups within groups: the parser and the judge recurse that deep. */
+  nestingMax: 100,
+  /** RE2's own limit of a counted repeat. */
+  repeatMax: 1000,
+  /** Characters with repeats written out: RE2 takes about 10 ns for each of them and each character of text at worst. */
+  sizeMax: 1000,
+  /** Of a backtracking match, about 1 ns each: half a second on 1 MiB at the very worst. */
+  stepsPerCharacterMax: 500,
+};
+/** Octets of a message that may wait for the spool file's write before its sender has to. */
+export const spoolWriteBytesMax = 256 * KiB;

@@ -5,6 +5,7 @@ import type { Envelope } from '../../core/mail/envelope.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { QueueWork } from '../queue/queue.ts';
+import type { SpooledMessage } from './session.ts';
 
 /** Version of the journal's record format; readers refuse what they do not know. */
 export const acceptedVersion = 1;
@@ -30,4 +31,9 @@ export interface Accepted {
 export interface AcceptedMessage {
   readonly accepted: Accepted;
   readonly source: MessageSource;
+  /**
+   * Where the bytes came through the spool: their checksum is compared before they are written, and acceptance
+   * releases them, once, when no copy needs them any more; also when it rejects.
+   */
+  readonly spooled?: SpooledMessage;
 }

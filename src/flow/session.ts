@@ -31,6 +31,8 @@ export interface SpooledMessage {
   readonly source: MessageSource;
   /** CRC-32 of the bytes as they were received. */
   readonly crc32: number;
+  /** SHA-256 of the same bytes, where they lie in a spool file. */
+  readonly sha256?: Uint8Array;
   /** Gives the memory slot back, or removes the spool file unless it was kept. Once only. */
   release(): void;
 }
