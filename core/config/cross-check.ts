@@ -1,6 +1,7 @@
 /** What no schema can say: that names exist, files are there, sockets are free of each other, routes can be reached. */
 import { existsSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { ipMatcher } from '../net/ip.ts';
 import { bundledPlugins } from './bundled.ts';
 import type { Config, ListenerConfig } from './config.ts';
 import { canonicalDomain } from './domain.ts';
@@ -227,15 +228,11 @@ function checkNetworks(written: FileConfig): Finding[] {
 }
 
 function isNetwork(range: string): boolean {
-  const [, address = '', bits] = /^([^/]+)(?:\/([0-9]{1,3}))?$/.exec(range) ?? [];
-  const version = isIP(address);
-  if (version === 0) return false;
-  if (bits === undefined) return true;
   try {
-    new BlockList().addSubnet(address, Number(bits), version === 4 ? 'ipv4' : 'ipv6');
+    ipMatcher([range]);
     return true;
   } catch {
-    // More bits than the address has.
+    // It throws for nothing but a text that is no range.
     return false;
   }
 }

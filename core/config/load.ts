@@ -243,7 +243,14 @@ function toPipelineEntry(
 }
 
 function toRoute(route: FileRoute): RouteConfig {
-  return { to: route.to, from: route.from, action: toAction(route) };
+  return { to: canonicalPattern(route.to), from: canonicalPattern(route.from), action: toAction(route) };
+}
+
+/** The domain of a pattern as it is compared; words without a domain as they are. */
+function canonicalPattern(pattern: string): string {
+  const [, local = '', dot = '', domain = ''] = /^(.*)@(\.?)([^@]+)$/.exec(pattern) ?? [];
+  const canonical = canonicalDomain(domain);
+  return canonical === undefined ? pattern : `${local}@${dot}${canonical}`;
 }
 
 function toAction(route: FileRoute): RouteConfig['action'] {

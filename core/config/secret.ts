@@ -2,10 +2,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Json } from '../base/json.ts';
+import { secretBytesMax } from '../base/limits.ts';
 import { pointerStep } from './jsonc.ts';
-
-/** A secret longer than this is a mistaken path. */
-const secretBytesMax = 64 * 1024;
 
 export interface SecretProblem {
   readonly pointer: string;
