@@ -1,0 +1,71 @@
+/** CRLF to LF, as mailboxes store mail, and the length of the result in both forms (Maildir's S= and W=). */
+
+export interface StoredLength {
+  /** Octets with LF line ends. */
+  readonly octets: number;
+  /** Octets were every line end a CRLF. */
+  readonly crlfOctets: number;
+}
+
+export interface LfBytes extends StoredLength {
+  /** The input itself where it held no CRLF: then a view on it, for reading only. */
+  readonly bytes: Uint8Array;
+}
+
+const CR = 13;
+const LF = 10;
+
+/** Every CRLF becomes LF; a bare CR and a bare LF stay. */
+export function toLf(bytes: Uint8Array): LfBytes {
+  let lineFeeds = 0;
+  const out = Buffer.allocUnsafeSlow(bytes.length);
+  const length = bytes.length;
+  let to = 0;
+  let previous = 0;
+  for (let at = 0; at < length; at++) {
+    const octet = bytes[at]!;
+    if (octet === LF) {
+      lineFeeds++;
+      if (previous === CR) to--;
+    }
+    out[to++] = octet;
+    previous = octet;
+  }
+  return { bytes: to === length ? bytes : out.subarray(0, to), octets: to, crlfOctets: to + lineFeeds };
+}
+
+/** toLf for a stream: a CR at the end of a chunk waits for the next one. */
+export class LfConverter {
+  #octets = 0;
+  #crlfOctets = 0;
+  #heldCr = false;
+
+  /** The chunk converted; it may be the chunk itself. */
+  convert(chunk: Uint8Array): Uint8Array {
+    if (chunk.length === 0) return chunk;
+    const held = this.#heldCr;
+    this.#heldCr = chunk.at(-1) === CR;
+    const whole = this.#heldCr ? chunk.subarray(0, -1) : chunk;
+    // A held CR goes before an LF and stands before anything else.
+    const input = held && chunk[0] !== LF ? Buffer.concat([Buffer.of(CR), whole]) : whole;
+    return this.#count(toLf(input));
+  }
+
+  /** What was held back at the end of the stream. */
+  end(): Uint8Array {
+    const held = this.#heldCr;
+    this.#heldCr = false;
+    return this.#count(toLf(held ? Buffer.of(CR) : Buffer.alloc(0)));
+  }
+
+  /** Of all that came out so far. */
+  get length(): StoredLength {
+    return { octets: this.#octets, crlfOctets: this.#crlfOctets };
+  }
+
+  #count(converted: LfBytes): Uint8Array {
+    this.#octets += converted.octets;
+    this.#crlfOctets += converted.crlfOctets;
+    return converted.bytes;
+  }
+}
