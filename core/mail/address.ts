@@ -115,7 +115,7 @@ export function joinAddress(local: string, domain: string): string {
  * One form for all ways to write an address: quotes only where needed, domain in lower case with A-labels. For
  * comparing; the local part keeps its case (RFC 5321 section 2.4).
  */
-export function normaliseAddress(address: string): string {
+export function compareForm(address: string): string {
   const { local, domain } = splitAddress(address);
   return joinAddress(local, normaliseDomain(domain));
 }

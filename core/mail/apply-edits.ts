@@ -1,5 +1,5 @@
 /** Applies edits to a header block and to an envelope: in order, all or nothing, untouched octets kept. */
-import { isAddress, joinAddress, normaliseAddress, splitAddress } from './address.ts';
+import { compareForm, isAddress, joinAddress, splitAddress } from './address.ts';
 import type { Edit } from './edit.ts';
 import type { Envelope, Recipient } from './envelope.ts';
 import { badEdit, checkField, formatField } from './format-field.ts';
@@ -133,8 +133,7 @@ export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], u
       continue;
     const problem = checkEdit(edit);
     if (problem) throw badEdit(problem);
-    const same = (recipient: Recipient) =>
-      normaliseAddress(recipient.address) === normaliseAddress(edit.address);
+    const same = (recipient: Recipient) => compareForm(recipient.address) === compareForm(edit.address);
     if (edit.type === 'changeSender') {
       sender = edit.address;
       parameters = edit.parameters ?? parameters;
