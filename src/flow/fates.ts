@@ -7,7 +7,7 @@ import { type DoorName, doors, type HookName } from '../../core/session/powers.t
 import type { Verdict } from '../../core/session/verdict.ts';
 import { runStages } from './hooks.ts';
 import { routeOf } from './recipients.ts';
-import type { Destination, Fate, Transaction } from './transaction.ts';
+import type { Fate, Transaction } from './transaction.ts';
 
 export type Fates = Map<RecipientId, Fate>;
 
@@ -16,7 +16,8 @@ export function answersPerRecipient(door: DoorName): boolean {
 }
 
 export async function decideFates(transaction: Transaction, source: MessageSource): Promise<Fates> {
-  const stages = (['headers', 'message'] as const).filter((stage) => hasHook(transaction, stage));
+  const raised = transaction.judged ? [] : (['headers', 'message'] as const);
+  const stages = raised.filter((stage) => hasHook(transaction, stage));
   const before = transaction.envelope;
   const outcome = stages.length > 0 ? await runStages(transaction, stages, { message: source }) : undefined;
   routeAdded(transaction, before);
@@ -36,13 +37,16 @@ function messageFate(transaction: Transaction, outcome: PipelineOutcome | undefi
   const own = outcome?.recipients[id]?.verdict;
   const ownFate = own && fateOf(own, 'message');
   if (ownFate) return ownFate;
-  if (!transaction.destinations.has(id)) return { kind: 'refuse', reply: unroutable };
+  const destination = transaction.destinations.get(id)!;
+  if (destination.kind === 'refused') return refusedFate(destination.reply);
   if (transaction.state.quarantine !== undefined)
     return { kind: 'hold', reason: transaction.state.quarantine };
   return { kind: 'deliver' };
 }
 
-const unroutable: Reply = { code: 550, enhanced: '5.1.1', text: 'recipient added by a filter has no route' };
+function refusedFate(reply: Reply): Fate {
+  return reply.code < 500 ? { kind: 'defer', by: 'deliver', reply } : { kind: 'refuse', reply };
+}
 
 /** All local recipients in one hop; each answers for itself. */
 async function runDeliver(transaction: Transaction, source: MessageSource, fates: Fates): Promise<void> {
@@ -94,13 +98,12 @@ function fateOf(verdict: Verdict, by: 'message' | 'deliver'): Fate | undefined {
   }
 }
 
-/** Recipients that a message hook added are routed now, as the operator's own wish; one without a route is refused. */
+/** Recipients that a message hook added are routed now, as the operator's own wish. */
 function routeAdded(transaction: Transaction, before: Envelope): void {
   if (transaction.envelope === before) return;
   for (const recipient of transaction.envelope.recipients) {
     if (transaction.destinations.has(recipient.id)) continue;
-    const routed = routeOf(transaction, recipient.address, true);
-    if ('kind' in routed) transaction.destinations.set(recipient.id, routed as Destination);
+    transaction.destinations.set(recipient.id, routeOf(transaction, recipient.address, true));
   }
 }
 

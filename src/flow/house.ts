@@ -2,10 +2,13 @@
 import type { Clock } from '../../core/base/clock.ts';
 import type { Json } from '../../core/base/json.ts';
 import type { Config } from '../../core/config/config.ts';
+import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
 import type { Pipelines, TraceEntry } from '../../core/pipeline/request.ts';
 import type { Connection, Session } from '../../core/session/connection.ts';
+import type { StoreAction } from '../delivery/store.ts';
 import type { Router } from '../router/router.ts';
 import type { Users } from '../users/users.ts';
 import type { AcceptedMessage } from './accepted.ts';
@@ -44,6 +47,8 @@ export interface House {
   openSink(): MessageSink;
   /** Resolves when the message is on disk; rejects with an OperationalError when it is not and will not be. */
   accept(message: AcceptedMessage): Promise<void>;
+  /** Carries out one local copy that failed before; idempotent by the action's name. */
+  store(action: StoreAction, edits: readonly Edit[], source: MessageSource): Promise<void>;
   /** Octets of this user's quota set aside until the copy is stored; false when it does not fit. 0 bytes of quota is no limit. */
   reserveQuota(user: string, mailboxPath: string, quotaBytes: number, octets: number): Promise<boolean>;
   releaseQuota(user: string, octets: number): void;

@@ -103,6 +103,9 @@ class ClientSession implements FlowSession {
       destinations: new Map(),
       answered: [],
       discard: this.#discard,
+      judged: false,
+      messageId: '',
+      reserved: new Map(),
       trace: [...this.#trace],
     };
     this.#transaction = transaction;

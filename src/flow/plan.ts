@@ -1,17 +1,15 @@
 /** The plan of one transaction: local copies first, then everything that the queue carries on. Made before the 250, carried out after it. */
-import type { Json } from '../../core/base/json.ts';
 import { makeDsn } from '../../core/mail/dsn.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { Recipient, RecipientId } from '../../core/mail/envelope.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Action } from '../../core/session/plan.ts';
-import { uniqueName } from '../delivery/names.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import { mailboxPath } from '../mailbox/locate.ts';
 import type { QueueWork } from '../queue/queue.ts';
 import { type Accepted, acceptedVersion } from './accepted.ts';
 import type { Outcome } from './settle.ts';
-import type { Destination, Transaction } from './transaction.ts';
+import { type Destination, type Transaction, waitingContext } from './transaction.ts';
 
 /** Folder for mail that was refused too late to tell the sender. */
 const junkFolder = 'Junk';
@@ -92,6 +90,7 @@ function planDelivery(
   actions: readonly Action[],
 ): void {
   const edits = draft.transaction.state.recipientEdits[recipient.id] ?? [];
+  if (destination.kind === 'refused') return;
   if (destination.kind === 'relay') {
     const id = `${draft.transaction.id}/${recipient.id}/0`;
     draft.queue.push({ id, work: { kind: 'relay', via: destination.via, recipients: [recipient], edits } });
@@ -168,11 +167,17 @@ function storeAction(
     create: action.create ?? false,
     flags: action.flags ?? [],
     internalDate: action.internalDate ?? clock.now(),
-    name: uniqueName(clock.now(), config.hostname),
+    name: copyName(transaction, id),
     sender: transaction.envelope.sender,
     deliveredTo: recipient.address,
     edits: [...recipientEdits, ...(action.edits ?? [])],
   };
+}
+
+/** The same for every attempt at the same action, so that a copy which is there already is known again. */
+function copyName({ startedAt, house }: Transaction, actionId: string): string {
+  const host = house.config.hostname.replace(/[^0-9A-Za-z.-]/g, '_');
+  return `${Math.floor(startedAt / 1000)}.${actionId.replaceAll('/', '_')}.${host}`;
 }
 
 function planBounce(
@@ -205,12 +210,15 @@ function planBounce(
 }
 
 function planGroups({ transaction, waiting, held, queue }: Draft): void {
+  const context = waitingContext(transaction);
   if (waiting.length > 0) {
-    const context: Json = deliverContext(transaction);
     queue.push({ id: `${transaction.id}/deliver`, work: { kind: 'deliver', recipients: waiting, context } });
   }
   let ordinal = 0;
   for (const [reason, recipients] of held) {
-    queue.push({ id: `${transaction.id}/held/${ordinal++}`, work: { kind: 'held', reason, recipients } });
+    queue.push({
+      id: `${transaction.id}/held/${ordinal++}`,
+      work: { kind: 'held', reason, recipients, context },
+    });
   }
 }

@@ -14,12 +14,12 @@ export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): 
   // What the operator's own alias table names may leave this host, whoever the client is.
   const rewritten = expanded.length > 0 || recipient.address !== asked.address;
   const routed = wanted.map((each) => routeOf(transaction, each.address, rewritten));
-  const refusal = routed.find((each): each is { refused: Reply } => 'refused' in each)?.refused;
+  const refusal = routed.find((each) => each.kind === 'refused')?.reply;
   const judged = await judge(transaction, recipient, routed[0]!, refusal);
   if (judged) return judged;
   transaction.answered.push(recipient.id);
   wanted.forEach((each, index) => {
-    transaction.destinations.set(each.id, routed[index] as Destination);
+    transaction.destinations.set(each.id, routed[index]!);
   });
   transaction.envelope = {
     ...transaction.envelope,
@@ -28,28 +28,30 @@ export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): 
   return undefined;
 }
 
-/** Where one address goes, or why it is refused. */
-export function routeOf(
-  transaction: Transaction,
-  address: string,
-  ownInitiative: boolean,
-): Destination | { readonly refused: Reply } {
+/**
+ * Where one address goes, or why it goes nowhere.
+ * @param ownInitiative the operator's rules or our own software named the address, not the client
+ */
+export function routeOf(transaction: Transaction, address: string, ownInitiative: boolean): Destination {
   const { house, connection, session, envelope } = transaction;
   const route = house.router({
     recipient: address,
     sender: envelope.sender,
     authenticated: ownInitiative || session.user !== undefined || connection.trusted,
   });
-  if (route.kind === 'reject') return { refused: route.reply };
+  if (route.kind === 'reject') return { kind: 'refused', reply: route.reply };
   if (route.kind === 'relay') return { kind: 'relay', via: route.via };
   if (route.kind === 'lmtp') return { kind: 'relay', via: `lmtp:${route.to}` };
   const found = house.users?.find(address);
-  if (!found) return { refused: { code: 550, enhanced: '5.1.1', text: `no such user: <${address}>` } };
-  if (found.user.disabled)
-    return { refused: { code: 550, enhanced: '5.2.1', text: `mailbox disabled: <${address}>` } };
+  if (!found) return refused(550, '5.1.1', `no such user: <${address}>`);
+  if (found.user.disabled) return refused(550, '5.2.1', `mailbox disabled: <${address}>`);
   const troubled = house.troubled(found.user.address);
-  if (troubled) return { refused: troubled };
+  if (troubled) return { kind: 'refused', reply: troubled };
   return { kind: 'mailbox', user: found.user, detail: found.detail };
+}
+
+function refused(code: number, enhanced: string, text: string): Destination {
+  return { kind: 'refused', reply: { code, enhanced, text } };
 }
 
 async function rewrite(
@@ -78,13 +80,13 @@ async function rewrite(
 async function judge(
   transaction: Transaction,
   recipient: Recipient,
-  routed: Destination | { readonly refused: Reply },
+  routed: Destination,
   refusal: Reply | undefined,
 ): Promise<Answer> {
   const { pipelines } = transaction.house;
   if (!transaction.pipeline || !pipelines.has(transaction.pipeline, 'rcptTo')) return refusal;
-  const route =
-    'refused' in routed ? (routed.refused.enhanced === '5.1.1' ? 'unknown-user' : 'refused') : routed.kind;
+  const unknown = routed.kind === 'refused' && routed.reply.enhanced === '5.1.1';
+  const route = unknown ? 'unknown-user' : routed.kind;
   const outcome = await runStages(transaction, ['rcptTo'], { recipient, route, pass: 'judge' });
   return refusal ?? refusalOf(outcome.verdict);
 }

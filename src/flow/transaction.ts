@@ -10,7 +10,9 @@ import type { House } from './house.ts';
 /** Where one recipient's copy goes. */
 export type Destination =
   | { readonly kind: 'mailbox'; readonly user: User; readonly detail: string }
-  | { readonly kind: 'relay'; readonly via: string };
+  | { readonly kind: 'relay'; readonly via: string }
+  /** No route, no such user, no room: refused for good or for now. */
+  | { readonly kind: 'refused'; readonly reply: Reply };
 
 /** What becomes of one recipient once all hooks have spoken. */
 export type Fate =
@@ -38,7 +40,12 @@ export interface Transaction {
   readonly answered: RecipientId[];
   /** A hook before the message said discard. */
   discard: string | undefined;
-  /** Result of the MTA-side SPF, DKIM and so on is in state.auth. */
+  /** Message hooks have spoken, or do not apply: mail we made ourselves, mail that waited in the queue. */
+  readonly judged: boolean;
+  /** Message-ID of the message once it is there; `''` when it has none. */
+  messageId: string;
+  /** Quota set aside for this transaction's copies, in octets by user. */
+  readonly reserved: Map<string, number>;
   readonly trace: TraceEntry[];
 }
 
@@ -56,4 +63,24 @@ export function newTransactionId(now: number): string {
   counter = now === previous ? counter + 1 : 0;
   previous = now;
   return `${now.toString(36).padStart(9, '0')}${counter.toString(36).padStart(2, '0')}${processPart}`.toUpperCase();
+}
+
+/** What a recipient that waits in the queue needs to go on with: everything but message, envelope and common edits. */
+export interface WaitingContext {
+  readonly connection: Connection;
+  readonly session: Session;
+  readonly pipeline: string | undefined;
+  readonly startedAt: number;
+  readonly state: Omit<PipelineState, 'edits'>;
+}
+
+export function waitingContext({
+  connection,
+  session,
+  pipeline,
+  startedAt,
+  state,
+}: Transaction): WaitingContext {
+  const { edits: _, ...rest } = state;
+  return { connection, session, pipeline, startedAt, state: rest };
 }
