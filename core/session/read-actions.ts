@@ -1,0 +1,120 @@
+/** The delivery actions of a plugin's answer, checked and copied. */
+import { answerLimits } from '../base/limits.ts';
+import { BadAnswer } from './bad-answer.ts';
+import { copyJson } from './copy-json.ts';
+import type { Action, ActionType } from './plan.ts';
+import { copyRights, readEdits } from './read-edits.ts';
+import { readReply } from './read-reply.ts';
+import { readArray, readLine, readNumber, readObject, readText } from './read-value.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** How each action is read, and the keys it may have besides `type`. */
+const readers: {
+  readonly [Type in ActionType]: {
+    readonly keys: readonly string[];
+    read(action: Fields, where: string): Omit<Extract<Action, { type: Type }>, 'type'>;
+  };
+} = {
+  store: {
+    keys: ['mailbox', 'flags', 'create', 'internalDate', 'edits', 'format', 'path'],
+    read: (action, where) => ({
+      mailbox: readLine(action.mailbox, `${where}.mailbox`, 1000),
+      ...(action.flags !== undefined && {
+        flags: readArray(action.flags, `${where}.flags`, 100).map((flag) =>
+          readLine(flag, `${where}.flags`, 100),
+        ),
+      }),
+      ...(action.create !== undefined && { create: readFlag(action.create, `${where}.create`) }),
+      ...(action.internalDate !== undefined && {
+        internalDate: readNumber(action.internalDate, `${where}.internalDate`, 0),
+      }),
+      ...readCopyEdits(action, where),
+      ...(action.format !== undefined && { format: readFormat(action.format, where) }),
+      ...(action.path !== undefined && { path: readLine(action.path, `${where}.path`, 4096) }),
+    }),
+  },
+  redirect: {
+    keys: ['address', 'edits'],
+    read: (action, where) => ({
+      address: readLine(action.address, `${where}.address`, 1000),
+      ...readCopyEdits(action, where),
+    }),
+  },
+  reply: {
+    keys: ['sender', 'recipients', 'message'],
+    read: (action, where) => ({
+      sender: readLine(action.sender, `${where}.sender`, 1000),
+      recipients: readArray(action.recipients, `${where}.recipients`, 100).map((address) =>
+        readLine(address, `${where}.recipients`, 1000),
+      ),
+      message: readBytes(action.message, `${where}.message`),
+    }),
+  },
+  notify: {
+    keys: ['method', 'parameters'],
+    read: (action, where) => ({
+      method: readLine(action.method, `${where}.method`, 2000),
+      parameters: copyJson(action.parameters ?? null, `${where}.parameters`),
+    }),
+  },
+  discard: {
+    keys: ['reason'],
+    read: (action, where) => ({
+      reason: readText(action.reason, `${where}.reason`, answerLimits.replyCharactersMax),
+    }),
+  },
+  refuse: { keys: ['code', 'enhanced', 'text'], read: (action, where) => readReply(action, where) },
+  run: {
+    keys: ['argv', 'edits'],
+    read: (action, where) => ({
+      argv: readArgv(action.argv, `${where}.argv`),
+      ...readCopyEdits(action, where),
+    }),
+  },
+};
+
+/** @throws BadAnswer naming the action and the field */
+export function readActions(value: unknown): readonly Action[] {
+  return readArray(value, 'actions', answerLimits.actionsMax).map((item, index) => {
+    const where = `actions[${index}]`;
+    const type = (item as { type?: unknown } | null)?.type;
+    if (typeof type !== 'string' || !Object.hasOwn(readers, type)) {
+      throw new BadAnswer(`${where} is no action: its type is ${JSON.stringify(type) ?? 'missing'}`);
+    }
+    const { keys, read } = readers[type as ActionType];
+    return { type, ...read(readObject(item, where, ['type', ...keys]), where) } as Action;
+  });
+}
+
+function readCopyEdits(
+  action: Fields,
+  where: string,
+): { edits?: Extract<Action, { type: 'store' }>['edits'] } {
+  return action.edits === undefined ? {} : { edits: readEdits(action.edits, `${where}.edits`, copyRights) };
+}
+
+function readFlag(value: unknown, where: string): boolean {
+  if (typeof value !== 'boolean') throw new BadAnswer(`${where} is not true or false`);
+  return value;
+}
+
+function readFormat(value: unknown, where: string): 'maildir' | 'mbox' | 'mh' {
+  if (value !== 'maildir' && value !== 'mbox' && value !== 'mh') {
+    throw new BadAnswer(`${where}.format is not maildir, mbox or mh`);
+  }
+  return value;
+}
+
+function readBytes(value: unknown, where: string): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new BadAnswer(`${where} is no Uint8Array`);
+  return new Uint8Array(value);
+}
+
+function readArgv(value: unknown, where: string): readonly string[] {
+  const argv = readArray(value, where, 1000).map((word) => readText(word, where, 100_000));
+  if (argv.length === 0 || argv.some((word) => word.includes('\0'))) {
+    throw new BadAnswer(`${where} is empty or holds NUL`);
+  }
+  return argv;
+}
