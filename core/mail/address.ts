@@ -194,9 +194,9 @@ function checkDomain(domain: string): AddressError | undefined {
   return undefined;
 }
 
-/** RFC 5321 sub-domain: letters, digits and hyphens, no hyphen at an end. */
+/** RFC 5321 sub-domain, and underscores, which hosts have in spite of it: other servers take their mail as well. */
 function isLabel(label: string): boolean {
-  return /^[a-z0-9-]+$/.test(label) && !label.startsWith('-') && !label.endsWith('-');
+  return /^[a-z0-9_-]+$/.test(label) && !label.startsWith('-') && !label.endsWith('-');
 }
 
 /** RFC 5321 section 4.1.3; IPv6 in the forms of RFC 4291; General-address-literal with a tag. */
@@ -211,7 +211,7 @@ function isAddressLiteral(domain: string): boolean {
 /** A-labels of a domain that has U-labels; undefined when it has no valid form. */
 function toALabels(domain: string): string | undefined {
   // domainToASCII serves URLs: it would take escapes, and digits in other scripts for an IPv4 address.
-  if (/[^a-z0-9.\-\x80-\u{10ffff}]/u.test(domain)) return undefined;
+  if (/[^a-z0-9._\-\x80-\u{10ffff}]/u.test(domain)) return undefined;
   const ascii = domainToASCII(domain);
   return ascii === '' || isIPv4(ascii) ? undefined : ascii;
 }
