@@ -1,0 +1,55 @@
+/** The data directory: made when missing, locked so that one server alone writes in it, with pid files for those who look. */
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tryLock } from 'fs-native-extensions';
+import { OperationalError } from '../core/base/errors.ts';
+import { handOver, type SystemUser } from './privileges.ts';
+
+const folders = ['', 'run', 'journal', 'spool', 'queue', 'state'] as const;
+
+export interface DataDirectory {
+  /** Absolute path of a folder in it. */
+  path(folder: (typeof folders)[number]): string;
+  release(): void;
+}
+
+/** @throws OperationalError `already-running` when another server holds it */
+export function openDataDirectory(root: string, owner: SystemUser | undefined): DataDirectory {
+  for (const folder of folders) {
+    if (mkdirSync(join(root, folder), { recursive: true, mode: 0o700 }) !== undefined)
+      handOver(join(root, folder), owner);
+  }
+  const lockFile = join(root, 'run', 'lock');
+  const lock = openSync(lockFile, 'a+', 0o600);
+  if (!tryLock(lock, 0, 0)) {
+    closeSync(lock);
+    throw new OperationalError(
+      'already-running',
+      `another mailfilter (pid ${readPid(root)}) uses the data directory ${root}: stop it, or set another "dataDirectory"`,
+      { temporary: false },
+    );
+  }
+  handOver(lockFile, owner);
+  return {
+    path: (folder) => join(root, folder),
+    release: () => closeSync(lock),
+  };
+}
+
+/** Written by each role; `mailfilter reload` and operators read it. */
+export function writePidFile(root: string, role: string): void {
+  writeFileSync(join(root, 'run', `${role}.pid`), `${process.pid}\n`, { mode: 0o644 });
+}
+
+export function removePidFile(root: string, role: string): void {
+  rmSync(join(root, 'run', `${role}.pid`), { force: true });
+}
+
+function readPid(root: string): string {
+  try {
+    return readFileSync(join(root, 'run', 'mta.pid'), 'utf8').trim();
+  } catch {
+    // A server that just starts has not written it yet.
+    return 'unknown';
+  }
+}

@@ -1,0 +1,65 @@
+/** One unprivileged user owns everything; root is only for binding ports and reading keys. */
+import { chownSync, readFileSync } from 'node:fs';
+import { OperationalError } from '../core/base/errors.ts';
+import type { Config, ListenAddress } from '../core/config/config.ts';
+import { isLoopback } from '../core/net/ip.ts';
+
+export interface SystemUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups: a scanner's socket is often open to its group alone. */
+  readonly groups: readonly number[];
+}
+
+/**
+ * Whom to become, or undefined when there is nothing to give up.
+ * @throws OperationalError `runs-as-root` when root would serve the network, `no-such-user`
+ */
+export function userToBecome(config: Config): SystemUser | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  if (config.user !== undefined) return lookUp(config.user);
+  if (config.listeners.every(({ address }) => isLocal(address))) return undefined;
+  throw new OperationalError(
+    'runs-as-root',
+    'started as root, but the config names no "user" to become; only listeners on loopback may run as root',
+    { temporary: false },
+  );
+}
+
+/** Gives up root for good, in all threads. To be called once everything is bound and read. */
+export function become({ uid, gid, groups }: SystemUser): void {
+  process.setgroups!([gid, ...groups]);
+  process.setgid!(gid);
+  process.setuid!(uid);
+}
+
+/** A folder made as root belongs to whom we become. */
+export function handOver(path: string, user: SystemUser | undefined): void {
+  if (user) chownSync(path, user.uid, user.gid);
+}
+
+function lookUp(name: string): SystemUser {
+  const entry = systemTable('/etc/passwd').find(([entryName]) => entryName === name);
+  if (!entry) {
+    throw new OperationalError('no-such-user', `the system has no user "${name}" (config key "user")`, {
+      temporary: false,
+    });
+  }
+  const groups = systemTable('/etc/group').filter(([, , , members]) => members?.split(',').includes(name));
+  return {
+    name,
+    uid: Number(entry[2]),
+    gid: Number(entry[3]),
+    groups: groups.map(([, , gid]) => Number(gid)),
+  };
+}
+
+function systemTable(path: string): string[][] {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return lines.filter((line) => line.includes(':')).map((line) => line.split(':'));
+}
+
+function isLocal(address: ListenAddress): boolean {
+  return address.kind === 'unix' || isLoopback(address.host) || address.host === 'localhost';
+}
