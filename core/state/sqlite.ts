@@ -79,35 +79,6 @@ function pluginState(plugin: string, group: CommitGroup, statements: Statements,
   const read = <Answer>(work: () => Answer): Promise<Answer> =>
     group.open ? group.run(work) : new Promise((resolve) => resolve(work()));
   return {
-    get: database.prepare(`SELECT value, expires FROM entries WHERE plugin = ? AND key = ? AND ${alive}`),
-    set: database.prepare(
-      `INSERT INTO entries (plugin, key, value, expires) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET value = excluded.value, expires = excluded.expires`,
-    ),
-    remove: database.prepare('DELETE FROM entries WHERE plugin = ? AND key = ?'),
-    sweep: database.prepare(
-      `DELETE FROM entries WHERE (plugin, key) IN
-         (SELECT plugin, key FROM entries WHERE expires <= ? ORDER BY expires LIMIT ?)`,
-    ),
-    list(plugin: string, prefix: string, now: number, limit: number): string[] {
-      const end = prefixEnd(prefix);
-      const found =
-        end === undefined ? rest.all(plugin, prefix, now, limit) : rows.all(plugin, prefix, end, now, limit);
-      return found.map((row) => row.key as string);
-    },
-  };
-}
-
-function pluginState(plugin: string, group: CommitGroup, statements: Statements, clock: Clock): StateKeys {
-  const find = (key: string) =>
-    statements.get.get(plugin, checkKey(key), clock.now()) as
-      | { value: string; expires: number | null }
-      | undefined;
-  const put = (key: string, text: string, expires: number | null) =>
-    void statements.set.run(plugin, checkKey(key), text, expires);
-  /** A read waits for an open group, so that answers keep the order of the calls and nothing undone is ever seen. */
-  const read = async <Answer>(work: () => Answer): Promise<Answer> => (group.open ? group.run(work) : work());
-  return {
     get: (key) =>
       read(() => {
         const entry = find(key);
