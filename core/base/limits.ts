@@ -68,6 +68,10 @@ export const defaultLimits: Limits = {
 export const configBytesMax = 4 * MiB;
 /** Nesting of a config file; recursion in its reader stays shallow. */
 export const configDepthMax = 64;
+/** Replies of one server that a client holds at once; RFC 5321 section 4.5.3.1.5 says 512 octets a line. */
+export const smtpReplyBytesMax = 256 * KiB;
+/** Replies that may arrive before they are read: one for each recipient of a pipelined transaction. */
+export const smtpRepliesAheadMax = 20_000;
 /** A secret kept in a file of its own; a longer one is a mistaken path. */
 export const secretBytesMax = 64 * KiB;
 /** How deep facts of a log line are searched for secrets. */
@@ -190,3 +194,28 @@ export const passwordMemoryEntriesMax = 10_000;
 export const passwordBytesMax = 1024;
 /** A users file of a hundred thousand users. */
 export const usersFileBytesMax = 64 * MiB;
+
+/** What a list of JSON rules may be and do to one message. */
+export const ruleLimits = {
+  /** Far above a list that a person keeps. */
+  rulesMax: 1000,
+  /** `all`, `any` and `not` within each other: the compiler recurses that deep. */
+  conditionDepthMax: 20,
+  /** Characters one placeholder may put into a value. */
+  substitutionCharsMax: 500,
+  /** Characters of one header value that a condition looks at; longer values are looked at this far. */
+  headerValueCharsMax: 64 * KiB,
+  /** Values of one subject that a condition looks at: fields of a name, recipients, attachments. */
+  valuesMax: 5000,
+};
+/** File names and ids remembered while recovery looks for copies that are there already: some tens of MiB. */
+export const foundNamesMax = 200_000;
+
+/** Octets that a client may send past messageBytesMax before its connection is cut; until then it hears 552. */
+export const excessDataBytesMax = 64 * MiB;
+/** Each failed AUTH is answered this much later, so that a session is a slow way to guess. */
+export const authFailureDelayMs = 1000;
+/** Commands of one packet that are worked off before other connections get a turn. */
+export const commandsPerTurnMax = 100;
+/** How long a closed connection may leave its side open, and a refused one take to read why. */
+export const lingerMs = 5000;

@@ -33,4 +33,6 @@ export interface StoreResult {
   readonly length: number;
   /** Where a missing folder made it INBOX. */
   readonly fallback?: string;
+  /** Keywords that the mailbox had no room for. */
+  readonly droppedFlags?: readonly string[];
 }

@@ -1,0 +1,197 @@
+/**
+ * Looks for a copy that may be there already: after a crash, and before a delivery is tried again. A user may have
+ * moved it meanwhile, so every folder is looked through; what a crash left half-written does not count.
+ */
+import { createReadStream, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { errnoOf } from '../../core/base/errors.ts';
+import { foundNamesMax } from '../../core/base/limits.ts';
+import type { Copy } from './copy.ts';
+import { deliveryField, quoted } from './mbox.ts';
+
+/** Remembers what it has seen for as long as it lives: the length of one recovery, or of one attempt. */
+export interface Finder {
+  /** Path of the file with that base name, in cur or new of any folder. */
+  inMaildir(root: string, name: string): string | undefined;
+  /** True when the mbox holds the whole copy under that id. The caller holds the locks, which reading does not undo. */
+  inMbox(path: string, id: string, copy: Copy): Promise<boolean>;
+}
+
+export function createFinder(): Finder {
+  const maildirs = new Map<string, Map<string, string>>();
+  /** Names from that second on are in the list of a Maildir: a large mailbox is mostly older mail. */
+  const listedSince = new Map<string, number>();
+  const mboxes = new Map<string, Map<string, number>>();
+  let remembered = 0;
+
+  /** Memory is bounded: past the limit everything is forgotten and read again when asked for. */
+  function remember<T>(
+    memory: Map<string, Map<string, T>>,
+    key: string,
+    found: Map<string, T>,
+  ): Map<string, T> {
+    if (remembered + found.size > foundNamesMax) {
+      maildirs.clear();
+      mboxes.clear();
+      remembered = 0;
+    }
+    remembered += found.size;
+    memory.set(key, found);
+    return found;
+  }
+
+  return {
+    inMaildir(root, name) {
+      const known = maildirs.get(root)?.get(name);
+      if (known !== undefined && statSync(known, { throwIfNoEntry: false })) return known;
+      const arrival = arrivalOf(name);
+      const covered = maildirs.has(root) && arrival >= listedSince.get(root)!;
+      // Moved since it was seen: the other names are as likely to have been, so all are read again.
+      if (covered && known === undefined) return undefined;
+      listedSince.set(root, arrival - 60);
+      return remember(maildirs, root, listMaildir(root, arrival - 60)).get(name);
+    },
+    async inMbox(path, id, copy) {
+      const at = mboxes.get(path)?.get(id);
+      if (at !== undefined && (await isWholeInMbox(path, at, copy))) return true;
+      // Nobody but us adds our ids, so what was absent still is; what was there may lie elsewhere after an expunge.
+      if (mboxes.has(path) && at === undefined) return false;
+      const fresh = remember(mboxes, path, await listMbox(path)).get(id);
+      return fresh !== undefined && (await isWholeInMbox(path, fresh, copy));
+    },
+  };
+}
+
+/** True when the file holds exactly the copy. */
+export async function isWholeFile(path: string, copy: Copy): Promise<boolean> {
+  const wanted = await checksumOf(octetsOf(copy));
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.size !== wanted.length) return false;
+  const found = await checksumOf(createReadStream(path));
+  return found.crc32 === wanted.crc32 && found.length === wanted.length;
+}
+
+/** Base names of messages to their paths. @param since seconds since the epoch: names from then on */
+function listMaildir(root: string, since: number): Map<string, string> {
+  const names = new Map<string, string>();
+  const folders = list(root).filter((entry) => entry.startsWith('.') && entry !== '.' && entry !== '..');
+  for (const folder of ['', ...folders]) {
+    for (const part of ['cur', 'new']) {
+      const directory = join(root, folder, part);
+      for (const entry of list(directory)) {
+        if (arrivalOf(entry) >= since) names.set(baseOf(entry), join(directory, entry));
+      }
+    }
+  }
+  return names;
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+/** Seconds since the epoch, with which every name of ours begins; a name of others may give NaN, which is never since. */
+function arrivalOf(name: string): number {
+  return Number.parseInt(name, 10);
+}
+
+/** The name without size fields and flags. */
+function baseOf(entry: string): string {
+  const end = entry.search(/[,:]/);
+  return end < 0 ? entry : entry.slice(0, end);
+}
+
+const marker = Buffer.from(`\n${deliveryField}: `);
+/** Our ids are far shorter; what is longer is not ours. */
+const idBytesMax = 200;
+
+/** Delivery ids in an mbox to the offset past their line. Bounded memory: the last ones are kept, which crashes are about. */
+async function listMbox(path: string): Promise<Map<string, number>> {
+  const ids = new Map<string, number>();
+  let carried: Buffer = Buffer.alloc(0);
+  let offset = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+    const text = Buffer.concat([carried, chunk as Buffer]);
+    const keep = marker.length + idBytesMax;
+    for (let at = text.indexOf(marker); at >= 0; at = text.indexOf(marker, at + 1)) {
+      const start = at + marker.length;
+      const end = text.indexOf(10, start);
+      if (end < 0 || end - start > idBytesMax) continue;
+      const id = text.toString('latin1', start, end);
+      ids.delete(id);
+      ids.set(id, offset + end);
+      if (ids.size > foundNamesMax / 2) ids.delete(ids.keys().next().value!);
+    }
+    carried = text.subarray(Math.max(0, text.length - keep));
+    offset += text.length - carried.length;
+  }
+  return ids;
+}
+
+/** Mail readers change status fields in the header, so the body decides: it is compared octet for octet by checksum. */
+async function isWholeInMbox(path: string, at: number, copy: Copy): Promise<boolean> {
+  const wanted = await checksumOf(bodyOf(quoted(copy)));
+  const start = await bodyStartAfter(path, at);
+  if (start === undefined) return false;
+  const found = await checksumOf(createReadStream(path, { start, end: start + wanted.length - 1 }));
+  return found.length === wanted.length && found.crc32 === wanted.crc32;
+}
+
+async function bodyStartAfter(path: string, at: number): Promise<number | undefined> {
+  let offset = at;
+  let last = 0;
+  for await (const chunk of createReadStream(path, { start: at })) {
+    const bytes = chunk as Buffer;
+    const start = afterEmptyLine(last, bytes);
+    if (start !== undefined) return offset + start;
+    last = bytes.at(-1)!;
+    offset += bytes.length;
+  }
+  return undefined;
+}
+
+/** What follows the first empty line. */
+async function* bodyOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let inBody = false;
+  let last = 0;
+  for await (const chunk of chunks) {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (inBody) {
+      yield bytes;
+      continue;
+    }
+    const start = afterEmptyLine(last, bytes);
+    last = bytes.at(-1) ?? last;
+    if (start === undefined) continue;
+    inBody = true;
+    yield bytes.subarray(start);
+  }
+}
+
+/** Offset past the first empty line; the octet before the chunk may have ended the line before it. */
+function afterEmptyLine(octetBefore: number, bytes: Buffer): number | undefined {
+  if (octetBefore === 10 && bytes[0] === 10) return 1;
+  const empty = bytes.indexOf('\n\n');
+  return empty < 0 ? undefined : empty + 2;
+}
+
+async function* octetsOf(copy: Copy): AsyncGenerator<Uint8Array> {
+  if (copy.kind === 'memory') yield* copy.chunks;
+  else yield* copy.open();
+}
+
+async function checksumOf(chunks: AsyncIterable<Uint8Array>): Promise<{ length: number; crc32: number }> {
+  let length = 0;
+  let checksum = 0;
+  for await (const chunk of chunks) {
+    length += chunk.length;
+    checksum = crc32(chunk, checksum);
+  }
+  return { length, crc32: checksum };
+}

@@ -1,0 +1,88 @@
+/**
+ * Both locks that programs on a Debian system take on an mbox: fcntl first, then the dot lock; when the second is not
+ * to be had, the first is given back before waiting. Debian policy section 11.6. Waiting never blocks the process.
+ *
+ * The fcntl lock belongs to the open file, not to the process (F_OFD_SETLK), so two deliveries of this process
+ * exclude one another as well.
+ */
+import { closeSync, constants, fstatSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tryLock } from 'fs-native-extensions';
+import { errnoOf } from '../../core/base/errors.ts';
+import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits.ts';
+import { storageErrorOf } from '../../core/base/storage-error.ts';
+
+export interface MboxLock {
+  /** Open for reading and writing. */
+  readonly fd: number;
+  release(): void;
+}
+
+/** Waits at most that long. @throws OperationalError `storage-failed` when it stays locked; system errors as they are */
+export async function lockMbox(path: string, waitMs: number = mboxLockWaitMs): Promise<MboxLock> {
+  const deadline = performance.now() + waitMs;
+  for (;;) {
+    const lock = tryLockMbox(path);
+    if (lock) return lock;
+    if (performance.now() >= deadline) throw storageErrorOf('storage-failed', 'mbox stays locked', { path });
+    // Random, so that two programs that met do not meet again.
+    await sleep(20 + Math.random() * 80);
+  }
+}
+
+/** One attempt, which makes the file when there is none; undefined when somebody else holds a lock. @throws system errors */
+export function tryLockMbox(path: string): MboxLock | undefined {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  let dotLock: string | undefined;
+  try {
+    if (tryLock(fd) && isStill(fd, path)) dotLock = takeDotLock(path);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  if (dotLock === undefined) {
+    closeSync(fd);
+    return undefined;
+  }
+  const taken = dotLock;
+  return {
+    fd,
+    release: () => {
+      if (taken !== '') rmSync(taken, { force: true });
+      closeSync(fd);
+    },
+  };
+}
+
+/** A program that rewrites the mbox by renaming a new file over it leaves us with a lock on the old one. */
+function isStill(fd: number, path: string): boolean {
+  const held = fstatSync(fd);
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && there.ino === held.ino && there.dev === held.dev;
+}
+
+/** Path of the dot lock; '' where the directory lets us make none, then the fcntl lock alone must do. */
+function takeDotLock(path: string): string | undefined {
+  const dotLock = `${path}.lock`;
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    try {
+      const dotFd = openSync(dotLock, 'wx', 0o600);
+      writeSync(dotFd, `${process.pid}\n`);
+      closeSync(dotFd);
+      return dotLock;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') return '';
+      if (errno !== 'EEXIST') throw error;
+      if (!isStale(dotLock)) return undefined;
+      // Nobody else removes it meanwhile: whoever follows the order above holds the fcntl lock first, as we do.
+      rmSync(dotLock, { force: true });
+    }
+  }
+  return undefined;
+}
+
+function isStale(dotLock: string): boolean {
+  const stat = statSync(dotLock, { throwIfNoEntry: false });
+  return stat !== undefined && Date.now() - stat.mtimeMs > mboxDotLockStaleMs;
+}
