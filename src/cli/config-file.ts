@@ -1,0 +1,34 @@
+/** Which config a command works with. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+/** Looked for in this order when neither -c nor MAILFILTER_CONFIG names one. */
+export const configSearch = [
+  './mailfilter.json',
+  './.mailfilter/mailfilter.json',
+  '/etc/mailfilter/mailfilter.json',
+] as const;
+
+/** Words of the -c option, the same for every command that reads a config. */
+export const configOption = [
+  '-c, --config <file>',
+  'config file (default: $MAILFILTER_CONFIG, then the usual places)',
+] as const;
+
+/** Absolute path. Throws a CommandError when no config is found. */
+export function findConfig(named: string | undefined): string {
+  const given = named ?? process.env.MAILFILTER_CONFIG;
+  if (given !== undefined && given !== '') {
+    if (existsSync(given)) return resolve(given);
+    const source = named === undefined ? 'MAILFILTER_CONFIG names' : '-c names';
+    throw new CommandError(exitCodes.config, `${source} ${given}, and there is no such file`);
+  }
+  const found = configSearch.find((path) => existsSync(path));
+  if (found !== undefined) return resolve(found);
+  throw new CommandError(
+    exitCodes.config,
+    `no config found (looked for ${configSearch.join(', ')})`,
+    'Name one with -c FILE, or make one with "mailfilter init server".',
+  );
+}

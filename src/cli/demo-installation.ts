@@ -1,0 +1,119 @@
+/** The demo installation: `.mailfilter/` with a server on loopback high ports and the users alice and bob. Kept once made. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { addUser, listUsers, setPassword } from '../users/file.ts';
+import {
+  configText,
+  installationFiles,
+  programDirectory,
+  writeCertificate,
+  writeNew,
+} from './installation.ts';
+
+export interface Demo {
+  /** Absolute path of `.mailfilter`. */
+  readonly directory: string;
+  readonly configFile: string;
+  readonly credentialsFile: string;
+  /** Address to password. */
+  readonly credentials: ReadonlyMap<string, string>;
+  readonly certificateFile: string;
+}
+
+const demoDomain = 'example.test';
+const demoUsers = [`alice@${demoDomain}`, `bob@${demoDomain}`] as const;
+
+/** Inside the clone; for an installed package in the folder where it was called. */
+export function demoDirectory(): string {
+  const installed = programDirectory.includes(`${sep}node_modules${sep}`);
+  return join(installed ? process.cwd() : programDirectory, '.mailfilter');
+}
+
+/** Makes what is missing and keeps what is there. */
+export async function ensureDemo(directory: string): Promise<Demo> {
+  const configFile = join(directory, installationFiles.config);
+  const credentialsFile = join(directory, 'demo-credentials');
+  writeCertificate(directory, ['localhost', '127.0.0.1', '::1']);
+  const credentials = await ensureCredentials(join(directory, installationFiles.users), credentialsFile);
+  writeNew(configFile, configText(demoSettings()));
+  return {
+    directory,
+    configFile,
+    credentialsFile,
+    credentials,
+    certificateFile: join(directory, installationFiles.certificate),
+  };
+}
+
+/** The passwords are known only from the credentials file: when it is gone, or a user is, new ones are set. */
+async function ensureCredentials(
+  usersFile: string,
+  credentialsFile: string,
+): Promise<ReadonlyMap<string, string>> {
+  const present = existsSync(usersFile) ? (await listUsers(usersFile)).map(({ address }) => address) : [];
+  if (existsSync(credentialsFile)) {
+    const known = readCredentials(credentialsFile);
+    if (demoUsers.every((address) => known.has(address) && present.includes(address))) return known;
+    rmSync(credentialsFile);
+  }
+  const made = new Map<string, string>(demoUsers.map((address) => [address, randomPassword()]));
+  for (const [address, password] of made) {
+    if (present.includes(address)) await setPassword(usersFile, address, password);
+    else await addUser(usersFile, address, password);
+  }
+  const lines = [...made].map(([address, password]) => `${address} ${password}\n`);
+  writeNew(credentialsFile, lines.join(''), 0o600);
+  return made;
+}
+
+function readCredentials(file: string): Map<string, string> {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return new Map(
+    lines.flatMap((line) => (/^\S+ \S+$/.test(line) ? [line.split(' ') as [string, string]] : [])),
+  );
+}
+
+/** 96 bits, in characters that no shell minds. */
+export function randomPassword(): string {
+  return randomBytes(12).toString('base64url').replace(/^-/, '_');
+}
+
+/** What the demo's rules look for; `mailfilter demo` sends such messages. */
+export const demoWords = { refused: 'X-Demo-Refuse', tagged: 'X-Demo-Tag' } as const;
+
+function demoSettings(): Record<string, unknown> {
+  return {
+    hostname: 'localhost',
+    dataDirectory: 'data',
+    domains: [demoDomain],
+    listeners: {
+      smtp: { protocol: 'smtp', address: '127.0.0.1:2525', tls: 'starttls', pipeline: 'inbound' },
+      submission: {
+        protocol: 'submission',
+        address: '127.0.0.1:2587',
+        tls: 'starttls',
+        pipeline: 'outbound',
+      },
+      submissions: {
+        protocol: 'submission',
+        address: '127.0.0.1:2465',
+        tls: 'implicit',
+        pipeline: 'outbound',
+      },
+      lmtp: { protocol: 'lmtp', address: '127.0.0.1:2424', pipeline: 'inbound' },
+    },
+    pipelines: { inbound: demoInbound(), outbound: ['strip-origin'] },
+    users: { file: installationFiles.users },
+    mailbox: { format: 'maildir', path: 'mail/{domain}/{user}' },
+    routes: [
+      { to: `@${demoDomain}`, deliver: 'mailbox' },
+      { to: '*', reject: '550 5.7.1 relaying denied' },
+    ],
+    tls: { certFile: installationFiles.certificate, keyFile: installationFiles.key },
+  };
+}
+
+function demoInbound(): unknown[] {
+  return [];
+}

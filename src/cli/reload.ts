@@ -1,0 +1,55 @@
+/** `mailfilter reload`: SIGHUP to the running server, then its answer. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { Config } from '../../core/config/config.ts';
+import { loadConfig } from '../../core/config/load.ts';
+import { configOption, findConfig } from './config-file.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { lastReload, pidFile, type ReloadOutcome, runningServer } from './running-server.ts';
+
+/** Loading plugins into fresh threads takes seconds; a minute is the end of patience. */
+const waitMs = 60_000;
+const pollMs = 50;
+
+export function define(command: Command): void {
+  command
+    .option(...configOption)
+    .option('--json', 'print the outcome as JSON')
+    .action(async (options: { config?: string; json?: boolean }) => {
+      // A config that does not load would be refused by the server as well: say so with its line and column.
+      const config = loadConfig(findConfig(options.config));
+      const outcome = await reload(config);
+      if (options.json === true) process.stdout.write(`${JSON.stringify(outcome)}\n`);
+      else if (outcome.ok) process.stdout.write('reloaded\n');
+      if (outcome.ok) return;
+      throw new CommandError(
+        exitCodes.negative,
+        `the server kept its old config: ${outcome.error ?? 'no reason given'}`,
+        'Mend it and run "mailfilter reload" again.',
+      );
+    });
+}
+
+async function reload(config: Config): Promise<ReloadOutcome> {
+  const pid = runningServer(config);
+  if (pid === undefined) {
+    throw new CommandError(
+      exitCodes.unavailable,
+      `no server runs on ${config.dataDirectory} (${pidFile(config)})`,
+      `Start it with "mailfilter serve -c ${config.file}".`,
+    );
+  }
+  const before = lastReload(config)?.at;
+  process.kill(pid, 'SIGHUP');
+  for (const until = Date.now() + waitMs; Date.now() < until; await sleep(pollMs)) {
+    const outcome = lastReload(config);
+    if (outcome !== undefined && outcome.at !== before) return outcome;
+    if (runningServer(config) === undefined) {
+      throw new CommandError(exitCodes.unavailable, `the server (process ${pid}) ended while it reloaded`);
+    }
+  }
+  throw new CommandError(
+    exitCodes.tempFail,
+    `no answer from the server (process ${pid}) within ${waitMs / 1000} s`,
+  );
+}

@@ -1,0 +1,50 @@
+/** The server of a config, as its files under `<dataDirectory>/run` tell of it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../../core/config/config.ts';
+
+/** What the server writes after it tried to reload. */
+export interface ReloadOutcome {
+  /** ISO 8601, or epoch milliseconds. */
+  readonly at: string | number;
+  readonly ok: boolean;
+  readonly error?: string;
+}
+
+export function pidFile(config: Config): string {
+  return join(config.dataDirectory, 'run', 'mailfilter.pid');
+}
+
+/** Process id of the server that runs on this dataDirectory, or undefined. */
+export function runningServer(config: Config): number | undefined {
+  const pid = Number(readOptional(pidFile(config))?.trim());
+  if (!Number.isInteger(pid) || pid < 2) return undefined;
+  return isOurs(pid) ? pid : undefined;
+}
+
+/** The last reload, or undefined before the first. */
+export function lastReload(config: Config): ReloadOutcome | undefined {
+  const text = readOptional(join(config.dataDirectory, 'run', 'reload.json'));
+  return text === undefined ? undefined : (JSON.parse(text) as ReloadOutcome);
+}
+
+/** A process id may have gone to another program since: where /proc tells, the command line has to be ours. */
+function isOurs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it lives and belongs to another user.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  const commandLine = readOptional(`/proc/${pid}/cmdline`);
+  return commandLine === undefined || commandLine.includes('mailfilter');
+}
+
+function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+/**
+ * The command: finds a Node that runs this program and starts src/main.ts (or dist/src/main.js) in it. Plain JavaScript
+ * for any Node from 20 on, since a machine's own Node may be older than the one that the program needs.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import module, { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const nodeMajorMin = 24;
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) await run();
+else startAgain();
+
+/** In this process: nothing stands between the program and its signals. */
+async function run() {
+  module.enableCompileCache?.();
+  // Node strips no types below node_modules: an installed package runs what was built.
+  const installed = root.includes(`${sep}node_modules${sep}`);
+  const main = join(root, installed ? 'dist/src/main.js' : 'src/main.ts');
+  try {
+    const { main: runCommand } = await import(pathToFileURL(main).href);
+    process.exitCode = await runCommand(process.argv.slice(2));
+  } catch (error) {
+    if (error?.code !== 'ERR_MODULE_NOT_FOUND' || existsSync(join(root, 'node_modules'))) throw error;
+    fail(`its packages are not installed.\nRun "npm ci" in ${root}, or "npm start", which does it.`);
+  }
+}
+
+/** In a newer Node, as a child that gets every signal and whose end becomes ours. */
+function startAgain() {
+  const node = process.env.MAILFILTER_LAUNCHED === '1' ? undefined : findNode();
+  if (node === undefined) {
+    fail(
+      `it needs Node ${nodeMajorMin} or newer and this is ${process.version} (${process.execPath}).\n` +
+        `Run "npm ci" in ${root}, which brings one along on Linux, or set MAILFILTER_NODE to the path of a newer node.`,
+    );
+    return;
+  }
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env: { ...process.env, MAILFILTER_LAUNCHED: '1' },
+  });
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => fail(`${node} does not start: ${error.message}`));
+  child.on('exit', (code, signal) => {
+    // 128 + n is what a shell shows for a program that a signal ended.
+    process.exitCode = signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+    for (const each of signals) process.removeAllListeners(each);
+  });
+}
+
+/** MAILFILTER_NODE, else the Node that the installation brought along, else undefined. */
+function findNode() {
+  if (process.env.MAILFILTER_NODE) return process.env.MAILFILTER_NODE;
+  const linked = join(root, 'node_modules/.bin/node');
+  if (existsSync(linked)) return linked;
+  try {
+    const carrier = createRequire(import.meta.url).resolve(
+      `node-${process.platform}-${process.arch}/package.json`,
+    );
+    const carried = join(dirname(carrier), 'bin/node');
+    return existsSync(carried) ? carried : undefined;
+  } catch {
+    // No package with a Node for this platform: the message says what to do.
+    return undefined;
+  }
+}
+
+function fail(reason) {
+  process.stderr.write(`mailfilter cannot run: ${reason}\n`);
+  process.exitCode = 69;
+}

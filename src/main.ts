@@ -1,0 +1,69 @@
+/** The command line: names every command, loads the one that was called, turns errors into words and exit codes. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { CommandError, exitCodeOf, exitCodes } from './cli/exit-codes.ts';
+
+/** What a file in src/cli/ that is a command exports: it declares arguments and options and sets the action. */
+interface CommandFile {
+  define(command: Command): void;
+}
+
+/** Loaded only when called, so that a command pays for nothing but itself. */
+const commands: Readonly<Record<string, { summary: string; load(): Promise<CommandFile> }>> = {
+  start: { summary: 'run the demo installation in .mailfilter/', load: () => import('./cli/start.ts') },
+  serve: { summary: 'run the listeners of a config', load: () => import('./cli/serve.ts') },
+  init: { summary: 'write a working config', load: () => import('./cli/init.ts') },
+  reload: { summary: 'let the running server read its config again', load: () => import('./cli/reload.ts') },
+  user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },
+  plugin: { summary: 'begin a plugin of your own', load: () => import('./cli/plugin.ts') },
+};
+
+/** Runs one command; answers the exit code and never rejects. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const program = await buildProgram(argv.find((argument) => !argument.startsWith('-')));
+    await program.parseAsync(argv, { from: 'user' });
+    return Number(process.exitCode ?? exitCodes.ok);
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function buildProgram(called: string | undefined): Promise<Command> {
+  const program = new Command('mailfilter')
+    .description('Mail filter and mail server with typed plugins.')
+    .version(packageVersion(), '-V, --version')
+    .showHelpAfterError('(run with --help for the options)')
+    .exitOverride();
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    const command = program.command(name).description(summary).exitOverride();
+    if (name === called) (await load()).define(command);
+  }
+  return program;
+}
+
+function packageVersion(): string {
+  // The manifest lies one folder up in a clone, two in what was built.
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      return String(JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  return 'unknown';
+}
+
+function report(error: unknown): number {
+  // Commander has said already what is wrong, or has printed the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  const code = exitCodeOf(error);
+  if (code === exitCodes.software) {
+    process.stderr.write(`mailfilter: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write('This is a bug in mailfilter; the lines above say where.\n');
+    return code;
+  }
+  process.stderr.write(`mailfilter: ${(error as Error).message}\n`);
+  if (error instanceof CommandError && error.advice !== '') process.stderr.write(`${error.advice}\n`);
+  return code;
+}
