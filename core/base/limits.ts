@@ -219,3 +219,28 @@ export const authFailureDelayMs = 1000;
 export const commandsPerTurnMax = 100;
 /** How long a closed connection may leave its side open, and a refused one take to read why. */
 export const lingerMs = 5000;
+
+/** How far the end of a header is looked for, whatever `headerBytesMax` says: everybody must find the same end. */
+export const headerScanBytesMax = 4 * MiB;
+/** HTML that `parsed()` turns into text; longer HTML is handed on as it is. One MiB takes a second at most. */
+export const htmlToTextCharactersMax = 1 * MiB;
+/** A single header field that `parsed()` looks into: mailparser's field parsers are made for short ones. */
+export const parsedFieldBytesMax = 256 * KiB;
+
+/** The trace store. */
+export const traceLimits = {
+  /** Records that wait for one write, and how long they wait. 100 take about 2 ms of the main thread. */
+  batchRecords: 100,
+  batchMs: 200,
+  /** JSON of one record; past it, fields above `fieldCharactersMax` are left out. */
+  recordCharactersMax: 256 * KiB,
+  fieldCharactersMax: 16 * KiB,
+  partCharactersMax: 16 * KiB,
+  /** Parts shown with one record: years of retries. */
+  partsMax: 1000,
+  /** Records that one question answers. */
+  foundMax: 1000,
+  /** Removed at a time, and how often: three times what a full batch adds. */
+  pruneRows: 300,
+  pruneMs: 10_000,
+} as const;

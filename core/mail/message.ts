@@ -23,9 +23,10 @@ export interface Headers extends Iterable<HeaderField> {
 }
 
 export type ParsedMessage = ParsedMail & { readonly tooLarge?: undefined };
-/** Above `limits.parsedMessageBytesMax`, or past the MIME limits. */
+/** Above `limits.parsedMessageBytesMax`, past the MIME limits, or nothing that the parser could make sense of. */
 export interface TooLarge {
   readonly tooLarge: true;
+  readonly reason: 'size' | 'depth' | 'parts' | 'header' | 'malformed';
 }
 
 export interface Message {

@@ -16,6 +16,7 @@ export interface OpenOptions extends EditOptions {
 
 /** Octets in one chunk of body() and raw(). */
 const chunkBytes = 64 * 1024;
+const crlf = Buffer.from('\r\n');
 
 /**
  * The message as it stands after `edits`. The header is read once per source and thread, bounded by
@@ -39,7 +40,7 @@ class OpenMessage implements Message {
 
   constructor(source: MessageSource, edits: readonly Edit[], options: OpenOptions) {
     this.#limits = options.limits ?? defaultLimits;
-    const edited = applyHeaderEdits(readHeader(source, this.#limits), edits, options);
+    const edited = applyHeaderEdits(readHeader(source), edits, options);
     this.length = source.length;
     this.headers = new HeaderView(edited);
     this.#rendered = renderParts(source, edited, replacedBody(edits));
@@ -54,8 +55,16 @@ class OpenMessage implements Message {
   }
 
   parsed(): Promise<ParsedMessage | TooLarge> {
-    this.#parsed ??= parseMessage(() => this.raw(), this.#rendered.length, this.#limits);
+    this.#parsed ??= parseMessage(() => this.#separated(), this.#rendered.length, this.#limits);
     return this.#parsed;
+  }
+
+  /** raw() with the empty line that a parser needs where the message has none. */
+  #separated(): Readable {
+    const { header, body, length } = this.#rendered;
+    const last = header.at(-1);
+    if (last && last.length <= 2 && last.at(-1) === 10) return this.raw();
+    return readable(copies(octets({ header: [...header, crlf], body, length })));
   }
 }
 

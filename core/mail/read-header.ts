@@ -1,7 +1,7 @@
 /** Reads the header of a message source, in memory or in a spool file, and judges it against the limits. RFC 5321 section 6.3. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { describeError, errnoOf, OperationalError } from '../base/errors.ts';
-import { defaultLimits, type Limits } from '../base/limits.ts';
+import { headerScanBytesMax, type Limits } from '../base/limits.ts';
 import { type HeaderBlock, headerTooLarge, parseHeader } from './header.ts';
 import type { Reply } from './reply.ts';
 import type { MessageSource } from './source.ts';
@@ -15,25 +15,21 @@ const firstReadBytes = 64 * 1024;
 const blocks = new WeakMap<MessageSource, HeaderBlock>();
 
 /**
- * The header block of a source, read once per source object and thread.
- * @throws OperationalError `header-too-large` (see judgeHeader), `spool-unreadable`.
+ * The header block of a source, read once per source object and thread. Where the header ends does not depend on
+ * `limits`, so that everybody who opens a message sees the same fields.
+ * @throws OperationalError `header-too-large` past `headerScanBytesMax`, or past `limits.headerBytesMax` where
+ * limits are given; `spool-unreadable`.
  */
-export function readHeader(
-  source: MessageSource,
-  limits: Pick<Limits, 'headerBytesMax'> = defaultLimits,
-): HeaderBlock {
-  const known = blocks.get(source);
-  if (known) return known;
-  const beginning = source.kind === 'memory' ? messageBytes(source) : readBeginning(source, limits);
-  const block = parseHeader(beginning, limits.headerBytesMax);
-  if (block === headerTooLarge) {
-    throw new OperationalError('header-too-large', 'the header does not end within the limit', {
-      temporary: false,
-      clientText: 'message header too large',
-      facts: { headerBytesMax: limits.headerBytesMax },
-    });
+export function readHeader(source: MessageSource, limits?: Pick<Limits, 'headerBytesMax'>): HeaderBlock {
+  let block = blocks.get(source);
+  if (!block) {
+    const beginning = source.kind === 'memory' ? messageBytes(source) : readBeginning(source);
+    const parsed = parseHeader(beginning, headerScanBytesMax);
+    if (parsed === headerTooLarge) throw tooLarge(headerScanBytesMax);
+    block = parsed;
+    blocks.set(source, block);
   }
-  blocks.set(source, block);
+  if (limits && block.bytes.length > limits.headerBytesMax) throw tooLarge(limits.headerBytesMax);
   return block;
 }
 
@@ -48,22 +44,15 @@ export function judgeHeader(source: MessageSource, limits: HeaderLimits): Reply 
   } catch (error) {
     if (!(error instanceof OperationalError) || error.code !== 'header-too-large') throw error;
     // RFC 3463 X.3.4: message too big for system.
-    return {
-      code: 552,
-      enhanced: '5.3.4',
-      text: `message header larger than ${limits.headerBytesMax} octets`,
-    };
+    return { code: 552, enhanced: '5.3.4', text: error.clientText };
   }
   if (block.starts.length > limits.headerFieldsMax) {
     return { code: 554, enhanced: '5.6.0', text: `more than ${limits.headerFieldsMax} header fields` };
   }
   // RFC 5321 section 6.3; RFC 3463 X.4.6: routing loop detected.
   if (block.countNamed('received') > limits.receivedFieldsMax) {
-    return {
-      code: 554,
-      enhanced: '5.4.6',
-      text: `routing loop: more than ${limits.receivedFieldsMax} Received fields`,
-    };
+    const text = `routing loop: more than ${limits.receivedFieldsMax} Received fields`;
+    return { code: 554, enhanced: '5.4.6', text };
   }
   return undefined;
 }
@@ -83,11 +72,16 @@ export function spoolError(error: unknown): OperationalError {
   });
 }
 
-function readBeginning(
-  source: Extract<MessageSource, { kind: 'file' }>,
-  limits: Pick<Limits, 'headerBytesMax'>,
-): Buffer {
-  const wanted = Math.min(source.length, limits.headerBytesMax + 2);
+function tooLarge(bytesMax: number): OperationalError {
+  return new OperationalError('header-too-large', `the header is larger than ${bytesMax} octets`, {
+    temporary: false,
+    clientText: `message header larger than ${bytesMax} octets`,
+    facts: { headerBytesMax: bytesMax },
+  });
+}
+
+function readBeginning(source: Extract<MessageSource, { kind: 'file' }>): Buffer {
+  const wanted = Math.min(source.length, headerScanBytesMax + 2);
   const small = readPrefix(source.path, Math.min(wanted, firstReadBytes));
   // Only an empty line ends a header for certain; without one the rest may hold it.
   const ends = small.indexOf('\n\r\n') >= 0 || small.indexOf('\n\n') >= 0;

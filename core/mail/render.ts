@@ -1,6 +1,5 @@
 /** Puts a message together again: header and body with the edits applied, as octets to write or to stream. */
 import { open } from 'node:fs/promises';
-import { defaultLimits, type Limits } from '../base/limits.ts';
 import { applyHeaderEdits, type EditedHeader, type EditOptions, replacedBody } from './apply-edits.ts';
 import type { Edit } from './edit.ts';
 import { LfConverter, type StoredLength, toLf } from './line-ends.ts';
@@ -21,10 +20,6 @@ export interface Rendered {
   readonly length: number;
 }
 
-export interface RenderOptions extends EditOptions {
-  readonly limits?: Pick<Limits, 'headerBytesMax'>;
-}
-
 /** Octets read from a spool file at a time. */
 const fileChunkBytes = 256 * 1024;
 const crlf = Buffer.from('\r\n');
@@ -33,9 +28,8 @@ const crlf = Buffer.from('\r\n');
  * The message after the edits. Without edits the octets are those of the source, whatever they are.
  * @throws OperationalError `header-too-large`, `spool-unreadable`, `bad-edit`.
  */
-export function render(source: MessageSource, edits: readonly Edit[], options: RenderOptions = {}): Rendered {
-  const block = readHeader(source, options.limits ?? defaultLimits);
-  return renderParts(source, applyHeaderEdits(block, edits, options), replacedBody(edits));
+export function render(source: MessageSource, edits: readonly Edit[], options: EditOptions = {}): Rendered {
+  return renderParts(source, applyHeaderEdits(readHeader(source), edits, options), replacedBody(edits));
 }
 
 /** As render, from a header that was edited before and a new body, if there is one. */
@@ -68,7 +62,7 @@ export interface RenderedLf {
 export function renderLf(
   source: MessageSource & { kind: 'memory' },
   edits: readonly Edit[],
-  options: RenderOptions = {},
+  options: EditOptions = {},
 ): RenderedLf {
   const { header, body } = render(source, edits, options);
   if (body.kind !== 'memory') throw new TypeError('a memory source renders into memory');
@@ -91,7 +85,7 @@ export function renderLf(
 export function renderStream(
   source: MessageSource,
   edits: readonly Edit[],
-  options: RenderOptions & { readonly lineEnds: 'crlf' | 'lf' },
+  options: EditOptions & { readonly lineEnds: 'crlf' | 'lf' },
 ): AsyncGenerator<Uint8Array, StoredLength> {
   return streamRendered(render(source, edits, options), options.lineEnds);
 }

@@ -1,21 +1,12 @@
 /** What a hook returns, and what plugins leave for each other. */
 import type { Json } from '../base/json.ts';
+import type { AuthResult } from '../mail/authentication-results.ts';
 import type { Edit } from '../mail/edit.ts';
 import type { RecipientId } from '../mail/envelope.ts';
 import type { Action } from './plan.ts';
 import type { Verdict } from './verdict.ts';
 
-/** One method's result in RFC 8601 words, for the one Authentication-Results field that the core writes. */
-export interface AuthResult {
-  /** `spf`, `dkim`, `dmarc`, `arc`, `auth` ... */
-  readonly method: string;
-  /** `pass`, `fail`, `softfail`, `neutral`, `none`, `temperror`, `permerror`, `policy`. */
-  readonly result: string;
-  /** Free text for the reason= property. */
-  readonly reason?: string;
-  /** `ptype.property` to value, such as `smtp.mailfrom` or `header.d`. */
-  readonly properties?: Readonly<Record<string, string>>;
-}
+export type { AuthResult };
 
 export interface ScoredSymbol {
   readonly name: string;
