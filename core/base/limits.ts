@@ -217,8 +217,8 @@ export const excessDataBytesMax = 64 * MiB;
 export const authFailureDelayMs = 1000;
 /** Commands of one packet that are worked off before other connections get a turn. */
 export const commandsPerTurnMax = 100;
-/** How long a closed connection may leave its side open, and a refused one take to read why. */
-export const lingerMs = 5000;
+/** How long a refused connection may take to read why. */
+export const lingerMs = 1000;
 
 /** How far the end of a header is looked for, whatever `headerBytesMax` says: everybody must find the same end. */
 export const headerScanBytesMax = 4 * MiB;
@@ -242,5 +242,6 @@ export const traceLimits = {
   foundMax: 1000,
   /** Removed at a time, and how often: three times what a full batch adds. */
   pruneRows: 300,
+  pruneStepRows: 50,
   pruneMs: 10_000,
 } as const;

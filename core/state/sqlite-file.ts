@@ -6,6 +6,9 @@ import { describeError, OperationalError } from '../base/errors.ts';
 import { databaseCheckBytesMax } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 
+/** The write-ahead log grows to about this size. */
+const checkpointBytes = 4 * 1024 * 1024;
+
 export interface DatabaseInit {
   /** Absolute path; its directory is made with mode 0700 when missing. */
   readonly path: string;
@@ -14,6 +17,8 @@ export interface DatabaseInit {
   /** What SQLite syncs by itself: `normal` keeps the file whole through a power loss, and may lose the last commits. */
   readonly synchronous: 'normal' | 'off';
   readonly readOnly?: boolean;
+  /** Size of a page, for a file that is made; SQLite's 4096 when absent. */
+  readonly pageBytes?: number;
   /** Largest size of the file; a write past it fails with SQLITE_FULL. */
   readonly bytesMax?: number;
 }
@@ -69,7 +74,11 @@ function prepare(database: DatabaseSync, init: DatabaseInit): void {
     checkVersion(database, init);
     return;
   }
+  if (init.pageBytes !== undefined) database.exec(`PRAGMA page_size = ${init.pageBytes}`);
   database.exec('PRAGMA journal_mode = WAL');
+  // A checkpoint runs in the call that crosses this: at 4 MiB it takes a few milliseconds.
+  const pages = Math.ceil(checkpointBytes / Number(pragma(database, 'page_size')));
+  database.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
   database.exec(`PRAGMA synchronous = ${init.synchronous === 'off' ? 'OFF' : 'NORMAL'}`);
   if (init.bytesMax !== undefined) {
     const pageSize = Number(pragma(database, 'page_size'));
