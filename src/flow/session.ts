@@ -31,6 +31,8 @@ export interface SpooledMessage {
   readonly source: MessageSource;
   /** CRC-32 of the bytes as they were received. */
   readonly crc32: number;
+  /** BINARYMIME only: holds a bare CR, a bare LF or NUL, which a store of lines cannot keep (554 5.6.3). */
+  readonly binary?: boolean;
   /** SHA-256 of the same bytes, where they lie in a spool file. */
   readonly sha256?: Uint8Array;
   /** Gives the memory slot back, or removes the spool file unless it was kept. Once only. */
@@ -50,6 +52,8 @@ export interface FlowSession {
     address: string,
     password: string,
   ): Promise<{ user: string } | { refused: Reply }>;
+  /** The user is known from a listed proxy (XCLIENT LOGIN): runs the auth hooks without a password. */
+  assume?(user: string): Promise<{ user: string } | { refused: Reply }>;
   mailFrom(mailFrom: MailFrom): Promise<Answer>;
   rcptTo(rcptTo: RcptTo): Promise<Answer>;
   /** Raised at DATA, or at the first BDAT of a transaction, once. */

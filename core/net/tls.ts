@@ -1,0 +1,78 @@
+/** Certificates of a server: one context per server name (RFC 6066), exchanged while connections go on. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { describeError, OperationalError } from '../base/errors.ts';
+
+export interface CertificateFiles {
+  /** PEM, leaf first. Absolute. */
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface TlsSettings extends CertificateFiles {
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Further certificates, each used for the DNS names it holds. */
+  readonly more?: readonly CertificateFiles[];
+}
+
+/** Certificates as they are now; new handshakes use what the last successful `reload` read. */
+export class TlsContexts {
+  readonly #settings: TlsSettings;
+  #contexts: Contexts;
+
+  /** @throws OperationalError `tls-certificate` that names the file. */
+  constructor(settings: TlsSettings) {
+    this.#settings = settings;
+    this.#contexts = readContexts(settings);
+  }
+
+  /** The context for the name that the client asked for; the first certificate where none fits. */
+  context(serverName?: string): SecureContext {
+    if (!serverName) return this.#contexts.fallback;
+    const name = serverName.toLowerCase();
+    const wildcard = `*${name.slice(name.indexOf('.'))}`;
+    return this.#contexts.byName.get(name) ?? this.#contexts.byName.get(wildcard) ?? this.#contexts.fallback;
+  }
+
+  /** Reads all files again. On an error the certificates in use stay. @throws OperationalError `tls-certificate`. */
+  reload(): void {
+    this.#contexts = readContexts(this.#settings);
+  }
+}
+
+interface Contexts {
+  readonly fallback: SecureContext;
+  readonly byName: ReadonlyMap<string, SecureContext>;
+}
+
+function readContexts(settings: TlsSettings): Contexts {
+  const byName = new Map<string, SecureContext>();
+  const all = [settings, ...(settings.more ?? [])].map((files) => {
+    const { context, names } = readContext(files, settings.minVersion);
+    for (const name of names) if (!byName.has(name)) byName.set(name, context);
+    return context;
+  });
+  return { fallback: all[0]!, byName };
+}
+
+function readContext(files: CertificateFiles, minVersion: TlsSettings['minVersion']) {
+  try {
+    const cert = readFileSync(files.certFile);
+    const key = readFileSync(files.keyFile);
+    // Fails when key and certificate do not belong together.
+    const context = createSecureContext({ cert, key, minVersion });
+    return { context, names: dnsNames(new X509Certificate(cert)) };
+  } catch (cause) {
+    throw new OperationalError(
+      'tls-certificate',
+      `cannot use certificate ${files.certFile} with key ${files.keyFile}: ${describeError(cause)}`,
+      { temporary: false, cause, facts: { certFile: files.certFile, keyFile: files.keyFile } },
+    );
+  }
+}
+
+function dnsNames(certificate: X509Certificate): string[] {
+  const alternatives = certificate.subjectAltName ?? '';
+  return [...alternatives.matchAll(/DNS:([^,\s"]+)/g)].map((match) => match[1]!.toLowerCase());
+}

@@ -1,0 +1,91 @@
+/** AUTH with PLAIN and LOGIN. RFC 4954. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Reply } from '../../../../core/mail/reply.ts';
+import { decodeBase64, type SaslExchange, type SaslStep, startSasl } from '../../../../core/net/sasl.ts';
+import { badSequence, replies, syntaxError } from '../replies.ts';
+import type { CommandResult, SmtpSession } from '../session.ts';
+import type { Command } from './command.ts';
+
+export const auth: Command = { run: begin };
+
+/** Passwords are taken over TLS only, unless the listener says otherwise. */
+export function authOffered(session: SmtpSession): boolean {
+  const { listener } = session.door;
+  return listener.auth && session.user === undefined && secureEnough(session);
+}
+
+function secureEnough(session: SmtpSession): boolean {
+  return session.tls !== undefined || session.door.listener.authWithoutTls;
+}
+
+const encryptionRequired: Reply = {
+  code: 538,
+  enhanced: '5.7.11',
+  text: 'Encryption required for requested authentication mechanism',
+};
+const unknownMechanism: Reply = { code: 504, enhanced: '5.5.4', text: 'Unrecognized authentication type' };
+const cancelled: Reply = { code: 501, enhanced: '5.7.0', text: 'Authentication cancelled' };
+const malformed: Reply = { code: 501, enhanced: '5.5.2', text: 'Cannot decode response' };
+const invalid: Reply = { code: 535, enhanced: '5.7.8', text: 'Authentication credentials invalid' };
+const tooManyFailures: Reply = { code: 421, enhanced: '4.7.0', text: 'Too many failed authentications' };
+
+function begin(session: SmtpSession, text: string): CommandResult {
+  const [mechanism = '', initial, ...rest] = text.trim().split(/ +/);
+  if (!session.door.listener.auth) return replies.notImplemented;
+  if (mechanism === '' || rest.length > 0) return syntaxError('Syntax: AUTH mechanism [initial-response]');
+  if (!session.esmtp) return badSequence('EHLO first');
+  if (session.user !== undefined) return badSequence('Already authenticated');
+  if (session.transaction !== undefined) return badSequence('Not during a mail transaction');
+  const exchange = startSasl(mechanism);
+  if (exchange === undefined) return unknownMechanism;
+  if (!secureEnough(session)) return encryptionRequired;
+  const name = mechanism.toUpperCase();
+  if (initial === undefined) return proceed(session, name, exchange, exchange.next(undefined));
+  // RFC 4954 section 4: "=" is an empty initial response.
+  return respond(session, name, exchange, initial === '=' ? '' : initial);
+}
+
+function respond(session: SmtpSession, name: string, exchange: SaslExchange, text: string): CommandResult {
+  // RFC 4954 section 4: "*" cancels.
+  if (text === '*') return cancelled;
+  const response = decodeBase64(text);
+  return response === undefined ? malformed : proceed(session, name, exchange, exchange.next(response));
+}
+
+function proceed(session: SmtpSession, name: string, exchange: SaslExchange, step: SaslStep): CommandResult {
+  switch (step.kind) {
+    case 'challenge':
+      session.expected = { kind: 'line', take: (line) => respond(session, name, exchange, line) };
+      return { code: 334, text: step.data.toString('base64') };
+    case 'credentials':
+      return check(session, name, step.address, step.password);
+    case 'forbidden-identity':
+      return fail(session, invalid);
+    case 'malformed':
+      return malformed;
+  }
+}
+
+async function check(
+  session: SmtpSession,
+  name: string,
+  address: string,
+  password: string,
+): Promise<Reply | undefined> {
+  try {
+    const outcome = await session.flow.authenticate(name, address, password);
+    if ('refused' in outcome) return await fail(session, outcome.refused);
+    session.user = outcome.user;
+    session.authFailures = 0;
+    return replies.authenticated;
+  } catch (error) {
+    session.bug(error);
+    return { code: 454, enhanced: '4.7.0', text: 'Temporary authentication failure' };
+  }
+}
+
+async function fail(session: SmtpSession, refused: Reply): Promise<Reply> {
+  session.authFailures += 1;
+  await delay(session.door.authFailureDelayMs);
+  return session.authFailures < session.door.limits.authFailuresMax ? refused : tooManyFailures;
+}
