@@ -159,6 +159,8 @@ export const pipelineLimits = {
   heartbeatMs: 100,
   /** Loading and setting up the plugins of one thread. */
   threadStartMs: 60_000,
+  /** For dispose() of the plugins of one thread. */
+  disposeMs: 1000,
   /** Starts of a replacement thread that fail in a row before waiting requests are answered by policy. */
   threadStartsMax: 3,
   /** Threads that look for a culprit, one transaction alone in each. */

@@ -1,0 +1,75 @@
+/** Deliver mail for one address to others: an alias table, expanded at RCPT. RFC 5321 section 3.9. */
+import { addRecipient, definePlugin, deleteRecipient, type Edit } from 'mailfilter/plugin';
+import { type AliasTable, expand } from './expand.ts';
+import { readTable } from './read-table.ts';
+
+/** By the options object: one plugin may stand in several pipelines. */
+const tables = new WeakMap<object, AliasTable>();
+
+export default definePlugin({
+  name: 'aliases',
+  writes: ['recipients'],
+  needs: ['addRecipient', 'deleteRecipient'],
+  options: {
+    table: {
+      type: 'object',
+      additionalProperties: {
+        anyOf: [
+          { type: 'string', minLength: 1 },
+          { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
+        ],
+      },
+      default: {},
+      description: 'Address, name or @domain to one target or a list of them.',
+    },
+    file: {
+      type: 'string',
+      minLength: 1,
+      description: 'File of lines `name: target, target`; /etc/aliases is one. Relative to the config.',
+    },
+    subaddressSeparator: {
+      type: 'string',
+      maxLength: 1,
+      default: '+',
+      description: 'What parts name and detail: info+x falls back to info. Empty: no fallback.',
+    },
+    keepDetail: {
+      type: 'boolean',
+      default: false,
+      description: 'Give the detail of info+x to the targets: alice+x. Not to targets that have one.',
+    },
+    expansionMax: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 10_000,
+      default: 1000,
+      description: 'Most recipients that one may become; more is a failure.',
+    },
+  },
+  setup({ options, domains, baseDirectory, log }) {
+    const table = readTable({ ...options, domains, baseDirectory });
+    tables.set(options, table);
+    log('loaded', { entries: table.entries.size });
+  },
+  hooks: {
+    rcptTo({ recipient, route }, { options, log }) {
+      const table = tables.get(options);
+      if (!table) throw new Error('the alias table was not loaded');
+      const targets = expand(table, recipient.address, { ...options, known: route === 'mailbox' });
+      if (!targets) return undefined;
+      log('expanded', { recipient: recipient.address, targets: targets.length });
+      return {
+        edits: editsFor(recipient.address, targets),
+        result: { [recipient.address]: targets.slice(0, shownTargetsMax) },
+      };
+    },
+  },
+});
+
+/** Of a large list the result, which every later plugin is given, shows the first ones only. */
+const shownTargetsMax = 20;
+
+function editsFor(address: string, targets: readonly string[]): Edit[] {
+  const others = targets.filter((target) => target !== address).map((target) => addRecipient(target));
+  return others.length < targets.length ? others : [deleteRecipient(address), ...others];
+}

@@ -1,0 +1,113 @@
+/** Reads alias tables: from options, and from files as aliases(5) describes them, with `address: targets` lines too. */
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { isAbsolute, resolve, sep } from 'node:path';
+import { compareForm, isAddress } from 'mailfilter/mail';
+import type { AliasTable } from './expand.ts';
+import { parseAliasLines, splitTargets } from './parse-aliases.ts';
+
+export interface TableSource {
+  readonly table: Readonly<Record<string, unknown>>;
+  readonly file?: string;
+  readonly domains: readonly string[];
+  /** The config's directory: relative paths start there, and included files must lie within it. */
+  readonly baseDirectory: string;
+}
+
+/** A million short entries; more belongs in a database. */
+const fileBytesMax = 64 * 1024 * 1024;
+
+/** @throws Error naming the file, the line and what is wrong there */
+export function readTable({ table, file, domains, baseDirectory }: TableSource): AliasTable {
+  const reader = new Reader(baseDirectory);
+  for (const [key, targets] of Object.entries(table)) {
+    const list = Array.isArray(targets) ? targets.map(String) : splitTargets(String(targets));
+    reader.add(key, list, `table: "${key}"`);
+  }
+  if (file !== undefined) {
+    const path = isAbsolute(file) ? file : resolve(baseDirectory, file);
+    for (const { key, targets, line } of parseAliasLines(readText(path), path)) {
+      reader.add(key, targets, `${path}:${line}`);
+    }
+  }
+  return { entries: reader.entries, domains: new Set(domains.map((domain) => domain.toLowerCase())) };
+}
+
+class Reader {
+  readonly entries = new Map<string, readonly string[]>();
+  readonly #baseDirectory: string;
+
+  constructor(baseDirectory: string) {
+    this.#baseDirectory = baseDirectory;
+  }
+
+  add(key: string, written: readonly string[], where: string): void {
+    const name = readKey(key, where);
+    if (this.entries.has(name)) throw new Error(`${where}: "${key}" has an entry already`);
+    const targets = written.flatMap((target) => this.#target(target, where));
+    if (targets.length === 0) throw new Error(`${where}: no targets`);
+    this.entries.set(name, targets);
+  }
+
+  #target(target: string, where: string): readonly string[] {
+    const included = /^:include:\s*(.+)$/.exec(target)?.[1];
+    return included === undefined ? [readTarget(target, where)] : this.#include(included, where);
+  }
+
+  #include(file: string, where: string): readonly string[] {
+    const path = resolve(this.#baseDirectory, file);
+    // By its real path, so that no link leads out.
+    const within = (directory: string) => realPath(path, where).startsWith(directory + sep);
+    if (!within(realpathSync(this.#baseDirectory))) {
+      throw new Error(`${where}: ${path} lies outside the config's directory and is not included`);
+    }
+    return readText(path)
+      .split('\n')
+      .flatMap((line, index) => {
+        const text = line.replace(/#.*$/s, '').trim();
+        return splitTargets(text).map((target) => readTarget(target, `${path}:${index + 1}`));
+      });
+  }
+}
+
+function realPath(path: string, where: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw new Error(`${where}: cannot include ${path}: ${(error as Error).message}`);
+  }
+}
+
+function readText(path: string): string {
+  const { size } = statSync(path);
+  if (size > fileBytesMax) throw new Error(`${path} is larger than ${fileBytesMax} bytes`);
+  return readFileSync(path, 'utf8');
+}
+
+function readKey(key: string, where: string): string {
+  const name = unquote(key).toLowerCase();
+  const wellFormed = name.startsWith('@') ? isAddress(`x${name}`) : isAddress(withDomain(name));
+  if (!wellFormed) throw new Error(`${where}: "${key}" is no address, name or @domain`);
+  return name.includes('@') && !name.startsWith('@') ? compareForm(name) : name;
+}
+
+/** @throws Error for programs and files, which run with the server's rights, and for what is no address */
+function readTarget(target: string, where: string): string {
+  if (/^"?\|/.test(target))
+    throw new Error(`${where}: "${target}" is a program; deliver to a mailbox and use its rules`);
+  if (/^"?\//.test(target)) throw new Error(`${where}: "${target}" is a file; deliver to a mailbox instead`);
+  if (target.startsWith(':')) throw new Error(`${where}: "${target}" is not known; :include:path is`);
+  const name = unquote(target.replace(/^\\/, ''));
+  const wellFormed = name.startsWith('@') ? isAddress(`x${name}`) : isAddress(withDomain(name));
+  if (!wellFormed) throw new Error(`${where}: "${target}" is no address`);
+  return name;
+}
+
+function withDomain(name: string): string {
+  return name.includes('@') ? name : `${name}@domain.example`;
+}
+
+/** aliases(5) quotes names with odd characters; quotes that the address grammar needs stay. */
+function unquote(name: string): string {
+  const inner = /^"([^"\\]*)"$/.exec(name)?.[1];
+  return inner ?? name;
+}

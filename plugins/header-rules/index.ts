@@ -1,0 +1,65 @@
+/** Rules on header, envelope and session that edit the header or decide about the message. RFC 5322, RFC 2047. */
+import { definePlugin, type HookAnswer, type MessageInput } from 'mailfilter/plugin';
+import { compileRules, HeaderFields, type Outcome, type RuleSet } from '../../rules/json/rules.ts';
+import { rulesSchema } from '../../rules/json/schema.ts';
+
+/** By the options object: one plugin may stand in several pipelines, each with its own rules. */
+const compiled = new WeakMap<object, RuleSet>();
+
+export default definePlugin({
+  name: 'header-rules',
+  kind: 'mutate',
+  reads: ['header:*'],
+  writes: ['header:*'],
+  options: {
+    rules: {
+      ...rulesSchema(false),
+      type: 'array',
+      description: 'Run in order; each sees what those before it changed.',
+    },
+  },
+  required: ['rules'],
+  setup({ options }) {
+    rulesOf(options);
+  },
+  hooks: {
+    message(input, { options, log }) {
+      const outcome = rulesOf(options).run(factsOf(input));
+      for (const rule of outcome.matched) log('matched', { rule });
+      return answerOf(outcome);
+    },
+  },
+});
+
+function rulesOf(options: { readonly rules: readonly unknown[] }): RuleSet {
+  const known = compiled.get(options);
+  if (known) return known;
+  const rules = compileRules(options.rules, { withContent: false });
+  compiled.set(options, rules);
+  return rules;
+}
+
+function factsOf({ id, envelope, session, connection, results, message }: MessageInput) {
+  return {
+    id,
+    sender: envelope.sender,
+    recipients: envelope.recipients.map(({ address }) => address),
+    helo: session.helo,
+    ip: connection.remoteIp,
+    user: session.user ?? '',
+    trusted: connection.trusted,
+    results,
+    fields: new HeaderFields(message.headers),
+  };
+}
+
+function answerOf({ decision, edits, symbols, matched }: Outcome): HookAnswer | undefined {
+  if (matched.length === 0) return undefined;
+  return {
+    verdict: decision,
+    edits,
+    symbols,
+    score: symbols.reduce((sum, symbol) => sum + symbol.score, 0),
+    result: { matched },
+  };
+}
