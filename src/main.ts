@@ -11,9 +11,14 @@ interface CommandFile {
 /** Loaded only when called, so that a command pays for nothing but itself. */
 const commands: Readonly<Record<string, { summary: string; load(): Promise<CommandFile> }>> = {
   start: { summary: 'run the demo installation in .mailfilter/', load: () => import('./cli/start.ts') },
+  demo: {
+    summary: 'send sample messages to it and show what became of them',
+    load: () => import('./cli/demo.ts'),
+  },
   serve: { summary: 'run the listeners of a config', load: () => import('./cli/serve.ts') },
   init: { summary: 'write a working config', load: () => import('./cli/init.ts') },
   reload: { summary: 'let the running server read its config again', load: () => import('./cli/reload.ts') },
+  explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },
   plugin: { summary: 'begin a plugin of your own', load: () => import('./cli/plugin.ts') },
 };
@@ -67,3 +72,6 @@ function report(error: unknown): number {
   if (error instanceof CommandError && error.advice !== '') process.stderr.write(`${error.advice}\n`);
   return code;
 }
+
+// Under the launcher this file is imported; run by itself it is the command.
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { addUser, listUsers, setPassword } from '../users/file.ts';
+import { demoRules } from './demo-messages.ts';
 import {
   configText,
   installationFiles,
@@ -79,9 +80,6 @@ export function randomPassword(): string {
   return randomBytes(12).toString('base64url').replace(/^-/, '_');
 }
 
-/** What the demo's rules look for; `mailfilter demo` sends such messages. */
-export const demoWords = { refused: 'X-Demo-Refuse', tagged: 'X-Demo-Tag' } as const;
-
 function demoSettings(): Record<string, unknown> {
   return {
     hostname: 'localhost',
@@ -103,7 +101,13 @@ function demoSettings(): Record<string, unknown> {
       },
       lmtp: { protocol: 'lmtp', address: '127.0.0.1:2424', pipeline: 'inbound' },
     },
-    pipelines: { inbound: demoInbound(), outbound: ['strip-origin'] },
+    pipelines: {
+      inbound: [
+        { plugin: 'content-rules', options: { rules: [demoRules.refuse] } },
+        { plugin: 'header-rules', options: { rules: [demoRules.edit] } },
+      ],
+      outbound: ['strip-origin'],
+    },
     users: { file: installationFiles.users },
     mailbox: { format: 'maildir', path: 'mail/{domain}/{user}' },
     routes: [
@@ -112,8 +116,4 @@ function demoSettings(): Record<string, unknown> {
     ],
     tls: { certFile: installationFiles.certificate, keyFile: installationFiles.key },
   };
-}
-
-function demoInbound(): unknown[] {
-  return [];
 }

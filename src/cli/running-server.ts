@@ -15,6 +15,17 @@ export function pidFile(config: Config): string {
   return join(config.dataDirectory, 'run', 'mailfilter.pid');
 }
 
+/** Where the traces of a server lie. */
+export function traceDirectory(config: Config): string {
+  return join(config.dataDirectory, 'state');
+}
+
+/** What the running server listens on: the ports that were bound, where the config left them open. */
+export function runningListeners(config: Config): readonly { name: string; port?: number }[] {
+  const text = readOptional(join(config.dataDirectory, 'run', 'listeners.json'));
+  return text === undefined ? [] : (JSON.parse(text) as { name: string; port?: number }[]);
+}
+
 /** Process id of the server that runs on this dataDirectory, or undefined. */
 export function runningServer(config: Config): number | undefined {
   const pid = Number(readOptional(pidFile(config))?.trim());

@@ -1,0 +1,52 @@
+/** `mailfilter explain ID`: the story of a message, by transaction id, queue id or Message-ID. */
+import type { Command } from 'commander';
+import { systemClock } from '../../core/base/clock.ts';
+import { silentLog } from '../../core/base/log.ts';
+import type { Config } from '../../core/config/config.ts';
+import { loadConfig } from '../../core/config/load.ts';
+import { openTraceStore, type TraceStore } from '../../core/state/trace-store.ts';
+import type { WalkTrace } from '../flow/house.ts';
+import { configOption, findConfig } from './config-file.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { traceDirectory } from './running-server.ts';
+import { tellStory } from './story.ts';
+
+/** One Message-ID may have come several times: sent to several hosts, or twice. */
+const storiesMax = 20;
+
+export function define(command: Command): void {
+  command
+    .argument('<id>', 'transaction id (in the Received line and the logs), queue id or Message-ID')
+    .option(...configOption)
+    .option('--json', 'print the trace as JSON')
+    .action((id: string, options: { config?: string; json?: boolean }) => {
+      const config = loadConfig(findConfig(options.config));
+      const store = openTraces(config);
+      try {
+        const found = store.findAll(id, storiesMax);
+        if (found.length === 0) {
+          throw new CommandError(
+            exitCodes.negative,
+            `no trace of "${id}" in ${config.dataDirectory}`,
+            `Traces are kept for ${config.trace.retentionDays} days.`,
+          );
+        }
+        const text = options.json === true ? JSON.stringify(found, null, 2) : found.map(tellStory).join('\n');
+        process.stdout.write(`${text}\n`);
+      } finally {
+        store.close();
+      }
+    });
+}
+
+/** For reading only, beside the server that writes. */
+export function openTraces(config: Config): TraceStore<WalkTrace> {
+  return openTraceStore<WalkTrace>({
+    directory: traceDirectory(config),
+    retentionDays: config.trace.retentionDays,
+    retentionBytes: config.trace.retentionBytes,
+    clock: systemClock,
+    log: silentLog,
+    readOnly: true,
+  });
+}
