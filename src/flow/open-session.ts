@@ -23,18 +23,19 @@ import type {
 import { transact } from './transact.ts';
 import { newTransactionId, type Transaction } from './transaction.ts';
 
-/** `current` is asked at every connection and transaction, so that a reload takes effect with the next one. */
-export function createOpenSession(
-  current: () => House,
-  pipelineOf: (listener: string) => string | undefined,
-): OpenSession {
-  return (connection) => new ClientSession(current, connection, pipelineOf(connection.listener));
+/**
+ * `current` is asked at every connection and transaction, so that a reload takes effect with the next one.
+ * @param ready who connects before it resolves waits for the greeting
+ */
+export function createOpenSession(current: () => House, ready: Promise<unknown>): OpenSession {
+  return (connection) => new ClientSession(current, connection, ready);
 }
 
 class ClientSession implements FlowSession {
   readonly connection: Connection;
   readonly #current: () => House;
-  readonly #pipeline: string | undefined;
+  readonly #ready: Promise<unknown>;
+  #pipeline: string | undefined;
   #session: Session = { helo: '', esmtp: false };
   /** What connect, helo and auth hooks left; each transaction begins with it. */
   #state: PipelineState = emptyPipelineState;
@@ -42,13 +43,16 @@ class ClientSession implements FlowSession {
   #discard: string | undefined;
   #transaction: Transaction | undefined;
 
-  constructor(current: () => House, connection: Connection, pipeline: string | undefined) {
+  constructor(current: () => House, connection: Connection, ready: Promise<unknown>) {
     this.#current = current;
     this.connection = connection;
-    this.#pipeline = pipeline;
+    this.#ready = ready;
   }
 
   async connect(): Promise<Answer> {
+    await this.#ready;
+    const { listeners } = this.#current().config;
+    this.#pipeline = listeners.find(({ name }) => name === this.connection.listener)?.pipeline;
     return this.#raise('connect');
   }
 
@@ -144,8 +148,10 @@ class ClientSession implements FlowSession {
 
   async close(reason: 'quit' | 'lost' | 'timeout' | 'limit' | 'shutdown'): Promise<void> {
     this.reset();
+    // A connection that ended before the house stood was never seen by a plugin.
+    if (this.#pipeline === undefined) return;
     const { pipelines } = this.#current();
-    if (this.#pipeline && pipelines.has(this.#pipeline, 'close')) {
+    if (pipelines.has(this.#pipeline, 'close')) {
       // close observes: what it answers changes nothing.
       await pipelines.run({ ...this.#request('close'), reason });
     }
