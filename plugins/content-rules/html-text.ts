@@ -50,7 +50,10 @@ class Reader {
   readonly #html: string;
   readonly #charsMax: number;
   #at = 0;
-  #text = '';
+  readonly #chunks: string[] = [];
+  #length = 0;
+  /** White space was read and is written once a word follows; none is at the begin and end of a line. */
+  #gap: '' | ' ' | '\n' = '';
   /** Until a quote was found open to the end: looking for its end again and again would take quadratic time. */
   #heedQuotes = true;
 
@@ -60,40 +63,50 @@ class Reader {
   }
 
   read(): string {
-    while (this.#at < this.#html.length && this.#text.length < this.#charsMax) {
+    while (this.#at < this.#html.length && this.#length < this.#charsMax) {
       const open = this.#html.indexOf('<', this.#at);
-      this.#append(this.#html.slice(this.#at, open < 0 ? undefined : open));
-      if (open < 0) break;
-      this.#at = open;
-      this.#markup();
+      const end = open < 0 ? this.#html.length : open;
+      this.#write(
+        decodeEntities(this.#html.slice(this.#at, Math.min(end, this.#at + this.#charsMax * longestEntity))),
+      );
+      this.#at = end;
+      if (open >= 0) this.#markup();
     }
-    return this.#text.slice(0, this.#charsMax).trim();
+    return this.#chunks.join('').slice(0, this.#charsMax);
   }
 
-  #append(source: string): void {
-    if (source === '') return;
-    const text = decodeEntities(source.slice(0, this.#charsMax * longestEntity))
-      .replace(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, '')
-      .replace(/[\s\u00a0]+/g, ' ');
-    this.#text += /\s$/.test(this.#text.slice(-1)) ? text.replace(/^ /, '') : text;
+  #write(text: string): void {
+    const shown = text.replace(/[\u00ad\u200b-\u200f\u2060\ufeff]/g, '').replace(/\s+/g, ' ');
+    if (shown.startsWith(' ')) this.#gap ||= ' ';
+    const words = shown.trim();
+    if (words === '') return;
+    if (this.#length > 0) this.#push(this.#gap);
+    this.#push(words);
+    this.#gap = shown.endsWith(' ') ? ' ' : '';
+  }
+
+  #push(chunk: string): void {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
   }
 
   /** At a `<`: passes a comment, a declaration or a tag; any other `<` is text. */
   #markup(): void {
-    const html = this.#html;
-    if (html.startsWith('<!--', this.#at)) return this.#passTo('-->', 4);
-    if (html.startsWith('<!', this.#at) || html.startsWith('<?', this.#at)) return this.#passTo('>', 2);
-    const name = /^<(\/?)([A-Za-z][A-Za-z0-9:-]{0,30})/.exec(html.slice(this.#at, this.#at + 40));
-    if (!name) {
-      this.#text += '<';
+    const name = /^<(\/?)([A-Za-z][A-Za-z0-9:-]{0,30})/.exec(this.#html.slice(this.#at, this.#at + 40));
+    if (name) this.#tag(name[2]!.toLowerCase(), name[1] === '/', name[0].length);
+    else if (this.#html.startsWith('<!--', this.#at)) this.#passTo('-->', 2);
+    else if (/^<[!?]/.test(this.#html.slice(this.#at, this.#at + 2))) this.#passTo('>', 2);
+    else {
+      this.#write('<');
       this.#at += 1;
-      return;
     }
-    const element = name[2]!.toLowerCase();
-    this.#at = this.#endOfTag(this.#at + name[0].length);
-    if (blocks.has(element)) this.#text = `${this.#text.replace(/ $/, '')}\n`;
-    else if (cells.has(element)) this.#append(' ');
-    if (hidden.has(element) && name[1] === '') this.#passElement(element);
+  }
+
+  #tag(element: string, closing: boolean, length: number): void {
+    this.#at = this.#endOfTag(this.#at + length);
+    if (blocks.has(element)) this.#gap = '\n';
+    else if (cells.has(element)) this.#gap ||= ' ';
+    if (hidden.has(element) && !closing) this.#passElement(element);
   }
 
   #passTo(end: string, skip: number): void {
