@@ -226,6 +226,8 @@ export const lingerMs = 1000;
 export const headerScanBytesMax = 4 * MiB;
 /** HTML that `parsed()` turns into text; longer HTML is handed on as it is. One MiB takes a second at most. */
 export const htmlToTextCharactersMax = 1 * MiB;
+/** Nested elements of such HTML: the time of the conversion grows with the square of them. */
+export const htmlDepthMax = 1000;
 /** A single header field that `parsed()` looks into: mailparser's field parsers are made for short ones. */
 export const parsedFieldBytesMax = 256 * KiB;
 
@@ -246,4 +248,22 @@ export const traceLimits = {
   pruneRows: 300,
   pruneStepRows: 50,
   pruneMs: 10_000,
+} as const;
+/** Octets of one group: what one sync writes, and so how long those behind it wait. */
+export const journalGroupBytesMax = 8 * MiB;
+
+/** The queue. */
+export const queueLimits = {
+  /** Entries that one `list` answers. */
+  listMax: 1000,
+  /** Entries that one transaction of the database changes at a time, after a crash or a set clock. */
+  batchEntries: 1000,
+  /** Done ids are remembered this long: longer than any journal waits for its replay. */
+  rememberDoneMs: 7 * 24 * 3_600_000,
+  /** The longest sleep, so that a clock that was set is noticed. */
+  sleepMsMax: 30_000,
+  /** A clock that is this much behind was set back. */
+  clockBackMs: 10_000,
+  /** After the database refused a write, nothing new is taken up for this long. */
+  troubleMs: 5000,
 } as const;

@@ -1,11 +1,13 @@
 /**
  * mailparser's MailParser with a guard around what it does per part: limits on parts, depth and fields, errors of its
- * event handlers as stream errors instead of thread deaths, and no invented dates. Its methods `processChunk` and
- * `processHeaders` are overridden; a test fails when an upgrade no longer calls them.
+ * event handlers as stream errors instead of thread deaths, and no invented dates. Its methods `processChunk`,
+ * `processHeaders` and `getTextContent` are overridden; a test fails when an upgrade no longer calls them.
  */
 import type { Readable, Transform } from 'node:stream';
 import type { HeaderLines, Headers } from 'mailparser';
+import { htmlDepthMax, htmlToTextCharactersMax } from '../base/limits.ts';
 import { parseDate } from './date.ts';
+import { isDeeper, loadHtmlParser } from './html-depth.ts';
 
 export type ParserHeaders = Headers;
 
@@ -24,7 +26,6 @@ export interface PartLimits {
 export interface GuardedParserOptions {
   readonly limits: PartLimits;
   readonly maxHeadSize: number;
-  readonly maxHtmlLengthToParse: number;
   readonly skipHtmlToText: boolean;
 }
 
@@ -57,8 +58,15 @@ interface HeaderLine {
   /** Name, colon and value, folds included; octets as Latin-1 characters. */
   readonly line: string;
 }
+interface TreeNode {
+  readonly contentType?: string | false;
+  readonly textContent?: string;
+  readonly children: readonly TreeNode[];
+}
 /** The part of MailParser that its types leave out. */
 interface ParserInternals extends GuardedParser {
+  readonly tree: TreeNode | false;
+  getTextContent(): Chunk;
   processChunk(chunk: SplitterChunk, done: (error?: Error | null) => void): void;
   processHeaders(lines: readonly HeaderLine[] | undefined): ParserHeaders;
 }
@@ -68,13 +76,24 @@ let loaded: Promise<new (options: GuardedParserOptions) => GuardedParser> | unde
 
 /** mailparser takes 100 ms to load: only threads that need it load it, once. */
 export function loadGuardedParser(): Promise<new (options: GuardedParserOptions) => GuardedParser> {
-  loaded ??= import('mailparser').then(({ MailParser }) => guard(MailParser as unknown as ParserClass));
+  loaded ??= load();
   return loaded;
 }
 
-function guard(MailParser: ParserClass): new (options: GuardedParserOptions) => GuardedParser {
+async function load(): Promise<new (options: GuardedParserOptions) => GuardedParser> {
+  const [{ MailParser }, HtmlParser] = await Promise.all([import('mailparser'), loadHtmlParser()]);
+  return guard(MailParser as unknown as ParserClass, HtmlParser);
+}
+
+function guard(
+  MailParser: ParserClass,
+  HtmlParser: Awaited<ReturnType<typeof loadHtmlParser>>,
+): new (
+  options: GuardedParserOptions,
+) => GuardedParser {
   return class extends MailParser {
     readonly #limits: PartLimits;
+    readonly #skipsHtml: boolean;
     #parts = 0;
 
     constructor({ limits, ...options }: GuardedParserOptions) {
@@ -87,6 +106,7 @@ function guard(MailParser: ParserClass): new (options: GuardedParserOptions) => 
         skipImageLinks: true,
       });
       this.#limits = limits;
+      this.#skipsHtml = options.skipHtmlToText;
     }
 
     override processChunk(chunk: SplitterChunk, done: (error?: Error | null) => void): void {
@@ -109,6 +129,11 @@ function guard(MailParser: ParserClass): new (options: GuardedParserOptions) => 
       return headers;
     }
 
+    override getTextContent(): Chunk {
+      if (!this.#skipsHtml && this.tree) this.#checkHtml(this.tree);
+      return super.getTextContent();
+    }
+
     /** Errors that the parser reports and then goes on from. */
     override emit(event: string | symbol, ...values: unknown[]): boolean {
       const [error] = values;
@@ -122,6 +147,15 @@ function guard(MailParser: ParserClass): new (options: GuardedParserOptions) => 
       return super.emit(event, ...values);
     }
 
+    /** Conversion takes time with the length of all HTML together and with its depth. */
+    #checkHtml(tree: TreeNode): void {
+      const texts = htmlTexts(tree);
+      const length = texts.reduce((sum, text) => sum + text.length, 0);
+      const convertible =
+        length <= htmlToTextCharactersMax && !texts.some((text) => isDeeper(HtmlParser, text, htmlDepthMax));
+      if (!convertible) throw new HtmlNotConverted('too long or too deep');
+    }
+
     #checkNode(chunk: SplitterChunk): void {
       this.#parts += 1;
       if (this.#parts > this.#limits.partsMax) throw new LimitPassed('parts');
@@ -132,4 +166,9 @@ function guard(MailParser: ParserClass): new (options: GuardedParserOptions) => 
       if (long) throw new LimitPassed('header');
     }
   };
+}
+
+function htmlTexts(node: TreeNode): string[] {
+  const own = node.contentType === 'text/html' && node.textContent ? [node.textContent] : [];
+  return [...own, ...node.children.flatMap(htmlTexts)];
 }

@@ -44,7 +44,7 @@ export class HeaderView implements Headers {
     for (const item of this.#header.items) {
       if (!this.#header.isField(item)) continue;
       const raw = this.#header.itemBytes(item);
-      yield { name: fieldName(raw), value: fieldValue(raw), raw: Uint8Array.from(raw) };
+      yield { name: fieldName(raw), value: fieldValue(raw), raw: new Uint8Array(raw) };
     }
   }
 

@@ -1,7 +1,7 @@
 /** mailparser's view of a message, with our limits, without its inventions, and with every failure an answer. */
 import type { Readable } from 'node:stream';
 import type { HeaderLines, ParsedMail } from 'mailparser';
-import { htmlToTextCharactersMax, type Limits, parsedFieldBytesMax } from '../base/limits.ts';
+import { type Limits, parsedFieldBytesMax } from '../base/limits.ts';
 import {
   type Chunk,
   type GuardedParser,
@@ -54,7 +54,6 @@ export async function parseMessage(
           fieldBytesMax: parsedFieldBytesMax,
         },
         maxHeadSize: limits.headerBytesMax,
-        maxHtmlLengthToParse: htmlToTextCharactersMax,
         skipHtmlToText,
       }),
       open(),
