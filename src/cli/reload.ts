@@ -5,7 +5,7 @@ import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { lastReload, pidFile, type ReloadOutcome, runningServer } from './running-server.ts';
+import { lastReload, pidFile, type ReloadOutcome, runningRoles, runningServer } from './running-server.ts';
 
 /** Loading plugins into fresh threads takes seconds; a minute is the end of patience. */
 const waitMs = 60_000;
@@ -40,7 +40,7 @@ async function reload(config: Config): Promise<ReloadOutcome> {
     );
   }
   const before = lastReload(config)?.at;
-  process.kill(pid, 'SIGHUP');
+  for (const role of runningRoles(config)) process.kill(role, 'SIGHUP');
   for (const until = Date.now() + waitMs; Date.now() < until; await sleep(pollMs)) {
     const outcome = lastReload(config);
     if (outcome !== undefined && outcome.at !== before) return outcome;

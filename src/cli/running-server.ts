@@ -11,8 +11,9 @@ export interface ReloadOutcome {
   readonly error?: string;
 }
 
+/** Where the role that takes mail leaves its process id. */
 export function pidFile(config: Config): string {
-  return join(config.dataDirectory, 'run', 'mailfilter.pid');
+  return join(config.dataDirectory, 'run', 'mta.pid');
 }
 
 /** Where the traces of a server lie. */
@@ -26,11 +27,21 @@ export function runningListeners(config: Config): readonly { name: string; port?
   return text === undefined ? [] : (JSON.parse(text) as { name: string; port?: number }[]);
 }
 
-/** Process id of the server that runs on this dataDirectory, or undefined. */
+/** Process id of the role that takes mail, or undefined when no server runs on this dataDirectory. */
 export function runningServer(config: Config): number | undefined {
-  const pid = Number(readOptional(pidFile(config))?.trim());
-  if (!Number.isInteger(pid) || pid < 2) return undefined;
-  return isOurs(pid) ? pid : undefined;
+  return livingProcess(pidFile(config));
+}
+
+/** Process ids of all roles, the one that takes mail first. */
+export function runningRoles(config: Config): number[] {
+  return [pidFile(config), join(config.dataDirectory, 'run', 'access.pid')].flatMap(
+    (file) => livingProcess(file) ?? [],
+  );
+}
+
+function livingProcess(file: string): number | undefined {
+  const pid = Number(readOptional(file)?.trim());
+  return Number.isInteger(pid) && pid > 1 && isOurs(pid) ? pid : undefined;
 }
 
 /** The last reload, or undefined before the first. */
