@@ -96,6 +96,10 @@ export interface TraceEntry {
   readonly log?: readonly { readonly event: string; readonly facts?: Readonly<Record<string, Json>> }[];
   /** Outside questions and their answers, shortened. */
   readonly asked?: readonly { readonly what: string; readonly answer: Json; readonly ms: number }[];
+  /** The plugin is on trial: what it answered changed nothing. */
+  readonly shadow?: boolean;
+  /** Domains (d=) of foreign DKIM signatures that the edits break. RFC 6376 section 5.4. */
+  readonly breaksSignatures?: readonly string[];
   readonly failure?: { readonly kind: FailureKind; readonly message: string; readonly policy: FailurePolicy };
 }
 

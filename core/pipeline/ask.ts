@@ -1,0 +1,112 @@
+/** Outside questions of plugins: sent from the thread to the core, which alone talks to DNS, state and mailboxes. */
+import { OperationalError } from '../base/errors.ts';
+import type { Json } from '../base/json.ts';
+import type { PluginDns, PluginMailboxes, PluginScripts, PluginState } from '../plugin/hooks.ts';
+import { copyJson } from '../session/copy-json.ts';
+import type { PluginCall } from './plugin-call.ts';
+import type { FromThread, Question, QuestionAnswer, QuestionService } from './wire.ts';
+
+interface Pending {
+  readonly call: PluginCall;
+  readonly what: string;
+  readonly startedMs: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A question that the plugin's own call can no longer use. */
+const over = (what: string) => new Error(`${what}: this call is over, its answer came too late or was given`);
+
+export class Asker {
+  readonly #send: (message: FromThread) => void;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+
+  constructor(send: (message: FromThread) => void) {
+    this.#send = send;
+  }
+
+  dns(call: PluginCall): PluginDns {
+    const ask = (method: string) => (name: string) => this.#ask<never>(call, 'dns', method, [name]);
+    return {
+      a: ask('a'),
+      aaaa: ask('aaaa'),
+      txt: ask('txt'),
+      mx: ask('mx'),
+      ptr: ask('ptr'),
+      ns: ask('ns'),
+      cname: ask('cname'),
+      srv: ask('srv'),
+    };
+  }
+
+  state(call: PluginCall): PluginState {
+    const ask = <Value>(method: string, args: readonly unknown[]) =>
+      this.#ask<Value>(call, 'state', method, args);
+    return {
+      get: (key) => ask('get', [key]),
+      set: (key, value, options) => ask('set', [key, value, options]),
+      delete: (key) => ask('delete', [key]),
+      increment: (key, by, options) => ask('increment', [key, by ?? 1, options]),
+      setIfAbsent: (key, value, options) => ask('setIfAbsent', [key, value, options]),
+      list: (prefix, limit) => ask('list', [prefix, limit]),
+    };
+  }
+
+  scripts(call: PluginCall): PluginScripts {
+    return { load: (language) => this.#ask(call, 'scripts', 'load', [language]) };
+  }
+
+  mailboxes(call: PluginCall): PluginMailboxes {
+    return {
+      exists: (mailbox) => this.#ask(call, 'mailboxes', 'exists', [mailbox]),
+      list: () => this.#ask(call, 'mailboxes', 'list', []),
+      metadata: (mailbox, entry) => this.#ask(call, 'mailboxes', 'metadata', [mailbox, entry]),
+    };
+  }
+
+  /** An answer of the core. */
+  settle(answer: QuestionAnswer): void {
+    const pending = this.#pending.get(answer.id);
+    if (pending === undefined) return;
+    this.#pending.delete(answer.id);
+    const ms = performance.now() - pending.startedMs;
+    if ('error' in answer) {
+      const { name, message, code, temporary } = answer.error;
+      const error = new OperationalError(code, message, { temporary });
+      error.name = name;
+      pending.call.addAsked(pending.what, { error: message, code }, ms);
+      pending.reject(error);
+    } else {
+      pending.call.addAsked(pending.what, (answer.value ?? null) as Json, ms);
+      pending.resolve(answer.value);
+    }
+  }
+
+  #ask<Value>(
+    call: PluginCall,
+    service: QuestionService,
+    method: string,
+    args: readonly unknown[],
+  ): Promise<Value> {
+    return new Promise<unknown>((resolve, reject) => {
+      const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
+      const what = `${service}.${method}(${given.map((arg) => JSON.stringify(arg)).join(', ')})`;
+      if (call.over) throw over(what);
+      this.#lastId += 1;
+      const question: Question = {
+        type: 'question',
+        id: this.#lastId,
+        request: call.request,
+        key: `${call.code}/${call.ordinal++}`,
+        plugin: call.plugin,
+        ...(call.user !== undefined && { user: call.user }),
+        service,
+        method,
+        args: given.map((arg) => copyJson(arg, what)),
+      };
+      this.#send(question);
+      this.#pending.set(question.id, { call, what, startedMs: performance.now(), resolve, reject });
+    }) as Promise<Value>;
+  }
+}

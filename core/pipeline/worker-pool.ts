@@ -1,0 +1,171 @@
+/**
+ * One plugin thread as the core sees it: a Tinypool of one worker, a port beside it whose close tells of the thread's
+ * end (the pool itself does not notice process.exit), and the shared counters.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Tinypool } from 'tinypool';
+import { describeError } from '../base/errors.ts';
+import type { PipelineOutcome } from './request.ts';
+import {
+  beacon,
+  type FromThread,
+  type House,
+  type LoadedPlugin,
+  type LoadTask,
+  type ReadyPipelines,
+  type RunTask,
+  type SetupFailure,
+  type ToThread,
+} from './wire.ts';
+
+/** Why a thread ended. `exit`: process.exit or an end from within; `crash`: an error no handler saw; `memory`: its heap was full. */
+export type DeathCause = 'exit' | 'crash' | 'memory' | 'stuck' | 'dropped';
+
+export interface ThreadInit {
+  readonly files: readonly string[];
+  readonly house: House;
+  readonly memoryMiB: number;
+  onMessage(message: FromThread, thread: PluginThread): void;
+  /** Once, unless drop() ended the thread. */
+  onDeath(thread: PluginThread, cause: DeathCause, message: string): void;
+}
+
+/** The call that a thread was executing. */
+export interface RunningAt {
+  readonly request: number;
+  readonly code: number;
+}
+
+const workerFile = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+  .pathname;
+
+export class PluginThread {
+  readonly #pool: Tinypool;
+  readonly #port: MessagePort;
+  readonly #shared: Int32Array;
+  readonly #init: ThreadInit;
+  /** What the plugins said of themselves; rejects when the thread ends first. */
+  readonly loaded: Promise<readonly LoadedPlugin[]>;
+  #dead = false;
+  #rejectLoaded: (error: Error) => void = () => {};
+  #crash: unknown;
+
+  constructor(init: ThreadInit) {
+    this.#init = init;
+    const shared = new SharedArrayBuffer(beacon.length * Int32Array.BYTES_PER_ELEMENT);
+    this.#shared = new Int32Array(shared);
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#pool = new Tinypool({
+      filename: workerFile,
+      minThreads: 1,
+      maxThreads: 1,
+      // One thread carries many requests: slow plugins wait without holding others up.
+      concurrentTasksPerWorker: Number.MAX_SAFE_INTEGER,
+      useAtomics: false,
+      resourceLimits: { maxOldGenerationSizeMb: init.memoryMiB },
+    });
+    // An error without a task in flight; the port's close follows and is acted on.
+    this.#pool.on('error', (error) => this.#sawCrash(error));
+    port1.on('message', (message: FromThread) => init.onMessage(message, this));
+    port1.on('close', () => this.#ended());
+    port1.unref();
+    const task: LoadTask = { port: port2, shared, files: init.files, house: init.house };
+    const load = this.#pool.run(task, { name: 'load', transferList: [port2] });
+    this.loaded = new Promise((resolve, reject) => {
+      this.#rejectLoaded = reject;
+      load.then(resolve, (error) => {
+        this.#sawCrash(error);
+        reject(error);
+      });
+    });
+    this.loaded.catch(() => {});
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** @returns the entries whose setup failed; never settles when the thread ends */
+  setup(pipelines: ReadyPipelines): Promise<readonly SetupFailure[]> {
+    return this.#pool.run({ pipelines }, { name: 'setup' });
+  }
+
+  /**
+   * The outcome of a request. When the thread ends the promise may stay open for ever: onDeath tells, and its owner
+   * settles the request.
+   */
+  run(task: RunTask): Promise<PipelineOutcome> {
+    return this.#pool.run(task, runOptions).catch((error) => {
+      this.#sawCrash(error);
+      throw error;
+    });
+  }
+
+  send(message: ToThread): void {
+    if (!this.#dead) this.#port.postMessage(message);
+  }
+
+  /** Asks the event loop for a beat. */
+  ping(): void {
+    this.send({ type: 'ping' });
+  }
+
+  get beats(): number {
+    return Atomics.load(this.#shared, beacon.beat);
+  }
+
+  /** The call whose code is (or, in a dead thread, was) executing. */
+  get running(): RunningAt | undefined {
+    return this.#call(beacon.runningRequest, beacon.runningCall);
+  }
+
+  /** The call that began last. */
+  get lastCall(): RunningAt | undefined {
+    return this.#call(beacon.lastRequest, beacon.lastCall);
+  }
+
+  /** Index of the plugin file that is being loaded or set up. */
+  get loading(): number | undefined {
+    const loading = this.#shared[beacon.loading]!;
+    return loading === 0 ? undefined : loading - 1;
+  }
+
+  /** Ends the thread at once; nothing that it carries is answered any more. */
+  drop(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#rejectLoaded(new Error('the thread was ended'));
+    this.#port.close();
+    // Never awaited: after process.exit() within the thread it does not settle.
+    this.#pool.destroy().catch(() => {});
+  }
+
+  #call(requestIndex: number, codeIndex: number): RunningAt | undefined {
+    const request = this.#shared[requestIndex]!;
+    return request === 0 ? undefined : { request, code: this.#shared[codeIndex]! };
+  }
+
+  #sawCrash(error: unknown): void {
+    this.#crash ??= error;
+  }
+
+  #ended(): void {
+    if (this.#dead) return;
+    // The pool's own report of an error may come a moment after the port's close.
+    setImmediate(() => {
+      if (this.#dead) return;
+      const cause = causeOf(this.#crash);
+      const message = this.#crash === undefined ? 'the thread ended itself' : describeError(this.#crash);
+      this.drop();
+      this.#init.onDeath(this, cause, message);
+    });
+  }
+}
+
+const runOptions = { name: 'run' };
+
+function causeOf(crash: unknown): DeathCause {
+  if (crash === undefined) return 'exit';
+  return (crash as { code?: unknown }).code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'crash';
+}

@@ -1,0 +1,202 @@
+/**
+ * A plugin thread. The pool calls `load` and `setup` once, then `run` for each request, many at a time:
+ *
+ *     core                                     thread
+ *       pool task load(files)  ------------->  import plugins, answer manifests
+ *       pool task setup(pipelines) --------->  setup() of each entry
+ *       pool task run(request)  ------------>  chain of hooks
+ *                     <--- port: question ---    context.dns, .state ...
+ *                      --- port: answer ---->
+ *       pool reply      <--------------------  outcome
+ *                      --- port: ping ------>  a beat in shared memory while the event loop turns
+ */
+import { type MessagePort, parentPort } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { Plugin } from '../plugin/define.ts';
+import type { SetupContext } from '../plugin/hooks.ts';
+import { type HookName, hookNames } from '../session/powers.ts';
+import { Asker } from './ask.ts';
+import { captureOutput } from './capture-output.ts';
+import { type ChainHouse, type RunnableEntry, runChain } from './chain.ts';
+import { Deadlines } from './deadlines.ts';
+import { loadPlugin, resolveToInstallation } from './load-plugins.ts';
+import type { PluginCall } from './plugin-call.ts';
+import type { PipelineOutcome } from './request.ts';
+import { Running } from './running.ts';
+import type {
+  FromThread,
+  LoadedPlugin,
+  LoadTask,
+  ReadyEntry,
+  RunTask,
+  SetupFailure,
+  SetupTask,
+  ToThread,
+} from './wire.ts';
+
+type StagePlan = ReadonlyMap<HookName, readonly RunnableEntry[]>;
+
+/** Set by load; a thread has one life. */
+let thread: PluginThreadState | undefined;
+
+interface PluginThreadState extends ChainHouse {
+  readonly task: LoadTask;
+  readonly plugins: readonly (Plugin | Error)[];
+  readonly send: (message: FromThread) => void;
+  plans: ReadonlyMap<string, StagePlan>;
+}
+
+const noEntries: readonly RunnableEntry[] = [];
+
+/** Imports the plugins; those that cannot be loaded are answered as errors. */
+export async function load(task: LoadTask): Promise<readonly LoadedPlugin[]> {
+  const { port, house } = task;
+  const send = (message: FromThread) => port.postMessage(message);
+  const running = new Running<PluginCall>(task.shared);
+  const asker = new Asker(send);
+  captureOutput(send, () => running.current?.plugin);
+  closeSideDoors();
+  catchStrays(send, running);
+  resolveToInstallation(house.installDirectory);
+  const plugins: (Plugin | Error)[] = [];
+  for (const [index, file] of task.files.entries()) {
+    running.loading(index);
+    plugins.push(await loadPlugin(file).catch((error) => new Error(describeError(error))));
+  }
+  running.loading(undefined);
+  thread = {
+    task,
+    plugins,
+    send,
+    plans: new Map(),
+    entriesOf: (pipeline, hook) => thread?.plans.get(pipeline)?.get(hook) ?? noEntries,
+    running,
+    deadlines: new Deadlines(),
+    asker,
+    clock: systemClock,
+    hostname: house.hostname,
+    domains: Object.freeze([...house.domains]),
+    limits: house.limits,
+  };
+  port.on('message', (message: ToThread) => receive(message, thread!, port));
+  return plugins.map((plugin) =>
+    plugin instanceof Error ? { error: plugin.message } : { manifest: plugin.manifest },
+  );
+}
+
+/** Gives the thread its pipelines and runs each entry's setup; failures are those entries' alone. */
+export async function setup({ pipelines }: SetupTask): Promise<readonly SetupFailure[]> {
+  const state = loaded();
+  const failures: SetupFailure[] = [];
+  const plans = new Map<string, StagePlan>();
+  for (const [pipeline, entries] of Object.entries(pipelines)) {
+    const runnable: RunnableEntry[] = [];
+    for (const [index, entry] of entries.entries()) {
+      const error = await setUpEntry(state, entry);
+      if (error !== undefined) failures.push({ pipeline, entry: index, error });
+      const plugin = state.plugins[entry.plugin];
+      runnable.push({
+        ...entry,
+        options: Object.freeze(entry.options),
+        index,
+        hooks: plugin === undefined || plugin instanceof Error ? {} : plugin.hooks,
+        ...(error !== undefined && { broken: { kind: 'load', message: error } }),
+      });
+    }
+    plans.set(pipeline, planStages(runnable));
+  }
+  state.plans = plans;
+  return failures;
+}
+
+export function run(task: RunTask): Promise<PipelineOutcome> {
+  return runChain(task, loaded());
+}
+
+function loaded(): PluginThreadState {
+  if (thread === undefined) throw new Error('the thread was given work before its plugins');
+  return thread;
+}
+
+async function setUpEntry(state: PluginThreadState, entry: ReadyEntry): Promise<string | undefined> {
+  const plugin = state.plugins[entry.plugin];
+  if (plugin === undefined || plugin instanceof Error) return plugin?.message ?? 'the plugin was not loaded';
+  if (plugin.setup === undefined) return undefined;
+  state.running.loading(entry.plugin);
+  const { hostname, domains, clock, task, send } = state;
+  const context: SetupContext<unknown> = {
+    options: entry.options,
+    clock,
+    hostname,
+    domains,
+    baseDirectory: task.house.baseDirectory,
+    log: (event, facts) => {
+      const text = facts === undefined ? event : `${event} ${JSON.stringify(facts)}`;
+      send({ type: 'output', event: 'plugin-log', plugin: entry.manifest.name, text: text.slice(0, 2000) });
+    },
+  };
+  try {
+    await plugin.setup(context);
+    return undefined;
+  } catch (error) {
+    return `setup failed: ${describeError(error)}`;
+  } finally {
+    state.running.loading(undefined);
+  }
+}
+
+/** The manifest, not the loaded code, says which hooks there are: a plugin that did not load must fail, not vanish. */
+function planStages(entries: readonly RunnableEntry[]): StagePlan {
+  return new Map(
+    hookNames.map((hook) => [hook, entries.filter(({ manifest }) => manifest.hooks.includes(hook))]),
+  );
+}
+
+function receive(message: ToThread, state: PluginThreadState, port: MessagePort): void {
+  switch (message.type) {
+    case 'answer':
+      state.asker.settle(message);
+      break;
+    case 'ping':
+      state.running.beat();
+      break;
+    case 'dispose':
+      void dispose(state).finally(() => port.postMessage({ type: 'disposed' } satisfies FromThread));
+      break;
+  }
+}
+
+async function dispose({ plugins, send }: PluginThreadState): Promise<void> {
+  for (const plugin of plugins) {
+    if (plugin instanceof Error || plugin.dispose === undefined) continue;
+    try {
+      await plugin.dispose();
+    } catch (error) {
+      const text = `dispose failed: ${describeError(error)}`;
+      send({ type: 'output', event: 'plugin-stray-error', plugin: plugin.manifest.name, text });
+    }
+  }
+}
+
+/** The pool takes any message on the thread's own port for its own, and an unknown one for a crash of the thread. */
+function closeSideDoors(): void {
+  if (parentPort !== null) parentPort.postMessage = () => {};
+}
+
+/** An error outside any promise that a call waits for fails the call that caused it; the thread lives on. */
+function catchStrays(send: (message: FromThread) => void, running: Running<PluginCall>): void {
+  const stray = (error: unknown) => {
+    const call = running.current;
+    if (call !== undefined && !call.over) call.fail(error);
+    else
+      send({
+        type: 'output',
+        event: 'plugin-stray-error',
+        plugin: call?.plugin,
+        text: describeError(error).slice(0, 2000),
+      });
+  };
+  process.on('uncaughtException', stray);
+  process.on('unhandledRejection', stray);
+}

@@ -1,0 +1,71 @@
+/** Checks the options of a config entry against a plugin's schemas, and fills in defaults. JSON Schema draft-07, by ajv. */
+import { Ajv, type ErrorObject } from 'ajv';
+import type { Json } from '../base/json.ts';
+import type { PluginManifest } from './hooks.ts';
+import { optionsSchema } from './options.ts';
+
+export interface OptionsCheck {
+  /** A copy with every default filled in. */
+  readonly options: Readonly<Record<string, Json>>;
+  /** ajv's own errors, with values (`verbose`), paths from the options object; empty when all is well. */
+  readonly errors: readonly ErrorObject[];
+}
+
+/** @throws Error when a schema of the plugin itself is unusable */
+export function checkOptions(
+  { name, options: schemas, requiredOptions }: Pick<PluginManifest, 'name' | 'options' | 'requiredOptions'>,
+  given: Readonly<Record<string, Json>>,
+): OptionsCheck {
+  // Keywords that ajv does not know are annotations: plugins may carry more for editors than we check.
+  const ajv = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    verbose: true,
+    strict: false,
+    validateFormats: false,
+  });
+  const options = structuredClone(given);
+  let validate: ReturnType<typeof ajv.compile>;
+  try {
+    validate = ajv.compile(optionsSchema(schemas, requiredOptions));
+  } catch (error) {
+    throw new Error(`the option schemas of plugin ${name} are unusable: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return { options, errors: validate(options) ? [] : (validate.errors ?? []) };
+}
+
+/** `/zones/0: must be string`, and for an unknown name the names there are. */
+export function describeOptionError(error: ErrorObject): { pointer: string; message: string } {
+  const { instancePath: pointer, keyword, params, parentSchema } = error;
+  switch (keyword) {
+    case 'additionalProperties': {
+      const unknown = String(params.additionalProperty);
+      const known = Object.keys((parentSchema?.properties ?? {}) as object);
+      return {
+        pointer: `${pointer}/${pointerToken(unknown)}`,
+        message: `unknown option "${unknown}"; expected ${known.length === 0 ? 'none' : `one of ${known.join(', ')}`}`,
+      };
+    }
+    case 'required':
+      return { pointer, message: `the option "${String(params.missingProperty)}" is missing` };
+    case 'enum':
+      return {
+        pointer,
+        message: `found ${show(error.data)}, expected one of ${(params.allowedValues as unknown[]).map(show).join(', ')}`,
+      };
+    default:
+      return { pointer, message: `found ${show(error.data)}, which ${error.message ?? `fails ${keyword}`}` };
+  }
+}
+
+/** RFC 6901 section 3. */
+export function pointerToken(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
