@@ -65,19 +65,21 @@ export class PluginThread {
       useAtomics: false,
       resourceLimits: { maxOldGenerationSizeMb: init.memoryMiB },
     });
-    // An error without a task in flight; the port's close follows and is acted on.
-    this.#pool.on('error', (error) => this.#sawCrash(error));
+    // An error without a task in flight would end the process if nobody listened; it is seen below.
+    this.#pool.on('error', () => {});
+    for (const worker of this.#pool.threads) {
+      worker.on('error', (error) => this.#sawCrash(error));
+      worker.on('exit', () => this.#ended());
+    }
     port1.on('message', (message: FromThread) => init.onMessage(message, this));
-    port1.on('close', () => this.#ended());
+    // The exit event tells more, and comes a moment later.
+    port1.on('close', () => setTimeout(() => this.#ended(), 1000).unref());
     port1.unref();
     const task: LoadTask = { port: port2, shared, files: init.files, house: init.house };
     const load = this.#pool.run(task, { name: 'load', transferList: [port2] });
     this.loaded = new Promise((resolve, reject) => {
       this.#rejectLoaded = reject;
-      load.then(resolve, (error) => {
-        this.#sawCrash(error);
-        reject(error);
-      });
+      load.then(resolve, reject);
     });
     this.loaded.catch(() => {});
   }
@@ -96,10 +98,7 @@ export class PluginThread {
    * settles the request.
    */
   run(task: RunTask): Promise<PipelineOutcome> {
-    return this.#pool.run(task, runOptions).catch((error) => {
-      this.#sawCrash(error);
-      throw error;
-    });
+    return this.#pool.run(task, runOptions);
   }
 
   send(message: ToThread): void {
@@ -137,8 +136,10 @@ export class PluginThread {
     this.#dead = true;
     this.#rejectLoaded(new Error('the thread was ended'));
     this.#port.close();
-    // Never awaited: after process.exit() within the thread it does not settle.
-    this.#pool.destroy().catch(() => {});
+    // Not by destroy(): when the thread reports an error meanwhile, such as a full heap, the pool throws out of an
+    // event listener, and the process would end. Its spare thread, made for one that crashed, ends here as well.
+    this.#pool.options.minThreads = 0;
+    for (const worker of this.#pool.threads) worker.terminate().catch(() => {});
   }
 
   #call(requestIndex: number, codeIndex: number): RunningAt | undefined {
@@ -152,14 +153,10 @@ export class PluginThread {
 
   #ended(): void {
     if (this.#dead) return;
-    // The pool's own report of an error may come a moment after the port's close.
-    setImmediate(() => {
-      if (this.#dead) return;
-      const cause = causeOf(this.#crash);
-      const message = this.#crash === undefined ? 'the thread ended itself' : describeError(this.#crash);
-      this.drop();
-      this.#init.onDeath(this, cause, message);
-    });
+    const cause = causeOf(this.#crash);
+    const message = this.#crash === undefined ? 'the thread ended itself' : describeError(this.#crash);
+    this.drop();
+    this.#init.onDeath(this, cause, message);
   }
 }
 
