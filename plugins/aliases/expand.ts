@@ -36,6 +36,23 @@ export function expand(
   return [...expansion.targets.values()];
 }
 
+/**
+ * Tries every entry once, so that a loop is found before it meets mail.
+ * @throws Error as `expand` does
+ */
+export function checkEntries(table: AliasTable, options: Omit<ExpandOptions, 'known'>): void {
+  const keys = [...table.entries.keys()].slice(0, checkedEntriesMax);
+  for (const key of keys) {
+    if (key.startsWith('@')) continue;
+    const addresses =
+      splitAddress(key).domain === '' ? [...table.domains].map((domain) => `${key}@${domain}`) : [key];
+    for (const address of addresses) expand(table, address, { ...options, known: false });
+  }
+}
+
+/** About a second; in larger tables a loop is found when mail meets it, and is a failure then. */
+const checkedEntriesMax = 100_000;
+
 class Expansion {
   readonly #table: AliasTable;
   readonly #options: ExpandOptions;

@@ -1,6 +1,6 @@
 /** Deliver mail for one address to others: an alias table, expanded at RCPT. RFC 5321 section 3.9. */
 import { addRecipient, definePlugin, deleteRecipient, type Edit } from 'mailfilter/plugin';
-import { type AliasTable, expand } from './expand.ts';
+import { type AliasTable, checkEntries, expand } from './expand.ts';
 import { readTable } from './read-table.ts';
 
 /** By the options object: one plugin may stand in several pipelines. */
@@ -48,6 +48,7 @@ export default definePlugin({
   },
   setup({ options, domains, baseDirectory, log }) {
     const table = readTable({ ...options, domains, baseDirectory });
+    checkEntries(table, options);
     tables.set(options, table);
     log('loaded', { entries: table.entries.size });
   },

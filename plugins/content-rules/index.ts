@@ -62,7 +62,7 @@ export default definePlugin({
       const content = parsed && (parsed.tooLarge ? noContent : contentOf(parsed, options.textBytesMax));
       if (content?.truncated) log('text-cut', { bytes: options.textBytesMax });
       const outcome = rules.run(factsOf(input, content));
-      for (const rule of outcome.matched) log('matched', { rule });
+      if (outcome.matched.length > 0) log('matched', { rules: outcome.matched });
       return answerOf(outcome, {
         tooLarge: parsed?.tooLarge === true,
         truncated: content?.truncated === true,

@@ -25,7 +25,7 @@ export default definePlugin({
   hooks: {
     message(input, { options, log }) {
       const outcome = rulesOf(options).run(factsOf(input));
-      for (const rule of outcome.matched) log('matched', { rule });
+      if (outcome.matched.length > 0) log('matched', { rules: outcome.matched });
       return answerOf(outcome);
     },
   },

@@ -1,4 +1,4 @@
-/** Take the sender's own address and software out of the mail that our users submit. RFC 5321 sections 4.4 and 7.2. */
+/** Take the sender's own address and software out of the mail that our users submit. RFC 5321 sections 4.4 and 7.6. */
 import { definePlugin, type Edit, type MessageInput } from 'mailfilter/plugin';
 import { hiddenMessageId } from './message-id.ts';
 import { defaultHeaders, type NameTest, nameTest } from './names.ts';

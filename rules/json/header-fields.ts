@@ -32,6 +32,11 @@ export class HeaderFields {
 
   /** One field of that name with this value: the first keeps its place, others go, none is made. */
   set(name: string, value: string): void {
+    if (this.all(name).length > singlyDeletedMax) {
+      this.delete(name);
+      this.add(name, value);
+      return;
+    }
     this.#deleteWhere(name, (_, nth) => nth > 1);
     this.edits.push(changeHeader(name, 1, value));
     const at = this.#fields.findIndex((field) => sameName(field.name, name));
@@ -69,6 +74,9 @@ export class HeaderFields {
     this.edits.push(...nths.toReversed().map((each) => deleteHeader(name, each)));
   }
 }
+
+/** No honest message has so many fields of one name; past it they go in one edit, and the place of the first with them. */
+const singlyDeletedMax = 200;
 
 function sameName(left: string, right: string): boolean {
   return left.toLowerCase() === right.toLowerCase();

@@ -408,10 +408,10 @@ test('too many rules are refused', () => {
   assert.throws(() => compileRules(many, { withContent: false }), /more than/);
 });
 
-test('thousands of fields of one name are changed in linear time', () => {
+test('thousands of fields of one name are changed by few edits, in linear time', () => {
   const fields = new HeaderFields(Array.from({ length: 50_000 }, () => ({ name: 'X-Tag', value: 'v' })));
   const begin = performance.now();
   const { edits } = run([rule(undefined, { set: 'X-Tag', value: 'w' })], { fields });
-  assert.equal(edits.length, 50_000);
+  assert.deepEqual(edits, [remove('X-Tag', 'all'), { type: 'addHeader', name: 'X-Tag', value: 'w' }]);
   assert.ok(performance.now() - begin < 500);
 });
