@@ -1,7 +1,7 @@
 /** Reads alias tables: from options, and from files as aliases(5) describes them, with `address: targets` lines too. */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve, sep } from 'node:path';
-import { compareForm, isAddress } from 'mailfilter/mail';
+import { compareForm, isAddress, joinAddress } from 'mailfilter/mail';
 import type { AliasTable } from './expand.ts';
 import { parseAliasLines, splitTargets } from './parse-aliases.ts';
 
@@ -84,10 +84,10 @@ function readText(path: string): string {
 }
 
 function readKey(key: string, where: string): string {
-  const name = unquote(key).toLowerCase();
-  const wellFormed = name.startsWith('@') ? isAddress(`x${name}`) : isAddress(withDomain(name));
-  if (!wellFormed) throw new Error(`${where}: "${key}" is no address, name or @domain`);
-  return name.includes('@') && !name.startsWith('@') ? compareForm(name) : name;
+  const name = readName(key);
+  if (name === undefined) throw new Error(`${where}: "${key}" is no address, name or @domain`);
+  const lower = name.toLowerCase();
+  return lower.includes('@') && !lower.startsWith('@') ? compareForm(lower) : lower;
 }
 
 /** @throws Error for programs and files, which run with the server's rights, and for what is no address */
@@ -96,18 +96,18 @@ function readTarget(target: string, where: string): string {
     throw new Error(`${where}: "${target}" is a program; deliver to a mailbox and use its rules`);
   if (/^"?\//.test(target)) throw new Error(`${where}: "${target}" is a file; deliver to a mailbox instead`);
   if (target.startsWith(':')) throw new Error(`${where}: "${target}" is not known; :include:path is`);
-  const name = unquote(target.replace(/^\\/, ''));
-  const wellFormed = name.startsWith('@') ? isAddress(`x${name}`) : isAddress(withDomain(name));
-  if (!wellFormed) throw new Error(`${where}: "${target}" is no address`);
+  const name = readName(target.replace(/^\\/, ''));
+  if (name === undefined) throw new Error(`${where}: "${target}" is no address`);
   return name;
 }
 
-function withDomain(name: string): string {
-  return name.includes('@') ? name : `${name}@domain.example`;
-}
-
-/** aliases(5) quotes names with odd characters; quotes that the address grammar needs stay. */
-function unquote(name: string): string {
-  const inner = /^"([^"\\]*)"$/.exec(name)?.[1];
-  return inner ?? name;
+/** An address, a bare local part without its quotes, or @domain; undefined for anything else. */
+function readName(written: string): string | undefined {
+  if (written.startsWith('@')) return isAddress(`x${written}`) ? written : undefined;
+  // aliases(5) quotes whole names; quotes that the address grammar needs come before an @.
+  const inner = /^"([^"\\]*)"$/.exec(written)?.[1];
+  const name = inner ?? written;
+  if (name.includes('@')) return isAddress(name) ? name : undefined;
+  const complete = inner === undefined ? `${name}@domain.example` : joinAddress(inner, 'domain.example');
+  return isAddress(complete) ? name : undefined;
 }
