@@ -21,10 +21,17 @@ export function traceDirectory(config: Config): string {
   return join(config.dataDirectory, 'state');
 }
 
-/** What the running server listens on: the ports that were bound, where the config left them open. */
-export function runningListeners(config: Config): readonly { name: string; port?: number }[] {
+/** One socket of the running server: the port that was bound, where the config left it open. */
+export interface RunningListener {
+  readonly name: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+}
+
+export function runningListeners(config: Config): readonly RunningListener[] {
   const text = readOptional(join(config.dataDirectory, 'run', 'listeners.json'));
-  return text === undefined ? [] : (JSON.parse(text) as { name: string; port?: number }[]);
+  return text === undefined ? [] : (JSON.parse(text) as RunningListener[]);
 }
 
 /** Process id of the role that takes mail, or undefined when no server runs on this dataDirectory. */

@@ -1,0 +1,173 @@
+/** `mailfilter filter`: one message from standard input through a pipeline; the message, or JSON, to standard output. */
+import { once } from 'node:events';
+import { isIP } from 'node:net';
+import type { Command } from 'commander';
+import { systemClock } from '../../core/base/clock.ts';
+import { createLog, type Log } from '../../core/base/log.ts';
+import type { Config } from '../../core/config/config.ts';
+import { loadConfig } from '../../core/config/load.ts';
+import { renderStream } from '../../core/mail/render.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
+import { createDns } from '../../core/net/dns.ts';
+import { createPipelines } from '../../core/pipeline/pipeline.ts';
+import type { Pipelines } from '../../core/pipeline/request.ts';
+import type { Verdict } from '../../core/session/verdict.ts';
+import { openMemoryState } from '../../core/state/memory.ts';
+import { newTransactionId } from '../flow/transaction.ts';
+import { configOption, findConfig } from './config-file.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { type FilterFacts, type FilterResult, filterMessage } from './filter-message.ts';
+import { programDirectory } from './installation.ts';
+import { describeVerdict } from './story.ts';
+
+interface Options {
+  config?: string;
+  pipeline?: string;
+  ip?: string;
+  helo?: string;
+  from?: string;
+  rcpt?: string[];
+  user?: string;
+  json?: boolean;
+}
+
+/** Mail programs know 75 and 77; 98 and 99 say that there is nothing to deliver. */
+const verdictExitCodes: Readonly<Record<Verdict['action'], number>> = {
+  continue: exitCodes.ok,
+  accept: exitCodes.ok,
+  reject: exitCodes.noPermission,
+  tempfail: exitCodes.tempFail,
+  quarantine: 98,
+  discard: 99,
+};
+
+export function define(command: Command): void {
+  command
+    .option(...configOption)
+    .option('--pipeline <name>', 'pipeline to run (default: "inbound", or the only one)')
+    .option('--ip <address>', 'client address: runs the hooks of an SMTP connection as well')
+    .option('--helo <name>', 'name in EHLO')
+    .option('--from <address>', 'envelope sender (default: the null sender)')
+    .option('--rcpt <address...>', 'envelope recipients')
+    .option('--user <address>', 'the client is authenticated as this user')
+    .option('--json', 'print verdict, edits and trace instead of the message')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 the message was printed, 75 tempfail, 77 reject, 98 quarantine, 99 discard.',
+    )
+    .action(filter);
+}
+
+async function filter(options: Options): Promise<void> {
+  const config = loadConfig(findConfig(options.config));
+  const facts = factsOf(options, config);
+  const { source, lineEnds } = await readMessage(config.limits.messageBytesMax);
+  const log = createLog({ level: 'warn' });
+  const pipelines = await openPipelines(config, facts.pipeline, log);
+  try {
+    const result = await filterMessage(facts, source, pipelines);
+    process.exitCode = verdictExitCodes[result.verdict.action];
+    if (options.json === true) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    else await printMessage(result, source, lineEnds);
+  } finally {
+    await pipelines.close();
+    log.close();
+  }
+}
+
+async function printMessage(
+  result: FilterResult,
+  source: MessageSource,
+  lineEnds: 'crlf' | 'lf',
+): Promise<void> {
+  const { verdict, endedAt } = result;
+  if (verdictExitCodes[verdict.action] !== exitCodes.ok) {
+    process.stderr.write(`mailfilter: ${describeVerdict(verdict)} (${endedAt ?? 'message'})\n`);
+    return;
+  }
+  for await (const chunk of renderStream(source, result.edits, { lineEnds })) {
+    if (!process.stdout.write(Buffer.from(chunk))) await once(process.stdout, 'drain');
+  }
+}
+
+/** With a client's address or name hooks run as at a door of a server; without, as in a pipe. */
+function factsOf(options: Options, config: Config): FilterFacts {
+  const { ip = '', helo = '', from = '', rcpt = [], user } = options;
+  if (ip !== '' && isIP(ip) === 0) throw new CommandError(exitCodes.usage, `--ip ${ip} is no IP address`);
+  const client = ip !== '' || helo !== '' || user !== undefined;
+  return {
+    door: user !== undefined ? 'submission' : client ? 'smtp' : 'pipe',
+    pipeline: pipelineName(options.pipeline, config),
+    hostname: config.hostname,
+    ip: ip === '' && client ? '127.0.0.1' : ip,
+    helo,
+    sender: from,
+    recipients: rcpt,
+    user,
+    id: newTransactionId(Date.now()),
+    now: Date.now(),
+  };
+}
+
+function pipelineName(named: string | undefined, config: Config): string {
+  const known = Object.keys(config.pipelines);
+  const name = named ?? (known.includes('inbound') ? 'inbound' : known.length === 1 ? known[0] : undefined);
+  if (name !== undefined && known.includes(name)) return name;
+  throw new CommandError(
+    exitCodes.usage,
+    named === undefined
+      ? `${config.file} has several pipelines`
+      : `${config.file} has no pipeline "${named}"`,
+    `Name one with --pipeline: ${known.join(', ') || 'there is none'}.`,
+  );
+}
+
+/** The message in shared memory, line ends as the plugins expect them; output will have those of the input. */
+async function readMessage(
+  bytesMax: number,
+): Promise<{ source: Extract<MessageSource, { kind: 'memory' }>; lineEnds: 'crlf' | 'lf' }> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > bytesMax) {
+      throw new CommandError(
+        exitCodes.dataError,
+        `the message is larger than messageBytesMax (${bytesMax} octets)`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('latin1');
+  if (text === '') throw new CommandError(exitCodes.noInput, 'there is no message on standard input');
+  const canonical = text.replace(/\r?\n/g, '\r\n');
+  const buffer = new SharedArrayBuffer(canonical.length);
+  Buffer.from(buffer).write(canonical, 'latin1');
+  const lineEnds = text.includes('\r\n') ? 'crlf' : 'lf';
+  return { source: { kind: 'memory', buffer, offset: 0, length: canonical.length }, lineEnds };
+}
+
+/** One pipeline, with state of its own: trying a message leaves no mark on what the server remembers. */
+function openPipelines(config: Config, name: string, log: Log): Promise<Pipelines> {
+  const state = openMemoryState({ clock: systemClock, log });
+  const noUser = (): never => {
+    throw new TypeError('no user: the deliver hook does not run here');
+  };
+  return createPipelines({
+    threads: 1,
+    threadMemoryMiB: config.processes.threadMemoryMiB,
+    installDirectory: programDirectory,
+    baseDirectory: config.baseDirectory,
+    hostname: config.hostname,
+    domains: config.domains,
+    limits: config.limits,
+    log,
+    services: {
+      dns: createDns(config.dns),
+      state: (plugin) => state.forPlugin(plugin),
+      scripts: noUser,
+      mailboxes: noUser,
+    },
+    pipelines: { [name]: config.pipelines[name] ?? [] },
+  });
+}
