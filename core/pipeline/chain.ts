@@ -13,6 +13,7 @@ import { openMessage } from '../mail/open-message.ts';
 import { kindOf, rewritesEnvelope } from '../plugin/effects.ts';
 import type { HookInputs, Hooks } from '../plugin/hooks.ts';
 import { BadAnswer } from '../session/bad-answer.ts';
+import { deepFreeze } from '../session/deep-freeze.ts';
 import { beginStage, ends, type Gathered, mergeAnswer, type Standing } from '../session/merge.ts';
 import type { HookName } from '../session/powers.ts';
 import { readAnswer } from '../session/read-answer.ts';
@@ -316,36 +317,18 @@ function describeThrown(error: unknown): string {
     : `${text} (at ${at})`;
 }
 
-/** What plugins share is frozen: writing to it is an error in the plugin that does. */
+/** What the plugins of a request share must not be changed by one of them. */
 function freezeRequest(request: PipelineRequest): PipelineRequest {
-  Object.freeze(request.connection);
-  Object.freeze(request.session.tls);
-  Object.freeze(request.session);
-  if (request.envelope !== undefined) {
-    for (const recipient of request.envelope.recipients) freezeRecipient(recipient);
-    Object.freeze(request.envelope.recipients);
-    Object.freeze(request.envelope.parameters);
-    Object.freeze(request.envelope);
-  }
-  if (request.recipient !== undefined) freezeRecipient(request.recipient);
-  for (const { recipient } of request.deliveries ?? []) freezeRecipient(recipient);
-  Object.freeze(request.moved?.flags);
-  freezeJson(request.state.results);
-  for (const symbol of request.state.symbols) Object.freeze(symbol);
-  Object.freeze(request.state.symbols);
+  const { connection, session, envelope, recipient, deliveries, moved, state } = request;
+  deepFreeze(connection);
+  deepFreeze(session);
+  deepFreeze(envelope);
+  deepFreeze(recipient);
+  deepFreeze(deliveries);
+  deepFreeze(moved);
+  deepFreeze(state.results);
+  deepFreeze(state.symbols);
   return request;
-}
-
-function freezeRecipient(recipient: Recipient): void {
-  Object.freeze(recipient.notify);
-  Object.freeze(recipient.parameters);
-  Object.freeze(recipient);
-}
-
-function freezeJson(value: unknown): void {
-  if (typeof value !== 'object' || value === null) return;
-  for (const item of Object.values(value)) freezeJson(item);
-  Object.freeze(value);
 }
 
 function outcomeOf(

@@ -1,0 +1,118 @@
+/** The outside world of a plugin's test: DNS from a table, state in memory, nothing that reaches the network. */
+import type { Clock } from '../base/clock.ts';
+import { OperationalError } from '../base/errors.ts';
+import type { Json } from '../base/json.ts';
+import type { PluginDns, PluginState } from './hooks.ts';
+
+/** Records of one name. A word in place of a list is the failure that asking ends in. */
+export interface TestRecords {
+  readonly A?: readonly string[] | TestDnsFailure;
+  readonly AAAA?: readonly string[] | TestDnsFailure;
+  /** Each record with its strings joined. */
+  readonly TXT?: readonly string[] | TestDnsFailure;
+  readonly MX?: readonly { readonly exchange: string; readonly preference: number }[] | TestDnsFailure;
+  readonly PTR?: readonly string[] | TestDnsFailure;
+  readonly NS?: readonly string[] | TestDnsFailure;
+  readonly CNAME?: readonly string[] | TestDnsFailure;
+  readonly SRV?:
+    | readonly {
+        readonly name: string;
+        readonly port: number;
+        readonly priority: number;
+        readonly weight: number;
+      }[]
+    | TestDnsFailure;
+}
+export type TestDnsFailure = 'SERVFAIL' | 'TIMEOUT';
+
+/** Name (any case, no dot at the end) to its records; for `ptr` the key is the address itself. What is missing does not exist. */
+export type TestZone = Readonly<Record<string, TestRecords>>;
+
+export function testDns(zone: TestZone): PluginDns {
+  const names = new Map(Object.entries(zone).map(([name, records]) => [name.toLowerCase(), records]));
+  const ask =
+    <Type extends keyof TestRecords>(type: Type) =>
+    async (name: string): Promise<never> => {
+      const found = names.get(name.toLowerCase().replace(/\.$/, ''))?.[type] ?? [];
+      if (typeof found !== 'string') return structuredClone(found) as never;
+      const error = new OperationalError(`dns-${found.toLowerCase()}`, `${type} ${name}: ${found}`, { temporary: true });
+      error.name = 'DnsError';
+      throw error;
+    };
+  return {
+    a: ask('A'),
+    aaaa: ask('AAAA'),
+    txt: ask('TXT'),
+    mx: ask('MX'),
+    ptr: ask('PTR'),
+    ns: ask('NS'),
+    cname: ask('CNAME'),
+    srv: ask('SRV'),
+  };
+}
+
+interface Kept {
+  value: Json;
+  /** Epoch milliseconds. */
+  until: number;
+}
+
+/** State that a test can look into. */
+export class TestState implements PluginState {
+  readonly #clock: Clock;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(initial: Readonly<Record<string, Json>>, clock: Clock) {
+    this.#clock = clock;
+    for (const [key, value] of Object.entries(initial)) this.#kept.set(key, { value, until: Number.POSITIVE_INFINITY });
+  }
+
+  /** Everything that has not expired, by key. */
+  get all(): Readonly<Record<string, Json>> {
+    return Object.fromEntries([...this.#kept.keys()].flatMap((key) => {
+      const kept = this.#live(key);
+      return kept === undefined ? [] : [[key, kept.value]];
+    }));
+  }
+
+  async get(key: string): Promise<Json | undefined> {
+    return this.#live(key)?.value;
+  }
+  async set(key: string, value: Json, options?: { ttlSeconds?: number }): Promise<void> {
+    this.#put(key, value, options);
+  }
+  async delete(key: string): Promise<void> {
+    this.#kept.delete(key);
+  }
+  async increment(key: string, by = 1, options?: { ttlSeconds?: number }): Promise<number> {
+    const before = this.#live(key);
+    if (before === undefined) {
+      this.#put(key, by, options);
+      return by;
+    }
+    if (typeof before.value !== 'number') throw new TypeError(`the state under ${key} is no counter`);
+    before.value += by;
+    return before.value;
+  }
+  async setIfAbsent(key: string, value: Json, options?: { ttlSeconds?: number }): Promise<boolean> {
+    if (this.#live(key) !== undefined) return false;
+    this.#put(key, value, options);
+    return true;
+  }
+  async list(prefix: string, limit = 1000): Promise<string[]> {
+    return [...this.#kept.keys()]
+      .filter((key) => key.startsWith(prefix) && this.#live(key) !== undefined)
+      .sort()
+      .slice(0, limit);
+  }
+
+  #live(key: string): Kept | undefined {
+    const kept = this.#kept.get(key);
+    return kept !== undefined && kept.until > this.#clock.now() ? kept : undefined;
+  }
+
+  #put(key: string, value: Json, { ttlSeconds }: { ttlSeconds?: number } = {}): void {
+    const until = ttlSeconds === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + ttlSeconds * 1000;
+    this.#kept.set(key, { value: structuredClone(value), until });
+  }
+}
