@@ -267,3 +267,5 @@ export const queueLimits = {
   /** After the database refused a write, nothing new is taken up for this long. */
   troubleMs: 5000,
 } as const;
+/** Accepted messages whose delivery waits (locked mboxes, a queue that cannot be written): past it mail is answered 452. */
+export const unsettledMessagesMax = 1000;

@@ -29,24 +29,21 @@ export function storeNow(action: StoreAction, copy: Copy): StoreResult | undefin
  */
 export async function store(action: StoreAction, copy: Copy, durable?: DirectorySync): Promise<StoreResult> {
   if (action.format === 'maildir') return storeInMaildir(action, copy, durable);
-  return (await storeInMbox(action, copy, { durable }))!;
+  return storeInMbox(action, copy, { durable });
 }
 
 /**
  * Stores a copy that may be there already: after a crash, or when an earlier attempt ended in the dark. It is there
- * once when this resolves, whole. @returns undefined when it was there
+ * once when this resolves, whole; `present` in the result says that it was there.
+ * @throws OperationalError and system errors
  */
-export async function storeOnce(
-  action: StoreAction,
-  copy: Copy,
-  finder: Finder,
-): Promise<StoreResult | undefined> {
+export async function storeOnce(action: StoreAction, copy: Copy, finder: Finder): Promise<StoreResult> {
   if (action.format === 'mbox') {
     return storeInMbox(action, copy, { unless: (path) => finder.inMbox(path, action.id, copy) });
   }
   const path = finder.inMaildir(action.path, action.name);
   if (path === undefined) return storeInMaildir(action, copy);
-  if (await isWholeFile(path, copy)) return undefined;
+  if (await isWholeFile(path, copy)) return { path, length: 0, present: true };
   return replaceInMaildir(action, copy, path);
 }
 

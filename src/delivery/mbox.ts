@@ -49,19 +49,18 @@ export function storeInMboxNow(action: StoreAction, copy: MemoryCopy): StoreResu
 /**
  * Appends any copy, waiting for the locks without blocking the process. With `durable`, it is on disk when this
  * resolves. With `unless`, the mbox is looked through first, under the lock.
- * @returns undefined when `unless` said that the copy is there
  * @throws OperationalError `folder-name`, `storage-failed` when it stays locked; system errors. The mbox is as before then.
  */
 export async function storeInMbox(
   action: StoreAction,
   copy: Copy,
   { durable, unless }: { durable?: DirectorySync; unless?: (path: string) => Promise<boolean> } = {},
-): Promise<StoreResult | undefined> {
+): Promise<StoreResult> {
   const target = mboxTarget(action);
   const fresh = !existsSync(target.path);
   const lock = await withDirectory(target.path, () => lockMbox(target.path));
   try {
-    if (unless && (await unless(target.path))) return undefined;
+    if (unless && (await unless(target.path))) return { path: target.path, length: 0, present: true };
     const length = await append(lock, action, copy, durable !== undefined);
     if (durable && fresh) await durable.sync(dirname(target.path));
     return { ...target, length };

@@ -33,6 +33,8 @@ export interface StoreResult {
   readonly length: number;
   /** Where a missing folder made it INBOX. */
   readonly fallback?: string;
+  /** It lay there before, from an attempt that was cut off. */
+  readonly present?: true;
   /** Keywords that the mailbox had no room for. */
   readonly droppedFlags?: readonly string[];
 }

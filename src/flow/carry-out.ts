@@ -1,0 +1,191 @@
+/**
+ * Carries out the plan of an accepted message: its copies are stored, the rest goes to the queue. It always ends with
+ * every part stored or durably queued; what cannot be done now is tried again for as long as the process lives, and the
+ * journal keeps it beyond that.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../core/base/clock.ts';
+import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
+import type { Edit } from '../../core/mail/edit.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
+import { type Copy, createCopies } from '../delivery/copy.ts';
+import { directoryOf, extraFields, store, storeNow, storeOnce } from '../delivery/deliver.ts';
+import type { Finder } from '../delivery/find.ts';
+import type { StoreAction, StoreResult } from '../delivery/store.ts';
+import type { NewQueueEntry, Queue } from '../queue/queue.ts';
+import type { Accepted } from './accepted.ts';
+import type { FileSystems, WrittenCopy } from './file-systems.ts';
+import type { FlowLog } from './house.ts';
+
+export interface DeliveryEvents {
+  /** A copy lies in its mailbox; `result.present` when it lay there before a replay. */
+  onStored?(event: {
+    accepted: Accepted;
+    action: StoreAction;
+    result: StoreResult;
+    sourceLength: number;
+  }): void;
+  /** A copy could not be stored and waits in the queue. */
+  onDeferred?(event: { accepted: Accepted; action: StoreAction; error: unknown; sourceLength: number }): void;
+}
+
+export interface CarryOutOptions extends DeliveryEvents {
+  readonly queue: Pick<Queue, 'enqueue'>;
+  readonly fileSystems: FileSystems;
+  readonly clock: Clock;
+  readonly log: FlowLog;
+  /** Ends the tries to reach a queue that cannot be written: the journal keeps what they are about. */
+  readonly signal: AbortSignal;
+}
+
+export interface Work {
+  readonly accepted: Accepted;
+  readonly source: MessageSource;
+  /** Where copies are noted that will have to be synced one by one. */
+  readonly written: WrittenCopy[];
+  /** After a crash: copies may lie in their mailboxes already. */
+  readonly finder?: Finder;
+  /** Names of copies that our own servers removed since: they are not stored again. */
+  readonly removed?: ReadonlySet<string>;
+}
+
+/**
+ * Undefined when all was done before the call returned: small mail for mailboxes that nobody locks. Otherwise resolves
+ * with true when all is done, with false when `signal` ended it before; never rejects.
+ */
+export type CarryOut = (work: Work) => Promise<boolean> | undefined;
+
+/** Delays before another try to put into the queue what could not be stored. */
+const retryMs = [1000, 2000, 5000, 10_000, 30_000];
+
+export function createCarryOut(options: CarryOutOptions): CarryOut {
+  const { fileSystems, log } = options;
+
+  /** Undefined when that copy needs waiting. */
+  function tryNow(work: Work, action: StoreAction, copy: Copy): boolean {
+    const result = storeNow(action, copy);
+    if (result) stored(work, action, result);
+    return result !== undefined;
+  }
+
+  function stored(work: Work, action: StoreAction, result: StoreResult): void {
+    if (fileSystems.byPath) work.written.push({ action, path: result.path });
+    options.onStored?.({ accepted: work.accepted, action, result, sourceLength: work.source.length });
+  }
+
+  async function storeWaiting(work: Work, action: StoreAction, copy: Copy): Promise<void> {
+    stored(
+      work,
+      action,
+      work.finder ? await storeOnce(action, copy, work.finder) : await store(action, copy),
+    );
+  }
+
+  function deferred(work: Work, action: StoreAction, error: unknown): NewQueueEntry {
+    const { accepted, source } = work;
+    log.warn('delivery-deferred', {
+      id: accepted.id,
+      action: action.id,
+      user: action.user,
+      error: describeError(error),
+    });
+    options.onDeferred?.({ accepted, action, error, sourceLength: source.length });
+    return entryOf(
+      accepted,
+      action.id,
+      { kind: 'store', store: action },
+      options.clock,
+      describeError(error),
+    );
+  }
+
+  async function enqueueAtLast(work: Work, entries: readonly NewQueueEntry[]): Promise<boolean> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await options.queue.enqueue(entries, work.source);
+        return true;
+      } catch (error) {
+        log.error('enqueue-failed', { id: work.accepted.id, error: describeError(error), attempt });
+        const { signal } = options;
+        await sleep(retryMs[Math.min(attempt, retryMs.length - 1)], undefined, { signal }).catch(nothing);
+        if (signal.aborted) return false;
+      }
+    }
+  }
+
+  async function finish(
+    work: Work,
+    waiting: Promise<NewQueueEntry | undefined>[],
+    entries: NewQueueEntry[],
+  ): Promise<boolean> {
+    for (const outcome of await Promise.all(waiting)) if (outcome) entries.push(outcome);
+    // Stores come first: whoever reads of a reply or a bounce finds the message it is about.
+    for (const { id, work: planned } of work.accepted.queue) {
+      entries.push(entryOf(work.accepted, id, planned, options.clock));
+    }
+    return entries.length === 0 || enqueueAtLast(work, entries);
+  }
+
+  return (work) => {
+    const { accepted, source } = work;
+    const copies = createCopies({ source, edits: accepted.edits, smtputf8: accepted.envelope.smtputf8 });
+    const entries: NewQueueEntry[] = [];
+    const waiting: Promise<NewQueueEntry | undefined>[] = [];
+    for (const planned of accepted.stores) {
+      if (work.removed?.has(planned.name)) continue;
+      let action = planned;
+      try {
+        action = withUsableFolder(planned, log);
+        fileSystems.cover(directoryOf(action));
+        const copy = copies(action, extraFields(action));
+        if (work.finder || !tryNow(work, action, copy)) {
+          const defer = (error: unknown) => deferred(work, action, error);
+          waiting.push(storeWaiting(work, action, copy).then(nothing, defer));
+        }
+      } catch (error) {
+        entries.push(deferred(work, action, error));
+      }
+    }
+    if (waiting.length === 0 && entries.length === 0 && accepted.queue.length === 0) return undefined;
+    return finish(work, waiting, entries);
+  };
+}
+
+/** A folder that cannot be is no reason to lose or to bounce what was accepted: it goes to INBOX. */
+export function withUsableFolder(action: StoreAction, log: FlowLog): StoreAction {
+  try {
+    directoryOf(action);
+    return action;
+  } catch (error) {
+    if (!(error instanceof OperationalError) || error.code !== 'folder-name') throw error;
+    log.warn('folder-unusable', { action: action.id, folder: action.folder, user: action.user });
+    return { ...action, folder: 'INBOX' };
+  }
+}
+
+export function entryOf(
+  accepted: Accepted,
+  id: string,
+  work: NewQueueEntry['work'],
+  clock: Clock,
+  lastError?: string,
+): NewQueueEntry {
+  return {
+    id,
+    transactionId: accepted.id,
+    work,
+    envelope: accepted.envelope,
+    edits: accepted.edits as readonly Edit[],
+    createdAt: clock.now(),
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}
+
+/** True for errors of the outside world, which are answered; others are bugs. */
+export function isOperational(error: unknown): boolean {
+  return error instanceof OperationalError || errnoOf(error) !== undefined;
+}
+
+function nothing(): undefined {
+  return undefined;
+}

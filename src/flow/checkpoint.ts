@@ -1,0 +1,86 @@
+/**
+ * The checkpoint: deliveries follow the 250 without a sync of their own; every now and then one sync puts them all on
+ * disk, and then the segments they came from can go. A segment goes only when everything in it was done before the
+ * sync began, and the sync succeeded. After a failed one every copy is written again before the next is tried.
+ */
+import { describeError } from '../../core/base/errors.ts';
+import type { FileSystems } from './file-systems.ts';
+import type { FlowLog } from './house.ts';
+import type { Journal, UsedSegment } from './journal.ts';
+
+export interface CheckpointOptions {
+  readonly journal: Journal;
+  readonly fileSystems: FileSystems;
+  readonly intervalMs: number;
+  readonly log: FlowLog;
+  /** Removes message files that a segment's records referred to. */
+  removeFiles(names: readonly string[]): void;
+  /** Writes every copy again that came from these segments. @throws when that cannot be done now */
+  rewrite(segments: readonly UsedSegment[]): Promise<void>;
+}
+
+export interface Checkpoint {
+  /** One round, now; never two at once. @returns true when nothing is left that could go */
+  run(): Promise<boolean>;
+  start(): void;
+  /** Ends the rounds, after the one that runs. */
+  stop(): Promise<void>;
+}
+
+export function createCheckpoint(options: CheckpointOptions): Checkpoint {
+  const { journal, fileSystems, log } = options;
+  let running: Promise<boolean> | undefined;
+  let inDoubt = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function round(): Promise<boolean> {
+    journal.seal();
+    const finished = journal.finished();
+    if (finished.length === 0) return journal.segments <= 1;
+    try {
+      if (inDoubt) {
+        await options.rewrite(journal.used());
+        // What is sealed since is not: it waits for the next round.
+        inDoubt = false;
+      }
+      await fileSystems.sync(finished.flatMap(({ written }) => written));
+    } catch (error) {
+      inDoubt = true;
+      log.error('checkpoint-failed', { error: describeError(error), segments: finished.length });
+      return false;
+    }
+    for (const segment of finished) await letGo(segment);
+    return journal.segments <= 1;
+  }
+
+  async function letGo(segment: UsedSegment): Promise<void> {
+    try {
+      await journal.retire(segment);
+    } catch (error) {
+      // The segment may come back after a power cut, and would look for its files: the next start removes them.
+      log.warn('segment-kept', { error: describeError(error) });
+      return;
+    }
+    options.removeFiles(segment.files);
+  }
+
+  function run(): Promise<boolean> {
+    running ??= round().finally(() => {
+      running = undefined;
+    });
+    return running;
+  }
+
+  return {
+    run,
+    start() {
+      timer ??= setInterval(() => void run(), options.intervalMs);
+      timer.unref();
+    },
+    async stop() {
+      clearInterval(timer);
+      timer = undefined;
+      await running;
+    },
+  };
+}

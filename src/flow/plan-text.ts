@@ -1,0 +1,36 @@
+/** The plan of an accepted message as text for the journal. */
+import { parseWithBytes, stringifyWithBytes } from '../../core/base/json-bytes.ts';
+import { type Accepted, acceptedVersion } from './accepted.ts';
+
+/** Octets that lie in a file beside the segments, named here. */
+export interface JournalFile {
+  /** Name in the journal's directory of message files. */
+  readonly name: string;
+  readonly length: number;
+  /** SHA-256, hexadecimal. */
+  readonly sha256: string;
+}
+
+export type PlanText =
+  | {
+      readonly accepted: Accepted;
+      /** Absent: the message is the record's body. */
+      readonly bodyFile?: JournalFile;
+    }
+  /** The plan itself is too large for a record. */
+  | { readonly planFile: JournalFile };
+
+export function writePlan(plan: PlanText): Buffer {
+  return Buffer.from(stringifyWithBytes(plan));
+}
+
+/** @throws Error when the text is no plan of a version known here */
+export function readPlan(text: Uint8Array): PlanText {
+  const plan = parseWithBytes(
+    Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString(),
+  ) as PlanText;
+  if ('accepted' in plan && plan.accepted.version !== acceptedVersion) {
+    throw new Error(`unknown version of a plan: ${plan.accepted.version}`);
+  }
+  return plan;
+}

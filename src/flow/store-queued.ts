@@ -1,0 +1,29 @@
+/** A copy that failed after the 250 and comes back from the queue: stored once, and on disk before the queue forgets it. */
+import { dirname } from 'node:path';
+import type { Edit } from '../../core/mail/edit.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
+import { createCopies } from '../delivery/copy.ts';
+import { extraFields, storeOnce } from '../delivery/deliver.ts';
+import { type DirectorySync, syncPath } from '../delivery/directory-sync.ts';
+import { createFinder } from '../delivery/find.ts';
+import type { StoreAction, StoreResult } from '../delivery/store.ts';
+
+export interface StoreQueued {
+  readonly action: StoreAction;
+  readonly edits: readonly Edit[];
+  readonly source: MessageSource;
+  readonly smtputf8: boolean;
+  readonly directorySync: DirectorySync;
+}
+
+/** @throws OperationalError and system errors: to be tried again */
+export async function storeQueued(queued: StoreQueued): Promise<StoreResult> {
+  const { action, edits, source, smtputf8, directorySync } = queued;
+  const copy = createCopies({ source, edits, smtputf8 })(action, extraFields(action));
+  const result = await storeOnce(action, copy, createFinder());
+  // No journal record stands behind it: its queue entry goes when this resolves. What an earlier attempt left there may
+  // not be synced either.
+  await syncPath(result.path);
+  await directorySync.sync(dirname(result.path));
+  return result;
+}
