@@ -17,10 +17,17 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   },
   serve: { summary: 'run the listeners of a config', load: () => import('./cli/serve.ts') },
   init: { summary: 'write a working config', load: () => import('./cli/init.ts') },
+  check: { summary: 'check config, files, sockets and plugins', load: () => import('./cli/check.ts') },
   reload: { summary: 'let the running server read its config again', load: () => import('./cli/reload.ts') },
+  filter: {
+    summary: 'run a pipeline on one message from standard input',
+    load: () => import('./cli/filter.ts'),
+  },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
+  queue: { summary: 'show mail that waits', load: () => import('./cli/queue.ts') },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },
   plugin: { summary: 'begin a plugin of your own', load: () => import('./cli/plugin.ts') },
+  schema: { summary: 'write mailfilter.schema.json for editors', load: () => import('./cli/schema.ts') },
 };
 
 /** Runs one command; answers the exit code and never rejects. */

@@ -12,6 +12,7 @@ import type { FileConfig, FileListener, FilePipelineEntry, FileRoute } from './f
 import { ConfigError, type ConfigProblem, type Finding, findingsOf } from './findings.ts';
 import { type JsoncDocument, lineAndColumn, parseJsonc, pointerStep } from './jsonc.ts';
 import { parseListenAddress } from './listen-address.ts';
+import { offsetOf } from './place.ts';
 import { configSchema } from './schema.ts';
 import { resolveSecrets } from './secret.ts';
 
@@ -86,17 +87,12 @@ function placed(
   text: string,
   file: string,
 ): ConfigProblem[] {
-  const located = findings.map((finding) => ({ finding, offset: offsetOf(finding, document) }));
+  const located = findings.map((finding) => ({
+    finding,
+    offset: offsetOf(document, finding.pointer, finding.atKey),
+  }));
   located.sort((left, right) => left.offset - right.offset);
   return located.map(({ finding, offset }) => ({ ...finding, file, ...lineAndColumn(text, offset) }));
-}
-
-function offsetOf(finding: Finding, document: JsoncDocument): number {
-  for (let pointer = finding.pointer; pointer !== ''; pointer = pointer.slice(0, pointer.lastIndexOf('/'))) {
-    const place = document.places.get(pointer);
-    if (place !== undefined) return finding.atKey === true ? (place.key ?? place.value) : place.value;
-  }
-  return document.places.get('')?.value ?? 0;
 }
 
 function toConfig(
