@@ -5,7 +5,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describeError } from '../core/base/errors.ts';
+import type { Config } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';
+import { removePidFile, writePidFile } from './data-directory.ts';
 
 /** `mta`: one per dataDirectory, the only writer of journal, queue and state. `access`: IMAP, POP3, ManageSieve, web. */
 export type Role = 'mta' | 'access';
@@ -43,11 +45,12 @@ export interface ServeOptions {
 /** Runs until SIGTERM or SIGINT; answers the exit code. A role that fails before it was ever ready ends everything. */
 export async function serve(configFile: string, options: ServeOptions = {}): Promise<number> {
   const config = await loadConfig(configFile);
-  return new Supervisor(configFile, config.processes.access, options).run();
+  return new Supervisor(configFile, config, options).run();
 }
 
 class Supervisor {
   readonly #configFile: string;
+  readonly #dataDirectory: string;
   readonly #options: ServeOptions;
   readonly #roles: RoleProcess[];
   #stopping = false;
@@ -56,10 +59,11 @@ class Supervisor {
   #exitCode = 0;
   #finish: (code: number) => void = () => {};
 
-  constructor(configFile: string, accessProcesses: number, options: ServeOptions) {
+  constructor(configFile: string, config: Config, options: ServeOptions) {
     this.#configFile = configFile;
+    this.#dataDirectory = config.dataDirectory;
     this.#options = options;
-    const roles: Role[] = ['mta', ...Array.from({ length: accessProcesses }, (): Role => 'access')];
+    const roles: Role[] = ['mta', ...Array.from({ length: config.processes.access }, (): Role => 'access')];
     this.#roles = roles.map((role, index) => ({
       role,
       index,
@@ -72,6 +76,7 @@ class Supervisor {
   }
 
   run(): Promise<number> {
+    process.title = 'mailfilter supervisor';
     const signals: Record<string, () => void> = {
       SIGTERM: () => this.#stop(0),
       SIGINT: () => this.#stop(0),
@@ -81,9 +86,11 @@ class Supervisor {
     for (const [signal, handler] of Object.entries(signals)) process.on(signal, handler);
     return new Promise<number>((resolve) => {
       this.#finish = resolve;
-      for (const role of this.#roles) this.#start(role);
+      // The mta makes and locks the data directory; the others find it there.
+      this.#start(this.#roles[0]!);
     }).finally(() => {
       for (const [signal, handler] of Object.entries(signals)) process.off(signal, handler);
+      if (this.#wasReady) removePidFile(this.#dataDirectory, 'mailfilter');
     });
   }
 
@@ -108,7 +115,11 @@ class Supervisor {
       return;
     }
     role.ready = true;
-    if (role.role === 'mta' && message.lines) this.#lines = message.lines;
+    if (role.role === 'mta' && !this.#wasReady) {
+      this.#lines = message.lines ?? [];
+      writePidFile(this.#dataDirectory, 'mailfilter');
+      for (const other of this.#roles.slice(1)) this.#start(other);
+    }
     if (this.#wasReady || !this.#roles.every((each) => each.ready)) return;
     this.#wasReady = true;
     this.#options.onReady?.(this.#lines);
