@@ -269,3 +269,5 @@ export const queueLimits = {
 } as const;
 /** Accepted messages whose delivery waits (locked mboxes, a queue that cannot be written): past it mail is answered 452. */
 export const unsettledMessagesMax = 1000;
+/** Mailboxes whose usage is remembered; past it those that hold no reservation are counted anew. */
+export const quotaUsersMax = 10_000;
