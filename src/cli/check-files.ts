@@ -99,8 +99,8 @@ function checkDataDirectory({ dataDirectory }: Config): Finding {
   let folder = dataDirectory;
   while (!existsSync(folder)) folder = dirname(folder);
   try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
     if (!statSync(folder).isDirectory()) throw new Error(`${folder} is no folder`);
+    accessSync(folder, constants.W_OK | constants.X_OK);
     const what = folder === dataDirectory ? 'can be written' : 'will be made';
     return { severity: 'ok', area, where: dataDirectory, what };
   } catch (error) {
