@@ -205,7 +205,8 @@ function isAddressLiteral(domain: string): boolean {
   if (content === undefined) return false;
   if (isIPv4(content)) return true;
   if (content.startsWith('ipv6:')) return isIPv6(content.slice(5)) && !content.includes('%');
-  return /^[a-z0-9-]*[a-z0-9]:.+$/.test(content);
+  // An IPv6 address whose tag was forgotten is not one of another kind.
+  return !isIPv6(content) && /^[a-z0-9-]*[a-z0-9]:.+$/.test(content);
 }
 
 /** A-labels of a domain that has U-labels; undefined when it has no valid form. */

@@ -38,10 +38,11 @@ const zones: Readonly<Record<string, number>> = {
   PDT: -420,
 };
 const datePattern =
-  /^(?:[a-z]{3,9}\s*,?\s*)?(\d{1,2})\s+([a-z]{3})[a-z]{0,6}\s+(\d{2,4})\s+(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?(?:\s+([+-]\d{4}|[a-z]{1,5}))?$/i;
+  /^(?:[a-z]{3,9}\s*,?\s*)?(\d{1,2})\s+([a-z]{3})[a-z]{0,6}\s+(\d{2,4})\s+(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?(?:\s+([+-]\d{2}:?\d{2}|[a-z]{1,5}))?$/i;
 
 /**
- * Epoch milliseconds of a date in RFC 5322 form, obsolete years and zones of section 4.3 included; undefined for
+ * Epoch milliseconds of a date in RFC 5322 form, obsolete years and zones of section 4.3 included, and
+ * `+01:00` for a zone; undefined for
  * anything else. Comments are ignored; a date without a zone counts as UTC.
  */
 export function parseDate(text: string): number | undefined {
@@ -66,7 +67,7 @@ function fullYear(text: string): number {
 
 /** Military and unknown zones say nothing reliable and count as UTC. RFC 5322 section 4.3. */
 function zoneMinutes(zone: string): number {
-  const numeric = /^([+-])(\d{2})(\d{2})$/.exec(zone);
+  const numeric = /^([+-])(\d{2}):?(\d{2})$/.exec(zone);
   if (!numeric) return zones[zone.toUpperCase()] ?? 0;
   const minutes = Number(numeric[2]) * 60 + Number(numeric[3]);
   return numeric[1] === '-' ? -minutes : minutes;

@@ -1,17 +1,9 @@
 /** mailparser's view of a message, with our limits, without its inventions, and with every failure an answer. */
 import type { Readable } from 'node:stream';
-import type { HeaderLines, ParsedMail } from 'mailparser';
+import type { ParsedMail } from 'mailparser';
 import { type Limits, parsedFieldBytesMax } from '../base/limits.ts';
-import {
-  type Chunk,
-  type GuardedParser,
-  HtmlNotConverted,
-  LimitPassed,
-  loadGuardedParser,
-  type ParserHeaders,
-} from './guarded-parser.ts';
+import type { Chunk, GuardedParser } from './guarded-parser.ts';
 import type { ParsedMessage, TooLarge } from './message.ts';
-
 export type ParseLimits = Pick<
   Limits,
   'parsedMessageBytesMax' | 'mimePartsMax' | 'mimeDepthMax' | 'headerBytesMax'
@@ -44,20 +36,17 @@ export async function parseMessage(
   limits: ParseLimits,
 ): Promise<ParsedMessage | TooLarge> {
   if (length > limits.parsedMessageBytesMax) return { tooLarge: true, reason: 'size' };
-  const Parser = await loadGuardedParser();
-  const start = (skipHtmlToText: boolean) =>
-    collect(
-      new Parser({
-        limits: {
-          partsMax: limits.mimePartsMax,
-          depthMax: limits.mimeDepthMax,
-          fieldBytesMax: parsedFieldBytesMax,
-        },
-        maxHeadSize: limits.headerBytesMax,
-        skipHtmlToText,
-      }),
-      open(),
-    );
+  const { GuardedParser, HtmlNotConverted, LimitPassed } = await import('./guarded-parser.ts');
+  const start = (skipHtmlToText: boolean) => {
+    const parser = new GuardedParser({
+      partsMax: limits.mimePartsMax,
+      depthMax: limits.mimeDepthMax,
+      fieldBytesMax: parsedFieldBytesMax,
+      headerBytesMax: limits.headerBytesMax,
+      skipHtmlToText,
+    });
+    return collect(parser, open());
+  };
   const first = await start(false);
   const answer = first instanceof HtmlNotConverted ? await start(true) : first;
   if (answer instanceof LimitPassed) return { tooLarge: true, reason: answer.limit };
@@ -89,8 +78,9 @@ async function collect(parser: GuardedParser, input: Readable): Promise<ParsedMe
   if (!headers || !headerLines) return new Error('the parser ended without a header');
   return {
     attachments,
-    ...fromHeaders(headers),
+    headers,
     headerLines,
+    ...fromHeaders(headers),
     html: text?.html ?? false,
     ...(text?.text === undefined ? {} : { text: text.text }),
   } as ParsedMessage;
@@ -105,10 +95,11 @@ async function readAttachment(
   return { ...chunk, content: Buffer.concat(octets) } as unknown as ParsedMail['attachments'][0];
 }
 
-function fromHeaders(headers: ParserHeaders): { headers: ParserHeaders; headerLines?: HeaderLines } {
+/** The fields of the header that ParsedMail has a property for. */
+function fromHeaders(headers: ParsedMail['headers']): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (const [field, property] of Object.entries(properties)) {
     if (headers.has(field)) found[property] = headers.get(field);
   }
-  return { headers, ...found };
+  return found;
 }

@@ -149,10 +149,10 @@ function commentText(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').replace(/[()\\]/g, '\\$&');
 }
 
-function startsClause(token: AddressToken, last: { value: string } | undefined): boolean {
+function startsClause(token: AddressToken, last: ReceivedClause | undefined): boolean {
   if (token.kind !== 'atom' || !clauseNames.has(token.text.toLowerCase())) return false;
   // `from` may itself be a host's name: a clause without a value takes the next word whatever it is.
-  return last === undefined || (token.gap && last.value !== '');
+  return last === undefined || (token.gap && (last.value !== '' || last.comments.length > 0));
 }
 
 /** Tokens as text, comments left out, one space where there was white space. */

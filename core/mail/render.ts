@@ -79,7 +79,8 @@ export function renderLf(
 
 /**
  * The message after the edits in chunks, bounded memory whatever the size. A chunk belongs to the taker until the
- * next is asked for. With `lf`, the generator's return value tells the stored length.
+ * next is asked for. The generator's return value is the length of what came: with `lf` in both
+ * forms, with `crlf` as it was.
  * @throws OperationalError as render.
  */
 export function renderStream(
@@ -95,14 +96,17 @@ export async function* streamRendered(
   rendered: Rendered,
   lineEnds: 'crlf' | 'lf',
 ): AsyncGenerator<Uint8Array, StoredLength> {
+  if (lineEnds === 'crlf') {
+    yield* octets(rendered);
+    return { octets: rendered.length, crlfOctets: rendered.length };
+  }
   const converter = new LfConverter();
   for await (const chunk of octets(rendered)) {
     const converted = converter.convert(chunk);
-    const out = lineEnds === 'lf' ? converted : chunk;
-    if (out.length > 0) yield out;
+    if (converted.length > 0) yield converted;
   }
   const last = converter.end();
-  if (lineEnds === 'lf' && last.length > 0) yield last;
+  if (last.length > 0) yield last;
   return converter.length;
 }
 
