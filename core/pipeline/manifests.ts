@@ -27,7 +27,10 @@ export type ManifestAnswer = { readonly manifest: PluginManifest } | { readonly 
  * runs.
  * @param specifiers bundled names or absolute paths
  */
-export async function askManifests(specifiers: readonly string[], init: ManifestsInit = {}): Promise<ManifestAnswer[]> {
+export async function askManifests(
+  specifiers: readonly string[],
+  init: ManifestsInit = {},
+): Promise<ManifestAnswer[]> {
   const installDirectory = init.installDirectory ?? ownInstallation;
   const found = specifiers.map((specifier) => locate(specifier, installDirectory));
   const files = [...new Set(found.flatMap(({ file }) => file ?? []))];
@@ -43,9 +46,14 @@ export async function askManifests(specifiers: readonly string[], init: Manifest
  * The manifests alone.
  * @throws Error that lists every plugin that cannot be loaded, and why
  */
-export async function loadManifests(specifiers: readonly string[], init: ManifestsInit = {}): Promise<PluginManifest[]> {
+export async function loadManifests(
+  specifiers: readonly string[],
+  init: ManifestsInit = {},
+): Promise<PluginManifest[]> {
   const answers = await askManifests(specifiers, init);
-  const errors = answers.flatMap((answer, index) => ('error' in answer ? `${specifiers[index]}: ${answer.error}` : []));
+  const errors = answers.flatMap((answer, index) =>
+    'error' in answer ? `${specifiers[index]}: ${answer.error}` : [],
+  );
   if (errors.length > 0) throw new Error(errors.join('\n'));
   return answers.flatMap((answer) => ('manifest' in answer ? answer.manifest : []));
 }
@@ -67,12 +75,19 @@ async function loadFiles(
   log: Log,
 ): Promise<readonly ManifestAnswer[] | Error> {
   if (files.length === 0) return [];
-  const house = { installDirectory, baseDirectory: installDirectory, hostname: 'localhost', domains: [], limits: defaultLimits };
+  const house = {
+    installDirectory,
+    baseDirectory: installDirectory,
+    hostname: 'localhost',
+    domains: [],
+    limits: defaultLimits,
+  };
   const threads = new ThreadSlots(
     { files, house, threads: 1, threadMemoryMiB: loadingMemoryMiB, log },
     {
       message: (message) => {
-        if (message.type === 'output') log.info(message.event, { plugin: message.plugin, text: message.text });
+        if (message.type === 'output')
+          log.info(message.event, { plugin: message.plugin, text: message.text });
       },
       died: () => {},
       ready: () => {},

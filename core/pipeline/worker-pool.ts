@@ -2,6 +2,8 @@
  * One plugin thread as the core sees it: a Tinypool of one worker, a port beside it whose close tells of the thread's
  * end (the pool itself does not notice process.exit), and the shared counters.
  */
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Tinypool } from 'tinypool';
 import { describeError } from '../base/errors.ts';
@@ -36,8 +38,12 @@ export interface RunningAt {
   readonly code: number;
 }
 
-const workerFile = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
-  .pathname;
+/** Beside this file, in whichever language it runs. */
+function beside(name: string): URL {
+  return new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
+}
+const workerFile = fileURLToPath(beside('worker'));
+const execArgv = ['--import', beside('memory-usage').href];
 
 export class PluginThread {
   readonly #pool: Tinypool;
@@ -63,6 +69,7 @@ export class PluginThread {
       // One thread carries many requests: slow plugins wait without holding others up.
       concurrentTasksPerWorker: Number.MAX_SAFE_INTEGER,
       useAtomics: false,
+      execArgv,
       resourceLimits: { maxOldGenerationSizeMb: init.memoryMiB },
     });
     // An error without a task in flight would end the process if nobody listened; it is seen below.

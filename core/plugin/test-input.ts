@@ -59,7 +59,9 @@ export function testSession(session: Partial<Session> = {}): Session {
 export function testEnvelope({ sender, recipients, envelope }: TestInput = {}): Envelope {
   return {
     sender: sender ?? 'sender@example.org',
-    recipients: (recipients ?? ['alice@example.test']).map((recipient, index) => testRecipient(recipient, `r${index + 1}`)),
+    recipients: (recipients ?? ['alice@example.test']).map((recipient, index) =>
+      testRecipient(recipient, `r${index + 1}`),
+    ),
     body: '8bitmime',
     smtputf8: false,
     requireTls: false,
@@ -68,7 +70,9 @@ export function testEnvelope({ sender, recipients, envelope }: TestInput = {}): 
 }
 
 export function testRecipient(recipient: string | Recipient, id = 'r1'): Recipient {
-  return typeof recipient === 'string' ? { id, address: recipient, original: recipient, notify: [] } : recipient;
+  return typeof recipient === 'string'
+    ? { id, address: recipient, original: recipient, notify: [] }
+    : recipient;
 }
 
 /** A message in memory, as it would come from the network. */

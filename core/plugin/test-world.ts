@@ -35,7 +35,9 @@ export function testDns(zone: TestZone): PluginDns {
     async (name: string): Promise<never> => {
       const found = names.get(name.toLowerCase().replace(/\.$/, ''))?.[type] ?? [];
       if (typeof found !== 'string') return structuredClone(found) as never;
-      const error = new OperationalError(`dns-${found.toLowerCase()}`, `${type} ${name}: ${found}`, { temporary: true });
+      const error = new OperationalError(`dns-${found.toLowerCase()}`, `${type} ${name}: ${found}`, {
+        temporary: true,
+      });
       error.name = 'DnsError';
       throw error;
     };
@@ -64,15 +66,18 @@ export class TestState implements PluginState {
 
   constructor(initial: Readonly<Record<string, Json>>, clock: Clock) {
     this.#clock = clock;
-    for (const [key, value] of Object.entries(initial)) this.#kept.set(key, { value, until: Number.POSITIVE_INFINITY });
+    for (const [key, value] of Object.entries(initial))
+      this.#kept.set(key, { value, until: Number.POSITIVE_INFINITY });
   }
 
   /** Everything that has not expired, by key. */
   get all(): Readonly<Record<string, Json>> {
-    return Object.fromEntries([...this.#kept.keys()].flatMap((key) => {
-      const kept = this.#live(key);
-      return kept === undefined ? [] : [[key, kept.value]];
-    }));
+    return Object.fromEntries(
+      [...this.#kept.keys()].flatMap((key) => {
+        const kept = this.#live(key);
+        return kept === undefined ? [] : [[key, kept.value]];
+      }),
+    );
   }
 
   async get(key: string): Promise<Json | undefined> {

@@ -23,11 +23,25 @@ import type { Verdict } from '../session/verdict.ts';
 import { checkOptions, describeOptionError } from './check-options.ts';
 import { type Plugin, readPlugin } from './define.ts';
 import type { HookContext, PluginDns, PluginMailboxes, PluginScripts } from './hooks.ts';
-import { testConnection, testEnvelope, type TestInput, testMessage, testRecipient, testSession } from './test-input.ts';
-import { testDns, TestState, type TestZone } from './test-world.ts';
+import {
+  type TestInput,
+  testConnection,
+  testEnvelope,
+  testMessage,
+  testRecipient,
+  testSession,
+} from './test-input.ts';
+import { TestState, type TestZone, testDns } from './test-world.ts';
 
-export { testConnection, testEnvelope, type TestInput, testMessage, testRecipient, testSession } from './test-input.ts';
-export { testDns, type TestDnsFailure, type TestRecords, TestState, type TestZone } from './test-world.ts';
+export {
+  type TestInput,
+  testConnection,
+  testEnvelope,
+  testMessage,
+  testRecipient,
+  testSession,
+} from './test-input.ts';
+export { type TestDnsFailure, type TestRecords, TestState, type TestZone, testDns } from './test-world.ts';
 
 export interface TestSetup {
   readonly options?: Readonly<Record<string, Json>>;
@@ -81,13 +95,19 @@ export function testPlugin(definition: unknown, setup: TestSetup = {}): PluginTe
   const plugin = readPlugin(definition);
   const { options, errors } = checkOptions(plugin.manifest, setup.options ?? {});
   if (errors.length > 0) {
-    const lines = errors.map(describeOptionError).map(({ pointer, message }) => `/options${pointer}: ${message}`);
+    const lines = errors
+      .map(describeOptionError)
+      .map(({ pointer, message }) => `/options${pointer}: ${message}`);
     throw new Error(`plugin ${plugin.manifest.name}:\n${lines.join('\n')}`);
   }
   const state = new TestState(setup.state ?? {}, setup.clock ?? systemClock);
   const bench = new Bench(plugin, deepFreeze(options), setup, state);
   const hooks = hookNames.map((hook) => [hook, (input: TestInput = {}) => bench.run(hook, input)]);
-  return { ...Object.fromEntries(hooks), state, dispose: async () => void (await plugin.dispose?.()) } as PluginTest;
+  return {
+    ...Object.fromEntries(hooks),
+    state,
+    dispose: async () => void (await plugin.dispose?.()),
+  } as PluginTest;
 }
 
 type LogLine = TestAnswer['log'][number];
@@ -121,9 +141,17 @@ class Bench {
     const pending = hook === 'rcptTo' ? recipient : undefined;
     const message = this.#open(source, []);
     const input = deepFreeze(structuredClone(plainInput(hook, test, envelope, recipient)));
-    const given = await this.#inTime(hook, (context) => run.call(hooks, withMessage(hook, input, message), context), log);
+    const given = await this.#inTime(
+      hook,
+      (context) => run.call(hooks, withMessage(hook, input, message), context),
+      log,
+    );
     const answer = structuredClone(readAnswer(given, hook, envelope.recipients));
-    const before = beginStage(noneGathered, pending === undefined ? envelope : envelopeBefore(envelope, pending.id), pending);
+    const before = beginStage(
+      noneGathered,
+      pending === undefined ? envelope : envelopeBefore(envelope, pending.id),
+      pending,
+    );
     const after = mergeAnswer(before, manifest.name, answer);
     const edited = messageHooks.includes(hook) ? this.#open(source, after.gathered.edits) : undefined;
     return {
@@ -132,7 +160,10 @@ class Bench {
       edits: answer.edits ?? [],
       message: edited === undefined ? '' : await textOf(edited),
       envelope: after.envelope ?? envelope,
-      targets: after.pending === undefined || after.verdict.action === 'discard' ? [] : [after.pending.recipient.address, ...after.pending.added],
+      targets:
+        after.pending === undefined || after.verdict.action === 'discard'
+          ? []
+          : [after.pending.recipient.address, ...after.pending.added],
       log,
     };
   }
@@ -144,7 +175,12 @@ class Bench {
   }
 
   async #setUp(log: LogLine[]): Promise<void> {
-    const { clock = systemClock, hostname = 'mx.example.test', domains = ['example.test'], baseDirectory = process.cwd() } = this.#setup;
+    const {
+      clock = systemClock,
+      hostname = 'mx.example.test',
+      domains = ['example.test'],
+      baseDirectory = process.cwd(),
+    } = this.#setup;
     await this.#plugin.setup?.({
       options: this.#options,
       clock,
@@ -160,7 +196,9 @@ class Bench {
     const controller = new AbortController();
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      const error = new Error(`plugin ${this.#plugin.manifest.name}: ${hook} has not answered within ${seconds} s`);
+      const error = new Error(
+        `plugin ${this.#plugin.manifest.name}: ${hook} has not answered within ${seconds} s`,
+      );
       controller.abort(error);
       late.reject(error);
     }, seconds * 1000);
@@ -172,7 +210,12 @@ class Bench {
   }
 
   #context(signal: AbortSignal, seconds: number, log: LogLine[]): HookContext {
-    const { clock = systemClock, hostname = 'mx.example.test', domains = ['example.test'], dns = {} } = this.#setup;
+    const {
+      clock = systemClock,
+      hostname = 'mx.example.test',
+      domains = ['example.test'],
+      dns = {},
+    } = this.#setup;
     return {
       options: this.#options,
       dns: typeof dns.a === 'function' ? (dns as PluginDns) : testDns(dns as TestZone),
@@ -210,7 +253,15 @@ class Bench {
 
 const messageHooks: readonly HookName[] = ['headers', 'message', 'deliver', 'send', 'moved'];
 
-const noneGathered = { edits: [], recipientEdits: {}, results: {}, score: 0, symbols: [], auth: [], accepted: false };
+const noneGathered = {
+  edits: [],
+  recipientEdits: {},
+  results: {},
+  score: 0,
+  symbols: [],
+  auth: [],
+  accepted: false,
+};
 
 /** At RCPT the recipient in question is not yet in the envelope. */
 function envelopeBefore(envelope: Envelope, id: string): Envelope {
@@ -218,7 +269,12 @@ function envelopeBefore(envelope: Envelope, id: string): Envelope {
 }
 
 /** Everything of a hook's input but the message, which is no plain value. */
-function plainInput(hook: HookName, test: TestInput, envelope: Envelope, recipient: Envelope['recipients'][number]): object {
+function plainInput(
+  hook: HookName,
+  test: TestInput,
+  envelope: Envelope,
+  recipient: Envelope['recipients'][number],
+): object {
   const results = test.results ?? {};
   const base = { connection: testConnection(test.connection), session: testSession(test.session), results };
   const transaction = { ...base, id: test.id ?? 'test', envelope };
@@ -235,7 +291,12 @@ function plainInput(hook: HookName, test: TestInput, envelope: Envelope, recipie
     case 'data':
       return transaction;
     case 'rcptTo':
-      return { ...transaction, envelope: envelopeBefore(envelope, recipient.id), recipient, route: test.route ?? 'mailbox' };
+      return {
+        ...transaction,
+        envelope: envelopeBefore(envelope, recipient.id),
+        recipient,
+        route: test.route ?? 'mailbox',
+      };
     case 'headers':
     case 'message':
       return message;

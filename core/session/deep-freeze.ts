@@ -2,7 +2,8 @@
 
 /** In place; typed arrays stay as they are, for they cannot be frozen. */
 export function deepFreeze<Value>(value: Value): Value {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value;
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value))
+    return value;
   for (const key in value) deepFreeze(value[key]);
   return Object.freeze(value);
 }
