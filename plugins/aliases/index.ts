@@ -70,7 +70,10 @@ export default definePlugin({
 /** Of a large list the result, which every later plugin is given, shows the first ones only. */
 const shownTargetsMax = 20;
 
+/** A recipient that is among its own targets stays as it came, however the table spells it. */
 function editsFor(address: string, targets: readonly string[]): Edit[] {
-  const others = targets.filter((target) => target !== address).map((target) => addRecipient(target));
+  const others = targets
+    .filter((target) => target.toLowerCase() !== address.toLowerCase())
+    .map((target) => addRecipient(target));
   return others.length < targets.length ? others : [deleteRecipient(address), ...others];
 }

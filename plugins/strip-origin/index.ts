@@ -2,7 +2,7 @@
 import { definePlugin, type Edit, type MessageInput } from 'mailfilter/plugin';
 import { hiddenMessageId } from './message-id.ts';
 import { defaultHeaders, type NameTest, nameTest } from './names.ts';
-import { receivedEdits } from './received.ts';
+import { receivedEdits, seesOwnReceived } from './received.ts';
 
 interface StripOptions {
   readonly headers: readonly string[];
@@ -72,8 +72,9 @@ export default definePlugin({
         ...receivedEdits(input, options),
         ...messageIdEdits(input, options, [...domains, hostname]),
       ];
-      const own = input.message.headers.get('Received')?.includes(input.id) === true;
-      if (options.received !== 'keep' && !own) log('own-received-unseen', { door: input.connection.door });
+      if (options.received !== 'keep' && !seesOwnReceived(input)) {
+        log('own-received-unseen', { door: input.connection.door });
+      }
       const removed = [...new Set(edits.flatMap((edit) => ('name' in edit ? [edit.name] : [])))];
       return edits.length === 0 ? undefined : { edits, result: { changed: removed } };
     },

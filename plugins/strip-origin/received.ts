@@ -8,12 +8,21 @@ interface ReceivedOptions {
 }
 
 /** Ours is the first field, if it carries the transaction's id: behind some doors it is not there to be seen. */
+export function seesOwnReceived({ message, id }: MessageInput): boolean {
+  const first = message.headers.get('Received');
+  return first !== undefined && carriesId(parseReceived(first), id);
+}
+
+function carriesId(field: ReceivedField, id: string): boolean {
+  return field.clauses.some((clause) => clause.name === 'id' && clause.value === id);
+}
+
 export function receivedEdits({ message, id }: MessageInput, options: ReceivedOptions): Edit[] {
   if (options.received === 'keep') return [];
   const edits: Edit[] = [];
   message.headers.all('Received').forEach((value, index) => {
     const field = parseReceived(value);
-    const own = index === 0 && field.clauses.some((clause) => clause.name === 'id' && clause.value === id);
+    const own = index === 0 && carriesId(field, id);
     if (!own && !options.allReceived) return;
     const rewritten = options.received === 'rewrite' ? neutral(field, own) : undefined;
     edits.push(

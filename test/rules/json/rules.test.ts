@@ -5,6 +5,7 @@ import { Ajv } from 'ajv';
 import { ruleLimits } from '../../../core/base/limits.ts';
 import { compileRules, HeaderFields, RuleError, type RuleFacts } from '../../../rules/json/rules.ts';
 import { rulesSchema } from '../../../rules/json/schema.ts';
+import { rule } from '../../kit/json-rule.ts';
 
 const header: readonly (readonly [string, string])[] = [
   ['Received', 'from a by b; now'],
@@ -37,12 +38,6 @@ function facts(changes: Partial<RuleFacts> = {}): RuleFacts {
     },
     ...changes,
   };
-}
-
-/** A list of actions under the key that rules use. */
-function rule(when: unknown, ...actions: unknown[]): unknown {
-  // biome-ignore lint/suspicious/noThenProperty: the rules' own word, never awaited
-  return { ...(when !== undefined && { when }), then: actions };
 }
 
 function run(rules: readonly unknown[], changes: Partial<RuleFacts> = {}) {
@@ -229,7 +224,7 @@ test('a quarantine lets later rules refuse, and is not replaced by another', () 
 });
 
 test('scores count under their symbol, or under the name of the rule', () => {
-  const named = { ...(rule(undefined, { score: 1.5 }) as object), name: 'Free money!' };
+  const named = { ...rule(undefined, { score: 1.5 }), name: 'Free money!' };
   const outcome = run([named, rule(undefined, { score: -2, symbol: 'HAM' })]);
   assert.deepEqual(outcome.symbols, [
     { name: 'RULE_FREE_MONEY', score: 1.5 },
@@ -372,7 +367,7 @@ for (const [name, wrong, want, schemaCatches = true] of mistakes) {
 }
 
 test('the place of a mistake names the rule', () => {
-  const wrong = { ...(rule({ header: 'X' }, { stop: true }) as object), name: 'third' };
+  const wrong = { ...rule({ header: 'X' }, { stop: true }), name: 'third' };
   assert.throws(
     () => compileRules([rule(undefined, { stop: true }), wrong], { withContent: false }),
     /rule 2 \(third\): when: expected one of matches/,
@@ -396,9 +391,7 @@ test('the schema takes every condition and action of these tables', () => {
 });
 
 test('defaults that a schema fills in do not change what a rule means', () => {
-  const rules = [
-    { when: { header: 'X-Tag', equals: 'two' }, ...(rule(undefined, { stop: true }) as object) },
-  ];
+  const rules = [{ when: { header: 'X-Tag', equals: 'two' }, ...rule(undefined, { stop: true }) }];
   assert.ok(schema(rules));
   assert.deepEqual(run(rules).matched, ['rule 1']);
 });
