@@ -48,14 +48,18 @@ const nothing: IpMatcher = { matches: () => false };
 
 function addRange(list: BlockList, range: string): void {
   const slash = range.indexOf('/');
-  const address = plainIp(slash === -1 ? range : range.slice(0, slash));
+  const written = slash === -1 ? range : range.slice(0, slash);
+  const address = plainIp(written);
   const family = isIP(address);
   const width = family === 4 ? 32 : 128;
-  const prefix = slash === -1 ? String(width) : range.slice(slash + 1);
-  if (family === 0 || !/^\d{1,3}$/.test(prefix) || Number(prefix) > width) {
+  const digits = slash === -1 ? undefined : range.slice(slash + 1);
+  // The prefix of a mapped range counts the 96 bits in front of the IPv4 address.
+  const skipped = isIP(written) === 6 && family === 4 ? 96 : 0;
+  const prefix = digits === undefined ? width : Number(digits) - skipped;
+  if (family === 0 || !/^\d{1,3}$/.test(digits ?? '0') || prefix < 0 || prefix > width) {
     throw new RangeError(`not an address or CIDR range: ${JSON.stringify(range)}`);
   }
-  list.addSubnet(address, Number(prefix), family === 4 ? 'ipv4' : 'ipv6');
+  list.addSubnet(address, prefix, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** The eight groups of a valid IPv6 address, without leading zeros. */

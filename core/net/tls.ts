@@ -1,5 +1,5 @@
 /** Certificates of a server: one context per server name (RFC 6066), exchanged while connections go on. */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { describeError, OperationalError } from '../base/errors.ts';
@@ -60,9 +60,11 @@ function readContext(files: CertificateFiles, minVersion: TlsSettings['minVersio
   try {
     const cert = readFileSync(files.certFile);
     const key = readFileSync(files.keyFile);
-    // Fails when key and certificate do not belong together.
-    const context = createSecureContext({ cert, key, minVersion });
-    return { context, names: dnsNames(new X509Certificate(cert)) };
+    const leaf = new X509Certificate(cert);
+    // OpenSSL drops the certificate without a word when the key is another's, and every handshake fails.
+    if (!leaf.checkPrivateKey(createPrivateKey(key)))
+      throw new Error('the key belongs to another certificate');
+    return { context: createSecureContext({ cert, key, minVersion }), names: dnsNames(leaf) };
   } catch (cause) {
     throw new OperationalError(
       'tls-certificate',

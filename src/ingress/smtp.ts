@@ -96,20 +96,20 @@ function startSweeper(server: SmtpServer): NodeJS.Timeout {
   const everyMs = Math.min(5000, Math.max(10, Math.min(idleTimeoutMs, dataTimeoutMs) / 8));
   return setInterval(() => {
     server.door.coarseMs = performance.now();
-    for (const connection of server.doorConnections()) connection.sweep();
+    for (const connection of server.live) connection.sweep();
   }, everyMs).unref();
 }
 
 async function drain(server: SmtpServer, drainMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.server.close(() => resolve()));
   server.door.draining = true;
-  for (const connection of server.doorConnections()) {
+  for (const connection of server.live) {
     if (connection.smtp.busy === undefined) connection.smtp.settle();
   }
   // Handshakes and PROXY headers that are still to come belong to no session.
   for (const socket of server._pendingSockets.values()) socket.destroy();
   const timer = setTimeout(() => {
-    for (const connection of server.doorConnections()) connection.cut();
+    for (const connection of server.live) connection.cut();
   }, drainMs);
   await closed;
   clearTimeout(timer);

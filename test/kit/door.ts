@@ -19,6 +19,7 @@ export interface DoorInit {
   limits?: Partial<Limits>;
   answers?: FakeAnswers;
   authFailureDelayMs?: number;
+  certificate?: { certFile: string; keyFile: string } | 'none';
 }
 
 export interface TestDoor {
@@ -28,6 +29,7 @@ export interface TestDoor {
   readonly logged: { readonly event: string; readonly facts: LogFacts }[];
   readonly connections: ConnectionCount;
   readonly tls: TlsContexts | undefined;
+  readonly config: Config;
 }
 
 /** Closed when the test ends. */
@@ -56,8 +58,8 @@ export async function openDoor(t: Pick<TestContext, 'after'>, init: DoorInit = {
   const flow = new FakeFlow(init.answers);
   const { log, logged } = memoryLog();
   const connections = new ConnectionCount(limits, ipMatcher(config.trustedNetworks));
-  const tls =
-    listener.tls === 'none' ? undefined : new TlsContexts({ ...certificate(), minVersion: 'TLSv1.2' });
+  const files = init.certificate ?? (listener.tls === 'none' ? 'none' : certificate());
+  const tls = files === 'none' ? undefined : new TlsContexts({ ...files, minVersion: 'TLSv1.2' });
   const authFailureDelayMs = init.authFailureDelayMs ?? 1;
   const door = await createSmtpDoor({
     ...{ listener, config, log, connections, authFailureDelayMs },
@@ -65,7 +67,7 @@ export async function openDoor(t: Pick<TestContext, 'after'>, init: DoorInit = {
   });
   t.after(() => door.close(0));
   const port = door.address.kind === 'tcp' ? door.address.port : 0;
-  return { door, flow, port, logged, connections, tls };
+  return { door, flow, port, logged, connections, tls, config };
 }
 
 function memoryLog(): { log: Log; logged: TestDoor['logged'] } {

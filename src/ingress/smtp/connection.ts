@@ -139,11 +139,13 @@ export class DoorConnection extends SMTPConnection implements Wire {
     this.smtp.end('timeout');
   }
 
-  /** Ends a session that outlived the time to drain. */
+  /** Ends what outlived the time to drain; who has heard a last word already is not waited for. */
   cut(): void {
+    const socket = this.#handshake?.socket ?? this._socket;
+    if (this._closing) socket.destroy();
     this.reply(replies.shuttingDown);
     this.smtp.end('shutdown');
-    (this.#handshake?.socket ?? this._socket).destroySoon();
+    socket.destroySoon();
   }
 
   readonly #judgeEarlyTalker = (): void => {
@@ -163,6 +165,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
 
   readonly #greeted = (): void => {
     this.smtp.busy = undefined;
+    this.smtp.settle();
     this.#clientsTurn();
     this.#startIntake();
   };

@@ -71,10 +71,9 @@ export class DataDecoder {
   #scanInside(chunk: Buffer, from: number, stop: number, pieces: Pieces): number {
     let at = from;
     for (;;) {
-      let octet = 0;
-      while (at < stop && (octet = chunk[at]!) !== CR && octet !== LF) at += 1;
+      while (at < stop && chunk[at] !== CR && chunk[at] !== LF) at += 1;
       if (at >= stop) return stop;
-      if (octet === LF) {
+      if (chunk[at] === LF) {
         this.bareNewlines += 1;
         pieces.replace(at, at + 1, crlf);
         at += 1;

@@ -114,7 +114,7 @@ export class Intake extends SMTPStream {
     }
     const line = this.#partial === undefined ? piece : Buffer.concat([this.#partial, piece]);
     this.#partial = undefined;
-    if (line.length + 2 > session.door.limits.commandLineBytesMax) {
+    if (line.length + 1 > session.door.limits.commandLineBytesMax) {
       this.#skipping = end === -1;
       session.expected = undefined;
       return conclude(session, replies.lineTooLong, false);

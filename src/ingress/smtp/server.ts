@@ -20,6 +20,8 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
   readonly #count: ConnectionCount;
   /** Sockets in the handshake of implicit TLS, and whom they are counted for. */
   readonly #handshaking = new WeakMap<Socket, string>();
+  /** Connections whose socket is not closed yet; smtp-server forgets them when they begin to close. */
+  readonly #live = new Set<DoorConnection>();
   readonly #ending = new Set<Promise<void>>();
 
   constructor(door: DoorSettings, count: ConnectionCount, tls: TlsContexts | undefined) {
@@ -44,11 +46,12 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
     await Promise.all(this.#ending);
   }
 
-  doorConnections(): Iterable<DoorConnection> {
-    return this.connections as Set<DoorConnection>;
+  get live(): ReadonlySet<DoorConnection> {
+    return this.#live;
   }
 
   gone(connection: DoorConnection): void {
+    this.#live.delete(connection);
     this.#count.release(connection.smtp.peer.remoteIp);
     const ended = connection.smtp.ended().finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
@@ -57,6 +60,7 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
   override connect(socket: Socket, peer: Peer): void {
     const connection = new DoorConnection(this, socket, peer);
     this.connections.add(connection);
+    this.#live.add(connection);
     connection.init();
   }
 
