@@ -1,19 +1,6 @@
 /** Rules on header, decoded text and attachments that score, mark, hold or refuse. RFC 5322, RFC 2045 to 2047. */
-import {
-  definePlugin,
-  type HookAnswer,
-  type MessageInput,
-  quarantine,
-  reject,
-  tempfail,
-} from 'mailfilter/plugin';
-import {
-  compileRules,
-  HeaderFields,
-  type Outcome,
-  type RuleContent,
-  type RuleSet,
-} from '../../rules/json/rules.ts';
+import { definePlugin, type HookAnswer, quarantine, reject, tempfail } from 'mailfilter/plugin';
+import { compileRules, gatherFacts, type Outcome, type RuleSet } from '../../rules/json/rules.ts';
 import { rulesSchema } from '../../rules/json/schema.ts';
 import { contentOf } from './content.ts';
 
@@ -61,7 +48,7 @@ export default definePlugin({
       }
       const content = parsed && (parsed.tooLarge ? noContent : contentOf(parsed, options.textBytesMax));
       if (content?.truncated) log('text-cut', { bytes: options.textBytesMax });
-      const outcome = rules.run(factsOf(input, content));
+      const outcome = rules.run(gatherFacts(input, content));
       if (outcome.matched.length > 0) log('matched', { rules: outcome.matched });
       return answerOf(outcome, {
         tooLarge: parsed?.tooLarge === true,
@@ -88,34 +75,16 @@ function rulesOf(options: { readonly rules: readonly unknown[] }): RuleSet {
   return rules;
 }
 
-function factsOf(
-  { id, envelope, session, connection, results, message }: MessageInput,
-  content: RuleContent | undefined,
-) {
-  return {
-    id,
-    sender: envelope.sender,
-    recipients: envelope.recipients.map(({ address }) => address),
-    helo: session.helo,
-    ip: connection.remoteIp,
-    user: session.user ?? '',
-    trusted: connection.trusted,
-    results,
-    fields: new HeaderFields(message.headers),
-    content,
-  };
-}
-
 function answerOf(
-  { decision, edits, symbols, matched }: Outcome,
+  { decision, edits, score, symbols, matched }: Outcome,
   limits: { readonly tooLarge: boolean; readonly truncated: boolean },
 ): HookAnswer | undefined {
   if (matched.length === 0 && !limits.tooLarge && !limits.truncated) return undefined;
   return {
     verdict: decision,
     edits,
+    score,
     symbols,
-    score: symbols.reduce((sum, symbol) => sum + symbol.score, 0),
     result: {
       matched,
       ...(limits.tooLarge && { tooLarge: true }),

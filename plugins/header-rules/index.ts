@@ -1,6 +1,6 @@
 /** Rules on header, envelope and session that edit the header or decide about the message. RFC 5322, RFC 2047. */
-import { definePlugin, type HookAnswer, type MessageInput } from 'mailfilter/plugin';
-import { compileRules, HeaderFields, type Outcome, type RuleSet } from '../../rules/json/rules.ts';
+import { definePlugin, type HookAnswer } from 'mailfilter/plugin';
+import { compileRules, gatherFacts, type Outcome, type RuleSet } from '../../rules/json/rules.ts';
 import { rulesSchema } from '../../rules/json/schema.ts';
 
 /** By the options object: one plugin may stand in several pipelines, each with its own rules. */
@@ -24,7 +24,7 @@ export default definePlugin({
   },
   hooks: {
     message(input, { options, log }) {
-      const outcome = rulesOf(options).run(factsOf(input));
+      const outcome = rulesOf(options).run(gatherFacts(input));
       if (outcome.matched.length > 0) log('matched', { rules: outcome.matched });
       return answerOf(outcome);
     },
@@ -39,27 +39,6 @@ function rulesOf(options: { readonly rules: readonly unknown[] }): RuleSet {
   return rules;
 }
 
-function factsOf({ id, envelope, session, connection, results, message }: MessageInput) {
-  return {
-    id,
-    sender: envelope.sender,
-    recipients: envelope.recipients.map(({ address }) => address),
-    helo: session.helo,
-    ip: connection.remoteIp,
-    user: session.user ?? '',
-    trusted: connection.trusted,
-    results,
-    fields: new HeaderFields(message.headers),
-  };
-}
-
-function answerOf({ decision, edits, symbols, matched }: Outcome): HookAnswer | undefined {
-  if (matched.length === 0) return undefined;
-  return {
-    verdict: decision,
-    edits,
-    symbols,
-    score: symbols.reduce((sum, symbol) => sum + symbol.score, 0),
-    result: { matched },
-  };
+function answerOf({ decision, edits, score, symbols, matched }: Outcome): HookAnswer | undefined {
+  return matched.length === 0 ? undefined : { verdict: decision, edits, score, symbols, result: { matched } };
 }

@@ -1,6 +1,6 @@
 /** What rules are told of a message: plain values, gathered by whoever runs them. */
 import type { Json } from '../../core/base/json.ts';
-import type { HeaderFields } from './header-fields.ts';
+import { type Field, HeaderFields } from './header-fields.ts';
 
 export interface RuleFacts {
   /** Transaction id. */
@@ -31,4 +31,34 @@ export interface RuleContent {
     /** Media type in lower case. */
     readonly type: string;
   }[];
+}
+
+/** What a message hook is given, as far as rules look at it. */
+export interface FactSource {
+  readonly id: string;
+  readonly envelope: {
+    readonly sender: string;
+    readonly recipients: readonly { readonly address: string }[];
+  };
+  readonly session: { readonly helo: string; readonly user?: string };
+  readonly connection: { readonly remoteIp: string; readonly trusted: boolean };
+  readonly results: Readonly<Record<string, Json>>;
+  readonly message: { readonly headers: Iterable<Field> };
+}
+
+/** The facts of one message, for one run: rules write into its fields. */
+export function gatherFacts(source: FactSource, content?: RuleContent): RuleFacts {
+  const { id, envelope, session, connection, results, message } = source;
+  return {
+    id,
+    sender: envelope.sender,
+    recipients: envelope.recipients.map(({ address }) => address),
+    helo: session.helo,
+    ip: connection.remoteIp,
+    user: session.user ?? '',
+    trusted: connection.trusted,
+    results,
+    fields: new HeaderFields(message.headers),
+    content,
+  };
 }

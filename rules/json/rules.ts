@@ -11,7 +11,7 @@ import { readList, readObject, readString } from './read.ts';
 import { RuleError } from './rule-error.ts';
 
 export type { Decision } from './action.ts';
-export type { RuleContent, RuleFacts } from './facts.ts';
+export { type FactSource, gatherFacts, type RuleContent, type RuleFacts } from './facts.ts';
 export { type Field, HeaderFields } from './header-fields.ts';
 export { RuleError } from './rule-error.ts';
 
@@ -20,6 +20,8 @@ export interface Outcome {
   readonly decision?: Decision;
   /** None where the message is refused or discarded. */
   readonly edits: readonly Edit[];
+  /** Sum of the symbols' scores. */
+  readonly score: number;
   readonly symbols: readonly { readonly name: string; readonly score: number }[];
   /** Names of the rules whose condition held, in order. */
   readonly matched: readonly string[];
@@ -71,6 +73,10 @@ function runRules(rules: readonly Rule[], facts: RuleFacts): Outcome {
   const symbols: { name: string; score: number }[] = [];
   const matched: string[] = [];
   let held: Decision | undefined;
+  const outcome = (decision: Decision | undefined, edits: readonly Edit[]): Outcome => {
+    const score = symbols.reduce((sum, symbol) => sum + symbol.score, 0);
+    return { decision, edits, score, symbols, matched };
+  };
   for (const rule of rules) {
     if (!rule.holds(facts)) continue;
     matched.push(rule.name);
@@ -81,11 +87,11 @@ function runRules(rules: readonly Rule[], facts: RuleFacts): Outcome {
       if (effect?.stop) stop = true;
       if (!effect?.decision) continue;
       if (effect.decision.action !== 'quarantine') {
-        return { decision: effect.decision, edits: [], symbols, matched };
+        return outcome(effect.decision, []);
       }
       held ??= effect.decision;
     }
     if (stop) break;
   }
-  return { decision: held, edits: facts.fields.edits, symbols, matched };
+  return outcome(held, facts.fields.edits);
 }
