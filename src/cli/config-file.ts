@@ -24,11 +24,17 @@ export function findConfig(named: string | undefined): string {
     const source = named === undefined ? 'MAILFILTER_CONFIG names' : '-c names';
     throw new CommandError(exitCodes.config, `${source} ${given}, and there is no such file`);
   }
-  const found = configSearch.find((path) => existsSync(path));
-  if (found !== undefined) return resolve(found);
+  const found = usualConfig();
+  if (found !== undefined) return found;
   throw new CommandError(
     exitCodes.config,
     `no config found (looked for ${configSearch.join(', ')})`,
     'Name one with -c FILE, or make one with "mailfilter init server".',
   );
+}
+
+/** The first config in the usual places, absolute; undefined when there is none. */
+export function usualConfig(): string | undefined {
+  const found = configSearch.find((path) => existsSync(path));
+  return found === undefined ? undefined : resolve(found);
 }

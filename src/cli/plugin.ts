@@ -1,8 +1,9 @@
 /** `mailfilter plugin new NAME`: a plugin that runs, with its README and its test, to change into one's own. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { usualConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { programDirectory } from './installation.ts';
 
@@ -27,7 +28,7 @@ function newPlugin(name: string, options: { directory: string }): void {
   if (existsSync(folder)) throw new CommandError(exitCodes.cannotCreate, `${folder} is there already`);
   copyTemplate(folder, name);
   const linked = linkProgram(parent, folder);
-  process.stdout.write(instructions(name, folder, linked));
+  process.stdout.write(instructions(folder, linked));
 }
 
 /** Every file of the template, its placeholder replaced by the name. */
@@ -64,16 +65,23 @@ function linkProgram(parent: string, folder: string): string | undefined {
   return link;
 }
 
-function instructions(name: string, folder: string, linked: string | undefined): string {
-  const near = relative(process.cwd(), folder) || '.';
-  const path = near.startsWith('..') ? folder : `./${near}`;
+function instructions(folder: string, linked: string | undefined): string {
+  const config = usualConfig();
+  const base = config === undefined ? process.cwd() : dirname(config);
   return [
     `Wrote ${folder}`,
     ...(linked === undefined ? [] : [`Linked ${linked} to this installation, so that imports resolve`]),
     '',
-    `Test it:  node --test ${path}/index.test.ts   (Node 24)`,
-    `Use it:   "pipelines": { "inbound": [{ "plugin": "${path}/index.ts" }] }   (path relative to the config)`,
-    `Then:     mailfilter check, and mailfilter reload`,
+    `Test it:  node --test ${pathFrom(process.cwd(), folder)}/index.test.ts   (Node 24)`,
+    `Use it:   "pipelines": { "inbound": [{ "plugin": "${pathFrom(base, folder)}/index.ts" }] }`,
+    `          in ${config ?? 'the config (the path is relative to it)'}`,
+    'Then:     mailfilter check, and mailfilter reload',
     '',
   ].join('\n');
+}
+
+/** As the config takes it: beginning with `./`, `../` or `/`. */
+function pathFrom(base: string, folder: string): string {
+  const path = relative(base, folder);
+  return path.startsWith('..') ? path : `./${path}`;
 }
