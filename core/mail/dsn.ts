@@ -62,7 +62,7 @@ const sentences: Readonly<Record<DsnAction, string>> = {
 
 /**
  * A complete report as a message with CRLF line ends, to be sent from the null reverse-path to the envelope's sender.
- * The header fields and the parts are 7bit unless the envelope is SMTPUTF8 or the returned message is 8bit.
+ * It is 7bit unless the envelope is SMTPUTF8, or what is returned or was answered is not.
  * @throws OperationalError `spool-unreadable`.
  */
 export function makeDsn(facts: DsnFacts): Uint8Array {
@@ -70,9 +70,9 @@ export function makeDsn(facts: DsnFacts): Uint8Array {
   const { envelope, now, reportingMta } = facts;
   const utf8 = envelope.smtputf8;
   const field = (name: string, value: string) => formatField(name, value, utf8);
-  const part = (head: readonly Buffer[], body: Uint8Array) => [
+  const part = (type: string, body: Uint8Array) => [
     Buffer.from(`--${boundary}\r\n`),
-    ...head,
+    ...partHead(type, body),
     Buffer.from('\r\n'),
     body,
     Buffer.from('\r\n'),
@@ -90,22 +90,17 @@ export function makeDsn(facts: DsnFacts): Uint8Array {
     field('MIME-Version', '1.0'),
     field('Content-Type', `multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`),
     Buffer.from('\r\nThis is a delivery report in MIME format.\r\n\r\n'),
-    ...part(textHead('text/plain; charset=utf-8'), Buffer.from(explanation(facts), 'utf8')),
+    ...part('text/plain; charset=utf-8', Buffer.from(explanation(facts), 'utf8')),
     // RFC 6533 section 3: the global form where an address is beyond US-ASCII.
-    ...part(textHead(`message/${utf8 ? 'global-' : ''}delivery-status`), statusFields(facts)),
-    ...part(
-      [
-        field('Content-Type', returned.type),
-        ...(returned.eightBit ? [field('Content-Transfer-Encoding', '8bit')] : []),
-      ],
-      returned.bytes,
-    ),
+    ...part(`message/${utf8 ? 'global-' : ''}delivery-status`, statusFields(facts)),
+    ...part(returned.type, returned.bytes),
     Buffer.from(`--${boundary}--\r\n`),
   ]);
 }
 
-function textHead(type: string): Buffer[] {
-  const eightBit = type.startsWith('text/') || type.includes('global');
+/** Fields of a part; 8bit is said only where it is true, since not every server on the way takes it. */
+function partHead(type: string, body: Uint8Array): Buffer[] {
+  const eightBit = body.some((octet) => octet > 127);
   return [
     formatField('Content-Type', type),
     ...(eightBit ? [formatField('Content-Transfer-Encoding', '8bit')] : []),
@@ -170,8 +165,7 @@ function returnedPart({ source, edits, envelope, recipients }: DsnFacts) {
     whole && rendered.body.kind === 'memory'
       ? Buffer.concat([header, rendered.body.bytes])
       : cutHeader(header, returnedHeaderBytesMax);
-  const eightBit = bytes.some((octet) => octet > 127);
-  return { type: returnedType(whole, envelope.smtputf8), bytes, eightBit };
+  return { type: returnedType(whole, envelope.smtputf8), bytes };
 }
 
 function returnedType(whole: boolean, utf8: boolean): string {

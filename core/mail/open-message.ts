@@ -7,14 +7,14 @@ import { HeaderView } from './header-view.ts';
 import type { Headers, Message, ParsedMessage, TooLarge } from './message.ts';
 import { parseMessage } from './parse-message.ts';
 import { readHeader } from './read-header.ts';
-import { type Rendered, renderParts, streamBody } from './render.ts';
+import { type Rendered, type RenderedBody, renderParts, streamBody } from './render.ts';
 import type { MessageSource } from './source.ts';
 
 export interface OpenOptions extends EditOptions {
   readonly limits?: Limits;
 }
 
-/** Octets in one chunk of body() and raw(). */
+/** Octets in one chunk that is copied for body() and raw(). */
 const chunkBytes = 64 * 1024;
 const crlf = Buffer.from('\r\n');
 
@@ -47,11 +47,11 @@ class OpenMessage implements Message {
   }
 
   body(): Readable {
-    return readable(copies(streamBody(this.#rendered.body)));
+    return readable(ownBody(this.#rendered.body));
   }
 
   raw(): Readable {
-    return readable(copies(octets(this.#rendered)));
+    return readable(ownOctets(this.#rendered));
   }
 
   parsed(): Promise<ParsedMessage | TooLarge> {
@@ -64,7 +64,7 @@ class OpenMessage implements Message {
     const { header, body, length } = this.#rendered;
     const last = header.at(-1);
     if (last && last.length <= 2 && last.at(-1) === 10) return this.raw();
-    return readable(copies(octets({ header: [...header, crlf], body, length })));
+    return readable(ownOctets({ header: [...header, crlf], body, length }));
   }
 }
 
@@ -73,14 +73,20 @@ function readable(chunks: AsyncGenerator<Uint8Array, void>): Readable {
 }
 
 /** Copies, so that a plugin that writes to a chunk changes nothing but its own chunk. */
-async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void> {
-  for await (const chunk of chunks) {
+async function* copies(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  for (const chunk of chunks) {
     for (let at = 0; at < chunk.length; at += chunkBytes)
       yield Buffer.from(chunk.subarray(at, at + chunkBytes));
   }
 }
 
-async function* octets(rendered: Rendered): AsyncGenerator<Uint8Array, void> {
-  yield* rendered.header;
-  yield* streamBody(rendered.body);
+/** What comes from a file was read for this stream alone. */
+async function* ownBody(body: RenderedBody): AsyncGenerator<Uint8Array, void> {
+  if (body.kind === 'memory') yield* copies([body.bytes]);
+  else yield* streamBody(body);
+}
+
+async function* ownOctets(rendered: Rendered): AsyncGenerator<Uint8Array, void> {
+  yield* copies(rendered.header);
+  yield* ownBody(rendered.body);
 }

@@ -4,6 +4,7 @@ import type { ParsedMail } from 'mailparser';
 import { type Limits, parsedFieldBytesMax } from '../base/limits.ts';
 import type { Chunk, GuardedParser } from './guarded-parser.ts';
 import type { ParsedMessage, TooLarge } from './message.ts';
+
 export type ParseLimits = Pick<
   Limits,
   'parsedMessageBytesMax' | 'mimePartsMax' | 'mimeDepthMax' | 'headerBytesMax'

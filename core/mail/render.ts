@@ -21,7 +21,7 @@ export interface Rendered {
 }
 
 /** Octets read from a spool file at a time. */
-const fileChunkBytes = 256 * 1024;
+const fileChunkBytes = 64 * 1024;
 const crlf = Buffer.from('\r\n');
 
 /**
@@ -78,8 +78,8 @@ export function renderLf(
 }
 
 /**
- * The message after the edits in chunks, bounded memory whatever the size. A chunk belongs to the taker until the
- * next is asked for. The generator's return value is the length of what came: with `lf` in both
+ * The message after the edits in chunks, bounded memory whatever the size. Chunks may be views on the message, for
+ * reading only. The generator's return value is the length of what came: with `lf` in both
  * forms, with `crlf` as it was.
  * @throws OperationalError as render.
  */
@@ -110,7 +110,7 @@ export async function* streamRendered(
   return converter.length;
 }
 
-/** The body's octets in chunks of at most 256 KiB; views where the body lies in memory. */
+/** The body's octets in chunks of at most 64 KiB: views where the body lies in memory, fresh buffers where in a file. */
 export async function* streamBody(body: RenderedBody): AsyncGenerator<Uint8Array, void> {
   if (body.kind === 'memory') {
     for (let at = 0; at < body.bytes.length; at += fileChunkBytes) {

@@ -73,6 +73,7 @@ test('a bounce', () => {
       '',
     ].join('\r\n'),
   );
+  assert.ok(found[0]!.startsWith('Content-Type: text/plain; charset=utf-8\r\n\r\n'), '7bit needs no saying');
   assert.equal(found[2], `Content-Type: message/rfc822\r\n\r\n${message}`);
   assert.ok(
     !Buffer.concat([Buffer.from(head)])
@@ -164,7 +165,11 @@ test('addresses beyond US-ASCII: the global form', () => {
   });
   const { head, parts: found } = parts(dsn);
   assert.ok(head.includes('To: <jürg@example.org>\r\n'));
-  assert.ok(found[1]!.startsWith('Content-Type: message/global-delivery-status\r\n'));
+  assert.ok(
+    found[1]!.startsWith(
+      'Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n',
+    ),
+  );
   assert.ok(found[1]!.includes('Final-Recipient: utf-8; bób@bücher.example\r\n'));
 });
 
