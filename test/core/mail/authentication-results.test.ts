@@ -75,10 +75,8 @@ for (const [value, want] of ours) {
   test(`ours? ${JSON.stringify(value)}`, () => assert.equal(isOurs(value, 'mx.example.test'), want));
 }
 test('ours in another script', () => {
-  assert.ok(
-    isOurs('xn--mx-eka.example; none', 'mxü.example') === isOurs('mxü.example; none', 'xn--mx-eka.example'),
-  );
   assert.ok(isOurs('bücher.example; none', 'xn--bcher-kva.example'));
+  assert.ok(isOurs('xn--bcher-kva.example; none', 'bücher.example'));
 });
 
 const read: [string, unknown][] = [
