@@ -24,6 +24,8 @@ export interface StoreAction {
   readonly deliveredTo: string;
   /** What this copy changes on top of the common edits. */
   readonly edits: readonly Edit[];
+  /** Octets of the user's quota that were set aside for this copy, to be given back once it is stored or deferred. */
+  readonly reservedOctets?: number;
 }
 
 export interface StoreResult {

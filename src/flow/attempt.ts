@@ -1,24 +1,89 @@
 /** What the queue asks for when an entry is due: each kind of work carried out once more, and a bounce when it was given up. */
 import { describeError } from '../../core/base/errors.ts';
 import { makeDsn } from '../../core/mail/dsn.ts';
+import type { Edit } from '../../core/mail/edit.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { Attempt, QueueEntry, QueueWork } from '../queue/queue.ts';
-import { decideFates } from './fates.ts';
+import { keep } from './actions.ts';
+import { concludeAccepted } from './conclude.ts';
+import { decideFates, type Fates } from './fates.ts';
 import type { House } from './house.ts';
 import { routeOf } from './recipients.ts';
 import type { SpooledMessage } from './session.ts';
-import { submit } from './submit.ts';
-import { carryOut } from './transact.ts';
-import type { Transaction, WaitingContext } from './transaction.ts';
+import { replyText, type SubmitRequest, submit } from './submit.ts';
+import { beginTransaction, type Transaction, type WaitingContext } from './transaction.ts';
 
+/** Never rejects: what cannot be done now is a retry. */
 export async function attempt(house: House, entry: QueueEntry, source: MessageSource): Promise<Attempt> {
+  try {
+    return await carryOutEntry(house, entry, source);
+  } catch (error) {
+    return { outcome: 'retry', reason: describeError(error) };
+  }
+}
+
+/**
+ * Tells the sender what was given up, unless there is nobody to tell. RFC 5321 section 4.5.5, RFC 3461 section 5.2.6.
+ * Rejects when the report could not be made or submitted: the queue keeps the entry and asks again.
+ */
+export async function bounce(
+  house: House,
+  entry: QueueEntry,
+  source: MessageSource,
+  reply: Reply,
+): Promise<void> {
+  const { id, work, transactionId } = entry;
+  house.log.warn('gave-up', { id: transactionId, action: id, reply: replyText(reply) });
+  const sender = work.kind === 'submit' ? work.sender : entry.envelope.sender;
+  const recipients = failedRecipients(entry).filter((recipient) => !recipient.notify.includes('never'));
+  if (sender === '' || recipients.length === 0) return;
+  const message = await reportOn(house, entry, source, sender, recipients, reply);
+  const spooled = await spoolBytes(house, message);
+  const told = await submit(
+    house,
+    { ...submitRequest(entry, `${id}/dsn`), sender: '', recipients: [sender], edits: [] },
+    spooled.source,
+    spooled,
+  );
+  if (told.outcome === 'retry') throw new Error(`the bounce could not be submitted: ${told.reason}`);
+  if (told.outcome === 'failed') {
+    house.log.warn('bounce-refused', { id: transactionId, action: id, reply: replyText(told.reply) });
+  }
+}
+
+async function reportOn(
+  house: House,
+  entry: QueueEntry,
+  source: MessageSource,
+  sender: string,
+  recipients: readonly Recipient[],
+  reply: Reply,
+): Promise<Uint8Array> {
+  const returned = await openReturned(house, entry, source);
+  try {
+    return makeDsn({
+      reportingMta: house.config.hostname,
+      arrivedAt: entry.createdAt,
+      now: house.clock.now(),
+      envelope: { ...entry.envelope, sender },
+      source: returned.source,
+      edits: returned.edits,
+      recipients: recipients.map((recipient) => ({ recipient, action: 'failed', reply })),
+    });
+  } finally {
+    returned.spooled?.release();
+  }
+}
+
+async function carryOutEntry(house: House, entry: QueueEntry, source: MessageSource): Promise<Attempt> {
   const { work } = entry;
   switch (work.kind) {
     case 'store':
-      return storeAgain(house, entry, work.store as StoreAction, source);
+      await house.store(work.store as StoreAction, entry.edits, source);
+      return { outcome: 'done' };
     case 'deliver':
     case 'held':
       return deliverAgain(house, entry, work, source);
@@ -29,100 +94,59 @@ export async function attempt(house: House, entry: QueueEntry, source: MessageSo
   }
 }
 
-/** Tells the sender what was given up, unless there is nobody to tell. RFC 5321 section 4.5.5, RFC 3461 section 5.2.6. */
-export async function bounce(
-  house: House,
-  entry: QueueEntry,
-  source: MessageSource,
-  reply: Reply,
-): Promise<void> {
-  const sender = entry.work.kind === 'submit' ? entry.work.sender : entry.envelope.sender;
-  const recipients = failedRecipients(entry).filter((recipient) => !recipient.notify.includes('never'));
-  house.log.warn('gave-up', {
-    id: entry.transactionId,
-    action: entry.id,
-    reply: `${reply.code} ${reply.text}`,
-  });
-  if (sender === '' || recipients.length === 0) return;
-  const message = makeDsn({
-    reportingMta: house.config.hostname,
-    arrivedAt: entry.createdAt,
-    now: house.clock.now(),
-    envelope: entry.envelope,
-    source,
-    edits: entry.edits,
-    recipients: recipients.map((recipient) => ({ recipient, action: 'failed', reply })),
-  });
-  const spooled = await spoolBytes(house, message);
-  const request = {
-    id: `${entry.id}/dsn`,
-    createdAt: entry.createdAt,
-    sender: '',
-    recipients: [sender],
-    edits: [],
-    smtputf8: entry.envelope.smtputf8,
-  };
-  const told = await submit(house, request, spooled.source, spooled);
-  // The queue keeps the entry and asks again: a failure that nobody hears of would be lost mail.
-  if (told.outcome === 'retry') throw new Error(`the bounce could not be submitted: ${told.reason}`);
-  if (told.outcome === 'failed')
-    house.log.warn('bounce-refused', { action: entry.id, reply: told.reply.text });
-}
-
-async function storeAgain(
-  house: House,
-  entry: QueueEntry,
-  action: StoreAction,
-  source: MessageSource,
-): Promise<Attempt> {
-  try {
-    await house.store(action, entry.edits, source);
-    return { outcome: 'done' };
-  } catch (error) {
-    return { outcome: 'retry', reason: describeError(error) };
-  }
-}
-
-/** The deliver hooks run again (the first time, for released mail), for the recipients that waited. */
+/**
+ * The deliver hooks run again (the first time, for released mail), for the recipients that waited. The mail was
+ * answered with a yes: who refuses it now gets it bounced or into Junk, as then.
+ */
 async function deliverAgain(
   house: House,
   entry: QueueEntry,
   work: QueueWork & { kind: 'deliver' | 'held' },
   source: MessageSource,
 ): Promise<Attempt> {
-  const context = work.context as WaitingContext;
-  const transaction: Transaction = {
-    id: entry.transactionId,
-    house,
-    connection: context.connection,
-    session: context.session,
-    pipeline: context.pipeline,
-    startedAt: context.startedAt,
-    envelope: { ...entry.envelope, recipients: work.recipients },
-    state: { ...context.state, edits: entry.edits },
-    destinations: new Map(),
-    answered: [],
-    discard: undefined,
-    judged: true,
-    messageId: '',
-    reserved: new Map(),
-    trace: [],
-  };
+  const transaction = resume(house, entry, work);
   for (const { id, address } of work.recipients) {
     transaction.destinations.set(id, routeOf(transaction, address, true));
   }
   try {
     const fates = await decideFates(transaction, source);
-    const { replies } = await carryOut(transaction, fates, source);
-    const reply = replies[0]!;
-    if (reply.code < 400) return { outcome: 'done' };
-    if (reply.code < 500) return { outcome: 'retry', reason: reply.text };
-    return { outcome: 'failed', reply };
-  } catch (error) {
-    return { outcome: 'retry', reason: describeError(error) };
+    if (work.kind === 'held') release(fates);
+    const outcomes = await concludeAccepted(transaction, fates, source);
+    if (!outcomes) return { outcome: 'retry', reason: whyWaiting(fates) };
+    const became = Object.fromEntries([...outcomes].map(([id, { kind }]) => [id, kind]));
+    house.log.info('message-resumed', { id: entry.transactionId, action: entry.id, recipients: became });
+    return { outcome: 'done' };
   } finally {
     house.pipelines.forget(transaction.id);
   }
+}
+
+function resume(
+  house: House,
+  entry: QueueEntry,
+  work: QueueWork & { kind: 'deliver' | 'held' },
+): Transaction {
+  const { connection, session, pipeline, startedAt, state } = work.context as WaitingContext;
+  const envelope = { ...entry.envelope, recipients: work.recipients };
+  const resumed = { ...state, edits: entry.edits };
+  // The operator has looked at it.
+  if (work.kind === 'held') delete resumed.quarantine;
+  return beginTransaction(
+    { id: entry.transactionId, house, connection, session, pipeline, startedAt, envelope },
+    { planId: entry.id, state: resumed, judged: true },
+  );
+}
+
+/** An operator's release is the last word: rules that would hold the mail again do not. */
+function release(fates: Fates): void {
+  for (const [id, fate] of fates) {
+    if (fate.kind === 'hold') fates.set(id, { kind: 'deliver', actions: [keep] });
+  }
+}
+
+function whyWaiting(fates: Fates): string {
+  const replies = [...fates.values()].flatMap((fate) => (fate.kind === 'defer' ? replyText(fate.reply) : []));
+  return replies[0] ?? '';
 }
 
 async function submitEntry(
@@ -131,17 +155,39 @@ async function submitEntry(
   work: QueueWork & { kind: 'submit' },
   source: MessageSource,
 ): Promise<Attempt> {
-  const spooled =
-    work.message === undefined ? undefined : await spoolBytes(house, Buffer.from(work.message, 'latin1'));
-  const request = {
-    id: entry.id,
-    createdAt: entry.createdAt,
-    sender: work.sender,
-    recipients: work.recipients,
-    edits: [...(spooled ? [] : entry.edits), ...(work.edits ?? [])],
-    smtputf8: entry.envelope.smtputf8,
-  };
-  return submit(house, request, spooled?.source ?? source, spooled);
+  const { sender, recipients } = work;
+  const opened = await openSubmitted(house, entry, work, source);
+  const request = { ...submitRequest(entry, entry.id), sender, recipients, edits: opened.edits };
+  return submit(house, request, opened.source, opened.spooled);
+}
+
+function submitRequest(entry: QueueEntry, id: string): Pick<SubmitRequest, 'id' | 'createdAt' | 'smtputf8'> {
+  return { id, createdAt: entry.createdAt, smtputf8: entry.envelope.smtputf8 };
+}
+
+interface Opened {
+  readonly source: MessageSource;
+  readonly edits: readonly Edit[];
+  readonly spooled?: SpooledMessage;
+}
+
+/** The generated message, or the transaction's own with what was changed for this way. */
+async function openSubmitted(
+  house: House,
+  entry: QueueEntry,
+  { message, edits = [] }: QueueWork & { kind: 'submit' },
+  source: MessageSource,
+): Promise<Opened> {
+  if (message === undefined) return { source, edits: [...entry.edits, ...edits] };
+  const spooled = await spoolBytes(house, Buffer.from(message, 'latin1'));
+  return { source: spooled.source, edits, spooled };
+}
+
+/** What a report returns: the message that could not be delivered. */
+async function openReturned(house: House, entry: QueueEntry, source: MessageSource): Promise<Opened> {
+  return entry.work.kind === 'submit'
+    ? openSubmitted(house, entry, entry.work, source)
+    : { source, edits: entry.edits };
 }
 
 async function spoolBytes(house: House, bytes: Uint8Array): Promise<SpooledMessage> {
@@ -155,13 +201,15 @@ function failedRecipients({ work, envelope }: QueueEntry): readonly Recipient[] 
     case 'store': {
       const { deliveredTo } = work.store as StoreAction;
       const known = envelope.recipients.filter((recipient) => recipient.address === deliveredTo);
-      return known.length > 0
-        ? known
-        : [{ id: 'r1', address: deliveredTo, original: deliveredTo, notify: [] }];
+      return known.length > 0 ? known : [plainRecipient(deliveredTo)];
     }
     case 'submit':
-      return work.recipients.map((address) => ({ id: 'r1', address, original: address, notify: [] }));
+      return work.recipients.map(plainRecipient);
     default:
       return work.recipients;
   }
+}
+
+function plainRecipient(address: string): Recipient {
+  return { id: 'r1', address, original: address, notify: [] };
 }

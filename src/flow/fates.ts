@@ -1,12 +1,16 @@
 /** What becomes of each recipient: the message hooks speak first, for all and for single ones, then each local recipient's deliver hooks. */
-import type { Envelope, RecipientId } from '../../core/mail/envelope.ts';
+import { compareForm } from '../../core/mail/address.ts';
+import type { RecipientId } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { PipelineOutcome, PipelineRequest } from '../../core/pipeline/request.ts';
+import { mergeVerdict } from '../../core/session/merge.ts';
 import { type DoorName, doors, type HookName } from '../../core/session/powers.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
+import { localActions, whyImpossible } from './actions.ts';
 import { runStages } from './hooks.ts';
 import { routeOf } from './recipients.ts';
+import { stampResults } from './stamp.ts';
 import type { Fate, Transaction } from './transaction.ts';
 
 export type Fates = Map<RecipientId, Fate>;
@@ -18,34 +22,60 @@ export function answersPerRecipient(door: DoorName): boolean {
 export async function decideFates(transaction: Transaction, source: MessageSource): Promise<Fates> {
   const raised = transaction.judged ? [] : (['headers', 'message'] as const);
   const stages = raised.filter((stage) => hasHook(transaction, stage));
-  const before = transaction.envelope;
   const outcome = stages.length > 0 ? await runStages(transaction, stages, { message: source }) : undefined;
-  routeAdded(transaction, before);
+  if (!transaction.judged) stampResults(transaction);
+  routeAdded(transaction);
   const fates: Fates = new Map();
-  for (const recipient of transaction.envelope.recipients) {
-    fates.set(recipient.id, messageFate(transaction, outcome, recipient.id));
+  for (const { id } of transaction.envelope.recipients) {
+    fates.set(id, messageFate(transaction, outcome, id));
   }
+  shareMailboxes(transaction, fates);
+  transaction.stateBeforeDeliver = transaction.state;
   await runDeliver(transaction, source, fates);
+  chooseActions(transaction, source, fates);
   return fates;
 }
 
-/** The message stage's word on one recipient: its own verdict where there is one, else the common one. */
+/** The word on one recipient before its own rules: its own verdict where there is one, else the common one. */
 function messageFate(transaction: Transaction, outcome: PipelineOutcome | undefined, id: RecipientId): Fate {
   const common = outcome?.verdict;
   if (common?.action === 'reject' || common?.action === 'tempfail') return fateOf(common, 'message')!;
   if (transaction.discard !== undefined) return { kind: 'discard', reason: transaction.discard };
-  const own = outcome?.recipients[id]?.verdict;
-  const ownFate = own && fateOf(own, 'message');
+  const ownFate = fateOf(ownVerdict(transaction, outcome, id), 'message');
   if (ownFate) return ownFate;
+  if (common?.action === 'discard') return { kind: 'discard', reason: common.reason };
   const destination = transaction.destinations.get(id)!;
   if (destination.kind === 'refused') return refusedFate(destination.reply);
+  if (destination.kind === 'nowhere') return { kind: 'discard', reason: destination.reason };
   if (transaction.state.quarantine !== undefined)
     return { kind: 'hold', reason: transaction.state.quarantine };
   return { kind: 'deliver' };
 }
 
-function refusedFate(reply: Reply): Fate {
-  return reply.code < 500 ? { kind: 'defer', by: 'deliver', reply } : { kind: 'refuse', reply };
+const proceed: Verdict = { action: 'continue' };
+
+function ownVerdict(
+  { verdicts }: Transaction,
+  outcome: PipelineOutcome | undefined,
+  id: RecipientId,
+): Verdict {
+  return mergeVerdict(verdicts.get(id) ?? proceed, outcome?.recipients[id]?.verdict ?? proceed);
+}
+
+/** Two addresses of one mailbox, or one address named twice, get one copy; unless the message differs for them. */
+function shareMailboxes({ envelope, destinations, state }: Transaction, fates: Fates): void {
+  const first = new Map<string, RecipientId>();
+  for (const { id, address } of envelope.recipients) {
+    if (fates.get(id)!.kind !== 'deliver' || (state.recipientEdits[id]?.length ?? 0) > 0) continue;
+    const destination = destinations.get(id)!;
+    const place =
+      destination.kind === 'mailbox'
+        ? `${destination.user.address} ${destination.detail}`
+        : `${compareForm(address)} by ${destination.kind}`;
+    const as = first.get(place);
+    if (as === undefined) first.set(place, id);
+    else fates.set(id, { kind: 'same', as });
+  }
 }
 
 /** All local recipients in one hop; each answers for itself. */
@@ -65,30 +95,51 @@ async function runDeliver(transaction: Transaction, source: MessageSource, fates
   }
 }
 
-function deliverFate(verdict: Verdict, actions: PipelineOutcome['recipients'][string]['actions']): Fate {
+function deliverFate(verdict: Verdict, actions: PipelineOutcome['recipients'][RecipientId]['actions']): Fate {
   const decided = fateOf(verdict, 'deliver');
   if (decided) return decided;
   const refusal = actions?.find((action) => action.type === 'refuse');
-  if (refusal) {
-    return { kind: 'refuse', reply: { code: refusal.code, enhanced: refusal.enhanced, text: refusal.text } };
+  if (!refusal) return { kind: 'deliver', actions };
+  const { code, enhanced, text } = refusal;
+  return refusedFate({ code, enhanced, text });
+}
+
+/** What cannot be done is found out now, when the client can still hear of it, and never counts as done. */
+function chooseActions(transaction: Transaction, source: MessageSource, fates: Fates): void {
+  const { house, id, envelope, destinations } = transaction;
+  for (const recipient of envelope.recipients) {
+    const fate = fates.get(recipient.id)!;
+    const destination = destinations.get(recipient.id)!;
+    if (fate.kind !== 'deliver' || destination.kind !== 'mailbox') continue;
+    const problem = whyImpossible(transaction, fate.actions);
+    if (problem) {
+      house.log.error('impossible-action', { id, recipient: recipient.address, problem });
+      fates.set(recipient.id, { kind: 'defer', by: 'deliver', reply: misconfigured });
+    } else {
+      const actions = localActions(transaction, recipient, destination, fate.actions, source);
+      fates.set(recipient.id, { kind: 'deliver', actions });
+    }
   }
-  return { kind: 'deliver', actions };
+}
+
+/** RFC 3463: X.3.5, system incorrectly configured. */
+const misconfigured: Reply = { code: 451, enhanced: '4.3.5', text: 'server is misconfigured' };
+
+function refusedFate(reply: Reply): Fate {
+  return reply.code < 500 ? { kind: 'defer', by: 'deliver', reply } : { kind: 'refuse', reply };
 }
 
 /** Undefined where the verdict lets the mail through. */
 function fateOf(verdict: Verdict, by: 'message' | 'deliver'): Fate | undefined {
   switch (verdict.action) {
-    case 'reject':
-      return {
-        kind: 'refuse',
-        reply: { code: verdict.code, enhanced: verdict.enhanced, text: verdict.text },
-      };
-    case 'tempfail':
-      return {
-        kind: 'defer',
-        by,
-        reply: { code: verdict.code, enhanced: verdict.enhanced, text: verdict.text },
-      };
+    case 'reject': {
+      const { code, enhanced, text } = verdict;
+      return { kind: 'refuse', reply: { code, enhanced, text } };
+    }
+    case 'tempfail': {
+      const { code, enhanced, text } = verdict;
+      return { kind: 'defer', by, reply: { code, enhanced, text } };
+    }
     case 'discard':
       return { kind: 'discard', reason: verdict.reason };
     case 'quarantine':
@@ -98,19 +149,15 @@ function fateOf(verdict: Verdict, by: 'message' | 'deliver'): Fate | undefined {
   }
 }
 
-/** Recipients that a message hook added are routed now, as the operator's own wish. */
-function routeAdded(transaction: Transaction, before: Envelope): void {
-  if (transaction.envelope === before) return;
-  for (const recipient of transaction.envelope.recipients) {
-    if (transaction.destinations.has(recipient.id)) continue;
-    transaction.destinations.set(recipient.id, routeOf(transaction, recipient.address, true));
+/** Recipients that a hook added after RCPT are routed now, as the operator's own wish. */
+function routeAdded(transaction: Transaction): void {
+  for (const { id, address } of transaction.envelope.recipients) {
+    if (transaction.destinations.has(id)) continue;
+    transaction.destinations.set(id, routeOf(transaction, address, true));
   }
 }
 
-function hasHook(transaction: Transaction, hook: HookName): boolean {
-  return (
-    transaction.pipeline !== undefined &&
-    doors[transaction.connection.door].hooks.includes(hook) &&
-    transaction.house.pipelines.has(transaction.pipeline, hook)
-  );
+function hasHook({ pipeline, connection, house }: Transaction, hook: HookName): boolean {
+  if (pipeline === undefined || !doors[connection.door].hooks.includes(hook)) return false;
+  return house.pipelines.has(pipeline, hook);
 }

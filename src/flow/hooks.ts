@@ -6,15 +6,19 @@ import type { Verdict } from '../../core/session/verdict.ts';
 import type { Answer } from './session.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Raises a hook of the transaction and takes over what it changed. */
+/** Raises a hook that comes before the message; what it says of single recipients is kept until then. */
 export async function raiseInTransaction(
   transaction: Transaction,
-  stage: HookName,
-  extra?: Partial<PipelineRequest>,
+  stage: 'mailFrom' | 'data',
 ): Promise<Answer> {
   const { pipelines } = transaction.house;
   if (!transaction.pipeline || !pipelines.has(transaction.pipeline, stage)) return undefined;
-  return refusalOf((await runStages(transaction, [stage], extra)).verdict);
+  const { verdict, recipients } = await runStages(transaction, [stage]);
+  if (verdict.action === 'discard') transaction.discard ??= verdict.reason;
+  for (const [id, own] of Object.entries(recipients)) {
+    if (own.verdict) transaction.verdicts.set(id, own.verdict);
+  }
+  return refusalOf(verdict);
 }
 
 /** Runs stages of the transaction's pipeline in one hop; envelope, state and trace move on with the outcome. */
@@ -36,7 +40,6 @@ export async function runStages(
   transaction.state = outcome.state;
   if (outcome.envelope) transaction.envelope = outcome.envelope;
   transaction.trace.push(...outcome.trace);
-  if (outcome.verdict.action === 'discard') transaction.discard = outcome.verdict.reason;
   return outcome;
 }
 

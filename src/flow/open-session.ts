@@ -2,9 +2,9 @@
 import type { Reply } from '../../core/mail/reply.ts';
 import {
   emptyPipelineState,
-  type PipelineOutcome,
   type PipelineRequest,
   type PipelineState,
+  type TraceEntry,
 } from '../../core/pipeline/request.ts';
 import type { Connection, Session, TlsInfo } from '../../core/session/connection.ts';
 import type { HookName } from '../../core/session/powers.ts';
@@ -20,8 +20,9 @@ import type {
   RcptTo,
   SpooledMessage,
 } from './session.ts';
+import { sessionUser } from './session-user.ts';
 import { transact } from './transact.ts';
-import { newTransactionId, type Transaction } from './transaction.ts';
+import { beginTransaction, newTransactionId, type Transaction } from './transaction.ts';
 
 /**
  * `current` is asked at every connection and transaction, so that a reload takes effect with the next one.
@@ -31,16 +32,23 @@ export function createOpenSession(current: () => House, ready: Promise<unknown>)
   return (connection) => new ClientSession(current, connection, ready);
 }
 
+/** What connect, helo and auth hooks left; each transaction begins with it. */
+interface Left {
+  readonly state: PipelineState;
+  readonly trace: readonly TraceEntry[];
+  readonly discard: string | undefined;
+}
+const nothingLeft: Left = { state: emptyPipelineState, trace: [], discard: undefined };
+
 class ClientSession implements FlowSession {
   readonly connection: Connection;
   readonly #current: () => House;
   readonly #ready: Promise<unknown>;
   #pipeline: string | undefined;
   #session: Session = { helo: '', esmtp: false };
-  /** What connect, helo and auth hooks left; each transaction begins with it. */
-  #state: PipelineState = emptyPipelineState;
-  #trace: PipelineOutcome['trace'][number][] = [];
-  #discard: string | undefined;
+  #left = nothingLeft;
+  /** As it was before HELO, which a client may say again: nothing of it counts twice. */
+  #leftByConnect = nothingLeft;
   #transaction: Transaction | undefined;
 
   constructor(current: () => House, connection: Connection, ready: Promise<unknown>) {
@@ -53,11 +61,15 @@ class ClientSession implements FlowSession {
     await this.#ready;
     const { listeners } = this.#current().config;
     this.#pipeline = listeners.find(({ name }) => name === this.connection.listener)?.pipeline;
-    return this.#raise('connect');
+    const answer = await this.#raise('connect');
+    this.#leftByConnect = this.#left;
+    return answer;
   }
 
   async helo(name: string, esmtp: boolean): Promise<Answer> {
     this.reset();
+    // A login outlives another EHLO, and so does what was found out about it.
+    if (this.#session.user === undefined) this.#left = this.#leftByConnect;
     this.#session = { ...this.#session, helo: name, esmtp };
     return this.#raise('helo');
   }
@@ -65,6 +77,7 @@ class ClientSession implements FlowSession {
   secured(tls: TlsInfo): void {
     // RFC 3207 section 4.2: what was learnt before the handshake is forgotten.
     this.reset();
+    this.#left = this.#leftByConnect;
     this.#session = { helo: '', esmtp: false, tls };
   }
 
@@ -82,11 +95,14 @@ class ClientSession implements FlowSession {
       });
       return { refused: { code: 535, enhanced: '5.7.8', text: 'authentication credentials invalid' } };
     }
-    this.#session = { ...this.#session, user: user.address, authMethod: method };
-    const refused = await this.#raise('auth');
-    if (!refused) return { user: user.address };
-    this.#session = { ...this.#session, user: undefined, authMethod: undefined };
-    return { refused };
+    return this.#enter(user.address, method);
+  }
+
+  async assume(user: string): Promise<{ user: string } | { refused: Reply }> {
+    const known = this.#current().users?.find(user)?.user;
+    const address = known && sessionUser(this.#current(), known.address)?.address;
+    if (address) return this.#enter(address, 'XCLIENT');
+    return { refused: { code: 535, enhanced: '5.7.8', text: 'no such user here' } };
   }
 
   async mailFrom(mailFrom: MailFrom): Promise<Answer> {
@@ -95,23 +111,18 @@ class ClientSession implements FlowSession {
     const refused = this.#refuseSender(house, mailFrom.sender);
     if (refused) return refused;
     const startedAt = house.clock.now();
-    const transaction: Transaction = {
-      id: newTransactionId(startedAt),
-      house,
-      connection: this.connection,
-      session: this.#session,
-      pipeline: this.#pipeline,
-      startedAt,
-      envelope: { ...mailFrom, recipients: [] },
-      state: this.#state,
-      destinations: new Map(),
-      answered: [],
-      discard: this.#discard,
-      judged: false,
-      messageId: '',
-      reserved: new Map(),
-      trace: [...this.#trace],
-    };
+    const transaction = beginTransaction(
+      {
+        id: newTransactionId(startedAt),
+        house,
+        connection: this.connection,
+        session: this.#session,
+        pipeline: this.#pipeline,
+        startedAt,
+        envelope: { ...mailFrom, recipients: [] },
+      },
+      { ...this.#left, trace: [...this.#left.trace] },
+    );
     this.#transaction = transaction;
     const answer = await raiseInTransaction(transaction, 'mailFrom');
     if (answer) this.reset();
@@ -158,6 +169,16 @@ class ClientSession implements FlowSession {
     pipelines.forget(this.connection.id);
   }
 
+  /** The auth hooks have the last word. */
+  async #enter(user: string, authMethod: string): Promise<{ user: string } | { refused: Reply }> {
+    const before = this.#session;
+    this.#session = { ...before, user, authMethod };
+    const refused = await this.#raise('auth');
+    if (!refused) return { user };
+    this.#session = before;
+    return { refused };
+  }
+
   /** Rules of the house that come before any plugin. */
   #refuseSender(house: House, sender: string): Answer {
     const { door, trusted } = this.connection;
@@ -165,8 +186,8 @@ class ClientSession implements FlowSession {
       return { code: 530, enhanced: '5.7.0', text: 'authentication required' };
     }
     if (this.#session.user === undefined || sender === '') return undefined;
-    const found = house.users?.find(this.#session.user);
-    if (found && house.users!.owns(found.user, sender)) return undefined;
+    const user = sessionUser(house, this.#session.user);
+    if (user && house.users!.owns(user, sender)) return undefined;
     return { code: 553, enhanced: '5.7.1', text: `sender address is not one of ${this.#session.user}` };
   }
 
@@ -175,10 +196,13 @@ class ClientSession implements FlowSession {
     const { pipelines } = this.#current();
     if (!this.#pipeline || !pipelines.has(this.#pipeline, stage)) return undefined;
     const outcome = await pipelines.run(this.#request(stage));
-    this.#state = outcome.state;
-    this.#trace.push(...outcome.trace);
-    if (outcome.verdict.action === 'discard') this.#discard = outcome.verdict.reason;
-    return refusalOf(outcome.verdict);
+    const { verdict } = outcome;
+    this.#left = {
+      state: outcome.state,
+      trace: [...this.#left.trace, ...outcome.trace],
+      discard: this.#left.discard ?? (verdict.action === 'discard' ? verdict.reason : undefined),
+    };
+    return refusalOf(verdict);
   }
 
   #request(stage: HookName): PipelineRequest {
@@ -188,7 +212,7 @@ class ClientSession implements FlowSession {
       id: this.connection.id,
       connection: this.connection,
       session: this.#session,
-      state: this.#state,
+      state: this.#left.state,
     };
   }
 }

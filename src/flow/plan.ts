@@ -1,11 +1,11 @@
 /** The plan of one transaction: local copies first, then everything that the queue carries on. Made before the 250, carried out after it. */
-import { makeDsn } from '../../core/mail/dsn.ts';
+import { type DsnRecipient, makeDsn } from '../../core/mail/dsn.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { Recipient, RecipientId } from '../../core/mail/envelope.ts';
+import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Action } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
-import { mailboxPath } from '../mailbox/locate.ts';
 import type { QueueWork } from '../queue/queue.ts';
 import { type Accepted, acceptedVersion } from './accepted.ts';
 import type { Outcome } from './settle.ts';
@@ -14,26 +14,24 @@ import { type Destination, type Transaction, waitingContext } from './transactio
 /** Folder for mail that was refused too late to tell the sender. */
 const junkFolder = 'Junk';
 
-/** Undefined when there is nothing to carry out (all refused or discarded). */
+/**
+ * Ids: an action has the transaction's id, the recipient's and its ordinal, the same whenever it is planned; a group
+ * has the id of the round that planned it, so that what an entry of the queue leaves to do is never taken for itself.
+ * @returns undefined when there is nothing to carry out (all refused or discarded)
+ */
 export function makePlan(
   transaction: Transaction,
   outcomes: ReadonlyMap<RecipientId, Outcome>,
   source: MessageSource,
 ): Accepted | undefined {
-  const draft: Draft = {
-    transaction,
-    source,
-    stores: [],
-    queue: [],
-    waiting: [],
-    held: new Map(),
-    seen: new Set(),
-  };
+  const draft: Draft = { transaction, stores: [], queue: [], waiting: [], bounced: [], held: new Map() };
   for (const recipient of transaction.envelope.recipients) {
     const outcome = outcomes.get(recipient.id);
-    if (outcome) planRecipient(draft, recipient, outcome);
+    // Of two addresses that share a copy the sender used both, and hears of both.
+    const shared = outcome?.kind === 'same' ? outcomes.get(outcome.as) : undefined;
+    if (outcome) planRecipient(draft, recipient, shared?.kind === 'bounce' ? shared : outcome);
   }
-  planGroups(draft);
+  planGroups(draft, source);
   if (draft.stores.length === 0 && draft.queue.length === 0) return undefined;
   return {
     version: acceptedVersion,
@@ -48,121 +46,122 @@ export function makePlan(
 
 interface Draft {
   readonly transaction: Transaction;
-  readonly source: MessageSource;
   readonly stores: StoreAction[];
   readonly queue: { id: string; work: QueueWork }[];
-  /** Recipients that wait for their deliver hook, and those held, by reason: one queue entry a group. */
+  /** Recipients that wait for their deliver hook, those to report on, and those held, by reason: one entry a group. */
   readonly waiting: Recipient[];
+  readonly bounced: DsnRecipient[];
   readonly held: Map<string, Recipient[]>;
-  /** Mailboxes that have their copy: an address named twice, or by two aliases, gets one. */
-  readonly seen: Set<string>;
 }
 
 function planRecipient(draft: Draft, recipient: Recipient, outcome: Outcome): void {
-  const destination = draft.transaction.destinations.get(recipient.id);
   switch (outcome.kind) {
     case 'deliver':
-      return planDelivery(draft, recipient, destination!, outcome.fate.actions ?? [implicitKeep]);
+      return planDelivery(draft, recipient, outcome.fate.actions ?? []);
     case 'junk':
-      if (destination?.kind !== 'mailbox') return;
-      return planDelivery(draft, recipient, destination, [
-        { type: 'store', mailbox: junkFolder, create: true },
-      ]);
+      return planJunk(draft, recipient, outcome.reply);
     case 'bounce':
-      return planBounce(draft, recipient, outcome.reply);
+      // RFC 3461 section 4.1: NOTIFY=NEVER.
+      if (recipient.notify.includes('never')) return;
+      draft.bounced.push({ recipient, action: 'failed', reply: outcome.reply });
+      return;
     case 'wait':
       draft.waiting.push(recipient);
       return;
     case 'hold':
-      draft.held.set(outcome.reason, [...(draft.held.get(outcome.reason) ?? []), recipient]);
-      return;
+      return hold(draft, recipient, outcome.reason);
+    case 'same':
     case 'discard':
       return;
   }
 }
 
-const implicitKeep: Action = { type: 'store', mailbox: 'INBOX' };
-
-function planDelivery(
-  draft: Draft,
-  recipient: Recipient,
-  destination: Destination,
-  actions: readonly Action[],
-): void {
-  const edits = draft.transaction.state.recipientEdits[recipient.id] ?? [];
-  if (destination.kind === 'refused') return;
-  if (destination.kind === 'relay') {
-    const id = `${draft.transaction.id}/${recipient.id}/0`;
-    draft.queue.push({ id, work: { kind: 'relay', via: destination.via, recipients: [recipient], edits } });
-    return;
+function planDelivery(draft: Draft, recipient: Recipient, actions: readonly Action[]): void {
+  const { transaction } = draft;
+  const destination = transaction.destinations.get(recipient.id)!;
+  const edits = transaction.state.recipientEdits[recipient.id] ?? [];
+  switch (destination.kind) {
+    case 'relay': {
+      const id = `${transaction.id}/${recipient.id}/0`;
+      draft.queue.push({ id, work: { kind: 'relay', via: destination.via, recipients: [recipient], edits } });
+      return;
+    }
+    case 'mailbox':
+      for (const [ordinal, action] of actions.entries()) {
+        planAction(draft, recipient, destination, action, ordinal, edits);
+      }
+      return;
+    default:
+      throw new Error(`recipient ${recipient.id} is to be delivered and leads to ${destination.kind}`);
   }
-  const plain = actions.length === 1 && actions[0] === implicitKeep;
-  const once = `${destination.user.address} ${destination.detail}`;
-  if (plain && edits.length === 0 && draft.seen.has(once)) return;
-  if (plain) draft.seen.add(once);
-  actions.forEach((action, ordinal) => {
-    planAction(draft, recipient, destination, action, ordinal, edits);
-  });
+}
+
+/** Who has no mailbox here has no Junk either: the mail is held, for it was answered with a yes. */
+function planJunk(draft: Draft, recipient: Recipient, reply: Reply): void {
+  const { destinations } = draft.transaction;
+  if (destinations.get(recipient.id)?.kind === 'mailbox') {
+    return planDelivery(draft, recipient, [{ type: 'store', mailbox: junkFolder, create: true }]);
+  }
+  hold(draft, recipient, `refused: ${reply.code} ${reply.enhanced ?? ''} ${reply.text}`);
+}
+
+function hold({ held }: Draft, recipient: Recipient, reason: string): void {
+  held.set(reason, [...(held.get(reason) ?? []), recipient]);
 }
 
 function planAction(
-  draft: Draft,
+  { transaction, stores, queue }: Draft,
   recipient: Recipient,
   destination: Destination & { kind: 'mailbox' },
   action: Action,
   ordinal: number,
   recipientEdits: readonly Edit[],
 ): void {
-  const id = `${draft.transaction.id}/${recipient.id}/${ordinal}`;
+  const id = `${transaction.id}/${recipient.id}/${ordinal}`;
   switch (action.type) {
     case 'store':
-      draft.stores.push(storeAction(draft, id, recipient, destination, action, recipientEdits));
+      stores.push(storeAction(transaction, id, recipient, destination, action, recipientEdits));
       return;
-    case 'redirect':
-      draft.queue.push({
-        id,
-        work: {
-          kind: 'submit',
-          sender: draft.transaction.envelope.sender,
-          recipients: [action.address],
-          edits: [...recipientEdits, ...(action.edits ?? [])],
-        },
-      });
+    case 'redirect': {
+      const { sender } = transaction.envelope;
+      const edits = [...recipientEdits, ...(action.edits ?? []), deliveredTo(recipient)];
+      queue.push({ id, work: { kind: 'submit', sender, recipients: [action.address], edits } });
       return;
-    case 'reply':
-      draft.queue.push({
-        id,
-        work: {
-          kind: 'submit',
-          sender: action.sender,
-          recipients: action.recipients,
-          message: Buffer.from(action.message).toString('latin1'),
-        },
-      });
+    }
+    case 'reply': {
+      const { sender, recipients } = action;
+      queue.push({ id, work: { kind: 'submit', sender, recipients, message: octets(action.message) } });
       return;
+    }
     case 'discard':
     case 'refuse':
       return;
     case 'notify':
     case 'run':
-      throw new Error(`no transport for the ${action.type} action`);
+      throw new Error(`${action.type} should have been refused before the plan`);
   }
 }
 
+/** How a loop of redirects is known again. RFC 9228. */
+function deliveredTo({ address }: Recipient): Edit {
+  return { type: 'insertHeader', index: 0, name: 'Delivered-To', value: address };
+}
+
 function storeAction(
-  { transaction }: Draft,
+  transaction: Transaction,
   id: string,
   recipient: Recipient,
-  destination: Destination & { kind: 'mailbox' },
+  { user, path }: Destination & { kind: 'mailbox' },
   action: Action & { type: 'store' },
   recipientEdits: readonly Edit[],
 ): StoreAction {
   const { config, clock } = transaction.house;
+  const reserved = transaction.reserved.get(recipient.id);
   return {
     id,
-    user: destination.user.address,
-    format: action.format === 'mbox' || action.format === 'maildir' ? action.format : config.mailbox.format,
-    path: mailboxPath(config.mailbox.path, destination.user.address),
+    user: user.address,
+    format: config.mailbox.format,
+    path,
     folder: action.mailbox,
     create: action.create ?? false,
     flags: action.flags ?? [],
@@ -171,6 +170,7 @@ function storeAction(
     sender: transaction.envelope.sender,
     deliveredTo: recipient.address,
     edits: [...recipientEdits, ...(action.edits ?? [])],
+    ...(reserved && { reservedOctets: reserved.octets }),
   };
 }
 
@@ -180,45 +180,37 @@ function copyName({ startedAt, house }: Transaction, actionId: string): string {
   return `${Math.floor(startedAt / 1000)}.${actionId.replaceAll('/', '_')}.${host}`;
 }
 
-function planBounce(
-  draft: Draft,
-  recipient: Recipient,
-  reply: { code: number; enhanced?: string; text: string },
-): void {
-  const { transaction } = draft;
-  const { envelope, house } = transaction;
-  // RFC 5321 section 4.5.5: nothing is ever sent in answer to the null reverse-path.
-  if (envelope.sender === '' || recipient.notify.includes('never')) return;
-  const message = makeDsn({
-    reportingMta: house.config.hostname,
-    arrivedAt: transaction.startedAt,
-    now: house.clock.now(),
-    envelope,
-    source: draft.source,
-    edits: transaction.state.edits,
-    recipients: [{ recipient, action: 'failed', reply }],
-  });
-  draft.queue.push({
-    id: `${transaction.id}/${recipient.id}/dsn`,
-    work: {
-      kind: 'submit',
-      sender: '',
-      recipients: [envelope.sender],
-      message: Buffer.from(message).toString('latin1'),
-    },
-  });
-}
-
-function planGroups({ transaction, waiting, held, queue }: Draft): void {
+function planGroups(draft: Draft, source: MessageSource): void {
+  const { transaction, waiting, bounced, held, queue } = draft;
+  const { planId } = transaction;
+  if (bounced.length > 0) queue.push({ id: `${planId}/dsn`, work: report(transaction, bounced, source) });
   const context = waitingContext(transaction);
   if (waiting.length > 0) {
-    queue.push({ id: `${transaction.id}/deliver`, work: { kind: 'deliver', recipients: waiting, context } });
+    queue.push({ id: `${planId}/deliver`, work: { kind: 'deliver', recipients: waiting, context } });
   }
-  let ordinal = 0;
-  for (const [reason, recipients] of held) {
-    queue.push({
-      id: `${transaction.id}/held/${ordinal++}`,
-      work: { kind: 'held', reason, recipients, context },
-    });
+  for (const [ordinal, [reason, recipients]] of [...held].entries()) {
+    queue.push({ id: `${planId}/held/${ordinal}`, work: { kind: 'held', reason, recipients, context } });
   }
+}
+
+/** One report on all recipients, from the null reverse-path. RFC 3464, RFC 5321 section 4.5.5. */
+function report(
+  { house, startedAt, envelope, state }: Transaction,
+  recipients: readonly DsnRecipient[],
+  source: MessageSource,
+): QueueWork {
+  const message = makeDsn({
+    reportingMta: house.config.hostname,
+    arrivedAt: startedAt,
+    now: house.clock.now(),
+    envelope,
+    source,
+    edits: state.edits,
+    recipients,
+  });
+  return { kind: 'submit', sender: '', recipients: [envelope.sender], message: octets(message) };
+}
+
+function octets(message: Uint8Array): string {
+  return Buffer.from(message.buffer, message.byteOffset, message.byteLength).toString('latin1');
 }

@@ -1,10 +1,29 @@
-/** Quota is set aside before the 250, counting what is planned and not yet stored, and given back when a copy is stored or given up. */
+/**
+ * Quota is set aside before the 250, counting what is planned and not yet stored. What a planned copy holds stands on
+ * its store action, and goes back when the copy is stored or deferred; what is not planned goes back here.
+ */
 import type { RecipientId } from '../../core/mail/envelope.ts';
-import { mailboxPath } from '../mailbox/locate.ts';
-import type { Fate, Transaction } from './transaction.ts';
+import type { Reply } from '../../core/mail/reply.ts';
+import type { Outcome } from './settle.ts';
+import type { Destination, Fate, Transaction } from './transaction.ts';
 
 /** Trace fields that delivery adds: Return-Path, Delivered-To, Received. */
 const addedOctets = 1024;
+
+/** The answer to RCPT when the message, as large as the client declared it, does not fit. RFC 1870 section 6.1. */
+export async function quotaRefusal(
+  transaction: Transaction,
+  destinations: readonly Destination[],
+): Promise<Reply | undefined> {
+  const octets = (transaction.envelope.declaredSizeBytes ?? 0) + addedOctets;
+  for (const destination of destinations) {
+    if (destination.kind !== 'mailbox') continue;
+    const reserved = await reserve(transaction, destination, octets);
+    if (reserved === 'full') return mailboxFull;
+    if (reserved === 'reserved') transaction.house.releaseQuota(destination.user.address, octets);
+  }
+  return undefined;
+}
 
 /** A recipient whose mailbox has no room is deferred: 452 where the client can hear it, our queue where not. */
 export async function reserveQuotas(
@@ -12,28 +31,60 @@ export async function reserveQuotas(
   fates: Map<RecipientId, Fate>,
   length: number,
 ): Promise<void> {
-  const { house, envelope, destinations } = transaction;
-  for (const recipient of envelope.recipients) {
-    const destination = destinations.get(recipient.id);
-    const fate = fates.get(recipient.id)!;
-    if (destination?.kind !== 'mailbox' || fate.kind !== 'deliver') continue;
-    const { user } = destination;
-    const quotaBytes = user.quotaBytes || house.config.mailbox.quotaBytes;
-    if (quotaBytes === 0) continue;
+  for (const { id } of transaction.envelope.recipients) {
+    const fate = fates.get(id)!;
+    if (fate.kind !== 'deliver') continue;
     const copies = fate.actions?.filter((action) => action.type === 'store').length ?? 1;
-    const octets = copies * (length + addedOctets);
-    const path = mailboxPath(house.config.mailbox.path, user.address);
-    if (await house.reserveQuota(user.address, path, quotaBytes, octets)) {
-      transaction.reserved.set(user.address, (transaction.reserved.get(user.address) ?? 0) + octets);
-      continue;
-    }
-    const reply = { code: 452, enhanced: '4.2.2', text: `mailbox full: <${recipient.address}>` };
-    fates.set(recipient.id, { kind: 'defer', by: 'deliver', reply });
+    if (await fits(transaction, id, length, copies)) continue;
+    fates.set(id, { kind: 'defer', by: 'deliver', reply: mailboxFull });
   }
 }
 
-/** Gives back what a transaction set aside and will not store. */
-export function releaseQuotas({ house, reserved }: Transaction): void {
-  for (const [user, octets] of reserved) house.releaseQuota(user, octets);
-  reserved.clear();
+/** A copy for Junk that does not fit is held: it was answered for, and no sender can be told. */
+export async function reserveJunk(
+  transaction: Transaction,
+  outcomes: Map<RecipientId, Outcome>,
+  length: number,
+): Promise<void> {
+  for (const [id, outcome] of outcomes) {
+    if (outcome.kind !== 'junk' || (await fits(transaction, id, length, 1))) continue;
+    outcomes.set(id, { kind: 'hold', reason: 'refused, and the mailbox is full' });
+  }
+}
+
+/** Gives back what is set aside, but for the recipients in `planned`: their copies give it back. */
+export function releaseQuotas(transaction: Transaction, planned: ReadonlySet<RecipientId>): void {
+  for (const [id, { user, octets, copies }] of transaction.reserved) {
+    if (planned.has(id)) continue;
+    transaction.house.releaseQuota(user, octets * copies);
+    transaction.reserved.delete(id);
+  }
+}
+
+const mailboxFull: Reply = { code: 452, enhanced: '4.2.2', text: 'mailbox full' };
+
+async function fits(
+  transaction: Transaction,
+  id: RecipientId,
+  length: number,
+  copies: number,
+): Promise<boolean> {
+  const destination = transaction.destinations.get(id)!;
+  if (destination.kind !== 'mailbox' || copies === 0) return true;
+  const octets = length + addedOctets;
+  const reserved = await reserve(transaction, destination, octets * copies);
+  if (reserved === 'reserved') {
+    transaction.reserved.set(id, { user: destination.user.address, octets, copies });
+  }
+  return reserved !== 'full';
+}
+
+async function reserve(
+  { house }: Transaction,
+  { user, path }: Destination & { kind: 'mailbox' },
+  octets: number,
+): Promise<'reserved' | 'full' | 'no limit'> {
+  const quotaBytes = user.quotaBytes || house.config.mailbox.quotaBytes;
+  if (quotaBytes === 0) return 'no limit';
+  return (await house.reserveQuota(user.address, path, quotaBytes, octets)) ? 'reserved' : 'full';
 }

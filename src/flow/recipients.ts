@@ -1,94 +1,156 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
+import { describeError } from '../../core/base/errors.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
+import type { Verdict } from '../../core/session/verdict.ts';
+import { mailboxPath } from '../mailbox/locate.ts';
 import { refusalOf, runStages } from './hooks.ts';
+import type { House } from './house.ts';
+import { quotaRefusal } from './quotas.ts';
 import type { Answer, RcptTo } from './session.ts';
 import type { Destination, Transaction } from './transaction.ts';
 
+type Routed = Exclude<Destination, { kind: 'nowhere' }>;
+
 /** Admits one recipient, or several when a plugin expanded it; all or none, so that the client's answer is true of each. */
 export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): Promise<Answer> {
-  const asked: Recipient = { ...rcptTo, id: nextId(transaction), original: rcptTo.address };
-  const { recipient, expanded, refused } = await rewrite(transaction, asked);
-  if (refused) return refused;
-  const wanted = [recipient, ...expanded];
-  // What the operator's own alias table names may leave this host, whoever the client is.
-  const rewritten = expanded.length > 0 || recipient.address !== asked.address;
-  const routed = wanted.map((each) => routeOf(transaction, each.address, rewritten));
-  const refusal = routed.find((each) => each.kind === 'refused')?.reply;
-  const judged = await judge(transaction, recipient, routed[0]!, refusal);
-  if (judged) return judged;
-  transaction.answered.push(recipient.id);
-  wanted.forEach((each, index) => {
-    transaction.destinations.set(each.id, routed[index]!);
-  });
-  transaction.envelope = {
-    ...transaction.envelope,
-    recipients: [...transaction.envelope.recipients, ...wanted],
+  const asked: Recipient = {
+    ...rcptTo,
+    id: nextId(transaction),
+    address: withDomain(transaction.house, rcptTo.address),
+    original: rcptTo.address,
   };
-  return undefined;
+  const { targets, verdict } = await rewrite(transaction, asked);
+  const refused = refusalOf(verdict);
+  if (refused) return refused;
+  if (verdict.action === 'discard') return admit(transaction, targets, [nowhere(verdict.reason)]);
+  const ownInitiative = isRewritten(asked, targets) && isServed(transaction, asked.address);
+  const routed = targets.map((target) => routeOf(transaction, target.address, ownInitiative));
+  const refusal =
+    routed.find((each) => each.kind === 'refused')?.reply ?? (await quotaRefusal(transaction, routed));
+  const judged = await judge(transaction, targets[0]!, routed[0]!);
+  // Plugins that judge run for refused recipients too: a spamtrap wants to see the unknown ones.
+  if (refusal) return refusal;
+  if (judged.action === 'discard') return admit(transaction, targets, [nowhere(judged.reason)]);
+  return refusalOf(judged) ?? admit(transaction, targets, routed);
 }
 
 /**
- * Where one address goes, or why it goes nowhere.
+ * Where one address goes, or why it goes nowhere. The replies name no address: what an alias stands for is not the
+ * client's business.
  * @param ownInitiative the operator's rules or our own software named the address, not the client
  */
-export function routeOf(transaction: Transaction, address: string, ownInitiative: boolean): Destination {
-  const { house, connection, session, envelope } = transaction;
+export function routeOf(transaction: Transaction, address: string, ownInitiative: boolean): Routed {
+  const { house } = transaction;
   const route = house.router({
     recipient: address,
-    sender: envelope.sender,
-    authenticated: ownInitiative || session.user !== undefined || connection.trusted,
+    sender: transaction.envelope.sender,
+    authenticated: ownInitiative || mayRelay(transaction),
   });
   if (route.kind === 'reject') return { kind: 'refused', reply: route.reply };
   if (route.kind === 'relay') return { kind: 'relay', via: route.via };
   if (route.kind === 'lmtp') return { kind: 'relay', via: `lmtp:${route.to}` };
   const found = house.users?.find(address);
-  if (!found) return refused(550, '5.1.1', `no such user: <${address}>`);
-  if (found.user.disabled) return refused(550, '5.2.1', `mailbox disabled: <${address}>`);
+  if (!found) return refused(550, '5.1.1', 'no such user here');
+  if (found.user.disabled) return refused(550, '5.2.1', 'this mailbox is disabled');
   const troubled = house.troubled(found.user.address);
   if (troubled) return { kind: 'refused', reply: troubled };
-  return { kind: 'mailbox', user: found.user, detail: found.detail };
+  try {
+    const path = mailboxPath(house.config.mailbox.path, found.user.address);
+    return { kind: 'mailbox', user: found.user, detail: found.detail, path };
+  } catch (error) {
+    house.log.error('mailbox-unusable', { user: found.user.address, error: describeError(error) });
+    return refused(451, '4.3.5', 'this mailbox cannot be reached now');
+  }
 }
 
-function refused(code: number, enhanced: string, text: string): Destination {
+function refused(code: number, enhanced: string, text: string): Routed {
   return { kind: 'refused', reply: { code, enhanced, text } };
 }
 
+function nowhere(reason: string): Destination {
+  return { kind: 'nowhere', reason };
+}
+
+function mayRelay({ session, connection }: Transaction): boolean {
+  return session.user !== undefined || connection.trusted;
+}
+
+function isRewritten(asked: Recipient, targets: readonly Recipient[]): boolean {
+  return targets.length > 1 || targets[0]!.address !== asked.address;
+}
+
+/**
+ * What the operator's own alias table names may leave this host, whoever the client is; but only for an address that
+ * the routes take from that client. Else a plugin that tidies addresses would open a relay.
+ */
+function isServed(transaction: Transaction, address: string): boolean {
+  const { sender } = transaction.envelope;
+  const route = transaction.house.router({
+    recipient: address,
+    sender,
+    authenticated: mayRelay(transaction),
+  });
+  return route.kind !== 'reject';
+}
+
+/** RFC 5321 section 4.5.1: `<postmaster>` without a domain is the postmaster of this host. */
+function withDomain({ config }: House, address: string): string {
+  return address.toLowerCase() === 'postmaster'
+    ? `${address}@${config.domains[0] ?? config.hostname}`
+    : address;
+}
+
+function admit(
+  transaction: Transaction,
+  targets: readonly Recipient[],
+  routed: readonly Destination[],
+): undefined {
+  // One destination for all targets where they lead nowhere together.
+  for (const [index, { id }] of targets.entries()) {
+    transaction.destinations.set(id, routed[index] ?? routed[0]!);
+  }
+  transaction.answered.push(targets.map(({ id }) => id));
+  const recipients = [...transaction.envelope.recipients, ...targets];
+  transaction.envelope = { ...transaction.envelope, recipients };
+  return undefined;
+}
+
+const proceed: Verdict = { action: 'continue' };
+
+/** The recipient as plugins rewrote it, and those it was expanded into. */
 async function rewrite(
   transaction: Transaction,
   asked: Recipient,
-): Promise<{ recipient: Recipient; expanded: Recipient[]; refused?: Reply }> {
+): Promise<{ targets: readonly Recipient[]; verdict: Verdict }> {
   const { pipelines } = transaction.house;
-  if (!transaction.pipeline || !pipelines.rewrites(transaction.pipeline))
-    return { recipient: asked, expanded: [] };
-  const outcome = await runStages(transaction, ['rcptTo'], {
+  if (!transaction.pipeline || !pipelines.rewrites(transaction.pipeline)) {
+    return { targets: [asked], verdict: proceed };
+  }
+  const { recipient, addedRecipients, verdict } = await runStages(transaction, ['rcptTo'], {
     recipient: asked,
     route: 'mailbox',
     pass: 'rewrite',
   });
-  const recipient = outcome.recipient ?? asked;
-  const expanded = (outcome.addedRecipients ?? []).map((address, index) => ({
-    ...recipient,
-    id: nextId(transaction, index + 1),
-    address,
-    original: asked.original,
-  }));
-  return { recipient, expanded, refused: refusalOf(outcome.verdict) };
+  const first = recipient ?? asked;
+  const expanded = (addedRecipients ?? []).map(
+    (address, index): Recipient => ({ ...first, id: nextId(transaction, index + 1), address }),
+  );
+  return { targets: [first, ...expanded], verdict };
 }
 
-/** Plugins that judge run for refused recipients too: a spamtrap wants to see the unknown ones. */
-async function judge(
-  transaction: Transaction,
-  recipient: Recipient,
-  routed: Destination,
-  refusal: Reply | undefined,
-): Promise<Answer> {
-  const { pipelines } = transaction.house;
-  if (!transaction.pipeline || !pipelines.has(transaction.pipeline, 'rcptTo')) return refusal;
+async function judge(transaction: Transaction, recipient: Recipient, routed: Routed): Promise<Verdict> {
+  const { pipelines, log } = transaction.house;
+  if (!transaction.pipeline || !pipelines.has(transaction.pipeline, 'rcptTo')) return proceed;
   const unknown = routed.kind === 'refused' && routed.reply.enhanced === '5.1.1';
   const route = unknown ? 'unknown-user' : routed.kind;
   const outcome = await runStages(transaction, ['rcptTo'], { recipient, route, pass: 'judge' });
-  return refusal ?? refusalOf(outcome.verdict);
+  if (outcome.recipient || outcome.addedRecipients) {
+    // Routes and users were asked already: a plugin that rewrites recipients has to declare it.
+    log.error('undeclared-rewrite', { id: transaction.id, recipient: recipient.address });
+    return { action: 'tempfail', code: 451, enhanced: '4.3.5', text: 'server is misconfigured' };
+  }
+  return outcome.verdict;
 }
 
 function nextId(transaction: Transaction, ahead = 0): string {

@@ -12,71 +12,93 @@ export type Outcome =
   | { readonly kind: 'bounce'; readonly reply: Reply }
   /** Refused, but the sender may be forged: a DSN would be backscatter, so the copy goes to Junk. */
   | { readonly kind: 'junk'; readonly reply: Reply }
+  /** The copy of that other recipient is this one's too. */
+  | { readonly kind: 'same'; readonly as: RecipientId }
   | { readonly kind: 'discard'; readonly reason: string }
   | { readonly kind: 'hold'; readonly reason: string };
 
 export interface Settlement {
-  /** One per answered recipient, or exactly one. */
+  /** One per answered RCPT, or exactly one. */
   readonly replies: readonly Reply[];
   /** Empty when nothing was accepted. */
-  readonly outcomes: ReadonlyMap<RecipientId, Outcome>;
+  readonly outcomes: Map<RecipientId, Outcome>;
 }
 
 export interface SettleInput {
   readonly id: string;
   readonly recipients: readonly Recipient[];
   readonly fates: ReadonlyMap<RecipientId, Fate>;
-  /** Those the client waits to hear about, in its order. */
-  readonly answered: readonly RecipientId[];
-  /** LMTP, PRDR: each recipient has its own answer. */
+  /** For each RCPT that was accepted, in order, the recipients it became. */
+  readonly answered: readonly (readonly RecipientId[])[];
+  /** LMTP, PRDR: each RCPT has its own answer. */
   readonly answersPerRecipient: boolean;
   /** The sender is authenticated or DMARC-aligned, so that a DSN reaches who sent this. */
   readonly senderVerified: boolean;
 }
 
 export function settle(input: SettleInput): Settlement {
-  return input.answersPerRecipient ? settleEach(input) : settleTogether(input);
+  if (!input.answersPerRecipient) {
+    const { reply, outcomes } = settleTogether(input, input.recipients, acceptedReply(input.id));
+    return { replies: [reply], outcomes };
+  }
+  return settleEach(input);
 }
 
-function settleEach({ id, recipients, fates, answered, senderVerified }: SettleInput): Settlement {
-  const outcomes = new Map<RecipientId, Outcome>();
+/** For mail that was answered with a yes before: a refusal is carried out, and what is deferred waits on. */
+export function settleAccepted({
+  recipients,
+  fates,
+  senderVerified,
+}: SettleInput): Map<RecipientId, Outcome> {
+  return new Map(recipients.map(({ id }) => [id, outcomeOf(fates.get(id)!, senderVerified)]));
+}
+
+/** What one RCPT was expanded into has one answer, as all recipients have where there is only one. */
+function settleEach(input: SettleInput): Settlement {
+  const byId = new Map(input.recipients.map((recipient) => [recipient.id, recipient]));
   const replies: Reply[] = [];
-  for (const recipient of recipients) {
-    const fate = fates.get(recipient.id)!;
-    // Who was added by a plugin has nobody to be answered to.
-    if (answered.includes(recipient.id) && isRefusal(fate)) continue;
-    outcomes.set(recipient.id, outcomeOf(fate, senderVerified));
+  const outcomes = new Map<RecipientId, Outcome>();
+  for (const ids of input.answered) {
+    const group = ids.flatMap((id) => byId.get(id) ?? []);
+    for (const id of ids) byId.delete(id);
+    const settled = settleTogether(input, group, acceptedReply(input.id, group[0]?.original));
+    replies.push(settled.reply);
+    for (const [id, outcome] of settled.outcomes) outcomes.set(id, outcome);
   }
-  for (const recipientId of answered) {
-    const fate = fates.get(recipientId);
-    replies.push(
-      fate && isRefusal(fate)
-        ? fate.reply
-        : acceptedReply(id, recipients.find((each) => each.id === recipientId)?.address),
-    );
-  }
+  // Who sends all of it again must not find that a part was kept.
+  if (replies.every(({ code }) => code >= 400)) return { replies, outcomes: new Map() };
+  // Who was added by a plugin has nobody to be answered to.
+  for (const id of byId.keys()) outcomes.set(id, outcomeOf(input.fates.get(id)!, input.senderVerified));
   return { replies, outcomes };
 }
 
-function settleTogether({ id, recipients, fates, senderVerified }: SettleInput): Settlement {
-  const all = recipients.map((recipient) => fates.get(recipient.id)!);
-  const refusals = all.filter(isRefusal);
+function settleTogether(
+  { fates, senderVerified }: SettleInput,
+  recipients: readonly Recipient[],
+  accepted: Reply,
+): { reply: Reply; outcomes: Map<RecipientId, Outcome> } {
+  const refusals = recipients.map(({ id }) => sharedFate(fates, id)).filter(isRefusal);
   // A tempfail of the message stage speaks for the message, not for one recipient.
   const forAll = refusals.find((fate) => fate.kind === 'defer' && fate.by === 'message');
-  if (forAll) return { replies: [forAll.reply], outcomes: new Map() };
-  const equal = refusals.length === all.length && refusals.every((fate) => fate.kind === refusals[0]!.kind);
-  if (equal && refusals.length > 0) return { replies: [refusals[0]!.reply], outcomes: new Map() };
-  const outcomes = new Map<RecipientId, Outcome>();
-  for (const recipient of recipients) {
-    outcomes.set(recipient.id, outcomeOf(fates.get(recipient.id)!, senderVerified));
-  }
-  return { replies: [acceptedReply(id)], outcomes };
+  const equal =
+    refusals.length === recipients.length && refusals.every((fate) => fate.kind === refusals[0]!.kind);
+  const refusal = forAll ?? (equal ? refusals[0] : undefined);
+  if (refusal) return { reply: refusal.reply, outcomes: new Map() };
+  const outcomes = new Map(
+    recipients.map(({ id }): [RecipientId, Outcome] => [id, outcomeOf(fates.get(id)!, senderVerified)]),
+  );
+  return { reply: accepted, outcomes };
 }
 
 type Refusal = Fate & { kind: 'refuse' | 'defer' };
 
 function isRefusal(fate: Fate): fate is Refusal {
   return fate.kind === 'refuse' || fate.kind === 'defer';
+}
+
+function sharedFate(fates: ReadonlyMap<RecipientId, Fate>, id: RecipientId): Fate {
+  const fate = fates.get(id)!;
+  return fate.kind === 'same' ? fates.get(fate.as)! : fate;
 }
 
 function outcomeOf(fate: Fate, senderVerified: boolean): Outcome {

@@ -1,45 +1,77 @@
 /** What the house itself does to a message before any plugin sees it: limits, forged results out, Received in, submission fix-ups. */
-
-import { parseAddressList } from '../../core/mail/address-list.ts';
-import { isOurs } from '../../core/mail/authentication-results.ts';
+import { type HeaderAddress, parseAddressList } from '../../core/mail/address-list.ts';
+import { applyHeaderEdits } from '../../core/mail/apply-edits.ts';
+import { formatAuthenticationResults, isOurs } from '../../core/mail/authentication-results.ts';
 import { formatDate, makeMessageId } from '../../core/mail/date.ts';
 import type { Edit } from '../../core/mail/edit.ts';
-import type { HeaderBlock } from '../../core/mail/header.ts';
-import { fieldValue } from '../../core/mail/header.ts';
+import { fieldValue, type HeaderBlock } from '../../core/mail/header.ts';
 import { judgeHeader, readHeader } from '../../core/mail/read-header.ts';
 import { formatReceived } from '../../core/mail/received.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import { sessionUser } from './session-user.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Gives the transaction its first edits; answers a reply when the message cannot be taken at all. */
+/** Gives a client's message its first edits; answers a reply when the message cannot be taken at all. */
 export function stamp(transaction: Transaction, source: MessageSource): Reply | undefined {
-  const { house, connection } = transaction;
+  const { house, connection, session } = transaction;
   const refused = judgeHeader(source, house.config.limits);
   if (refused) return refused;
   const block = readHeader(source, house.config.limits);
-  const edits: Edit[] = forgedResults(block, house.config.hostname);
-  transaction.messageId = firstValue(block, 'message-id') ?? '';
-  if (transaction.session.user !== undefined) {
-    const foreign = foreignAuthor(transaction, block);
+  transaction.messageId = valuesOf(block, 'message-id')[0] ?? '';
+  const submitted = session.user !== undefined || connection.door === 'submission';
+  if (session.user !== undefined) {
+    const foreign = foreignAuthor(transaction, block, session.user);
     if (foreign) return foreign;
   }
-  if (connection.door === 'submission') edits.push(...submissionFixes(transaction, block));
-  edits.push({ type: 'insertHeader', index: 0, name: 'Received', value: receivedValue(transaction) });
-  transaction.state = { ...transaction.state, edits: [...transaction.state.edits, ...edits] };
+  const edits = [
+    ...forgedResults(block, house.config.hostname),
+    ...(submitted ? submissionFixes(transaction, block) : []),
+    received(transaction),
+  ];
+  // Before what the hooks of the envelope left: the fields are counted in the message as it came.
+  transaction.state = { ...transaction.state, edits: [...edits, ...transaction.state.edits] };
   return undefined;
+}
+
+/**
+ * The same for mail that old mail caused, which carries the edits of its earlier way: they count for loops.
+ * RFC 5321 section 6.3.
+ */
+export function stampOwn(
+  transaction: Transaction,
+  source: MessageSource,
+  edits: readonly Edit[],
+): Reply | undefined {
+  const { limits } = transaction.house.config;
+  const refused = judgeHeader(source, limits);
+  if (refused) return refused;
+  const block = readHeader(source, limits);
+  const header = applyHeaderEdits(block, edits, { smtputf8: transaction.envelope.smtputf8 });
+  const hops = header.items.filter((item) => header.isNamed(item, 'received')).length;
+  if (hops > limits.receivedFieldsMax) {
+    return { code: 554, enhanced: '5.4.6', text: `routing loop: more than ${limits.receivedFieldsMax} hops` };
+  }
+  transaction.messageId = valuesOf(block, 'message-id')[0] ?? '';
+  transaction.state = { ...transaction.state, edits: [...edits, received(transaction)] };
+  return undefined;
+}
+
+/** One field, from what every plugin found out, before the recipients' own rules look at the header. RFC 8601. */
+export function stampResults(transaction: Transaction): void {
+  const { state, house } = transaction;
+  if (state.auth.length === 0) return;
+  const value = formatAuthenticationResults(house.config.hostname, state.auth);
+  const edit: Edit = { type: 'insertHeader', index: 0, name: 'Authentication-Results', value };
+  transaction.state = { ...state, edits: [...state.edits, edit] };
 }
 
 /** RFC 8601 section 5: a field that claims to be ours was not written by us. The last first, so that counting holds. */
 function forgedResults(block: HeaderBlock, hostname: string): Edit[] {
   const edits: Edit[] = [];
-  const name = 'authentication-results';
-  let nth = 0;
-  for (let index = 0; index < block.starts.length; index++) {
-    if (!block.isNamed(index, name)) continue;
-    nth += 1;
-    if (isOurs(valueOf(block, index), hostname))
-      edits.unshift({ type: 'deleteHeader', name: 'Authentication-Results', nth });
+  for (const [index, value] of valuesOf(block, 'authentication-results').entries()) {
+    if (!isOurs(value, hostname)) continue;
+    edits.unshift({ type: 'deleteHeader', name: 'Authentication-Results', nth: index + 1 });
   }
   return edits;
 }
@@ -48,34 +80,51 @@ function forgedResults(block: HeaderBlock, hostname: string): Edit[] {
 function submissionFixes(transaction: Transaction, block: HeaderBlock): Edit[] {
   const { clock, config } = transaction.house;
   const edits: Edit[] = [];
-  if (block.countNamed('bcc') > 0) edits.push({ type: 'deleteHeader', name: 'Bcc', nth: 'all' });
-  if (block.countNamed('date') === 0)
-    edits.push({ type: 'addHeader', name: 'Date', value: formatDate(clock.now()) });
+  for (const name of ['Bcc', 'Resent-Bcc']) {
+    if (block.countNamed(name.toLowerCase()) > 0) edits.push({ type: 'deleteHeader', name, nth: 'all' });
+  }
+  // changeHeader gives a field that is there without a value one, and appends one that is missing.
+  if (!valuesOf(block, 'date')[0]) {
+    edits.push({ type: 'changeHeader', name: 'Date', nth: 1, value: formatDate(clock.now()) });
+  }
   if (transaction.messageId === '') {
     transaction.messageId = makeMessageId(config.hostname, clock.now());
-    edits.push({ type: 'addHeader', name: 'Message-ID', value: transaction.messageId });
+    edits.push({ type: 'changeHeader', name: 'Message-ID', nth: 1, value: transaction.messageId });
   }
   return edits;
 }
 
-/** An authenticated user writes as nobody else: every From and Sender address is one of the user's own. */
-function foreignAuthor(transaction: Transaction, block: HeaderBlock): Reply | undefined {
-  const { users } = transaction.house;
-  const found = users?.find(transaction.session.user!);
-  for (let index = 0; index < block.starts.length; index++) {
-    if (!block.isNamed(index, 'from')) continue;
-    for (const { address } of parseAddressList(valueOf(block, index))) {
-      if (found && users!.owns(found.user, address)) continue;
-      const text = `From address <${address}> is not one of ${transaction.session.user}`;
-      return { code: 550, enhanced: '5.7.1', text };
+/** An authenticated user writes as nobody else: every address in every From and Sender is one of the user's own. */
+function foreignAuthor(
+  transaction: Transaction,
+  block: HeaderBlock,
+  sessionAddress: string,
+): Reply | undefined {
+  const { house } = transaction;
+  const user = sessionUser(house, sessionAddress);
+  for (const name of ['From', 'Sender']) {
+    for (const value of valuesOf(block, name.toLowerCase())) {
+      const authors = parseAddressList(value);
+      const foreign = authors.find(({ address }) => !user || !house.users!.owns(user, address));
+      if (foreign) return refusal(`${name} address <${foreign.address}> is not one of ${sessionAddress}`);
+      if (authors.length === 0 || isAmbiguous(value, authors)) return refusal(`${name} cannot be read`);
     }
   }
   return undefined;
 }
 
-function receivedValue(transaction: Transaction): string {
+/** Broken in a way that lets another program read another address out of it. */
+function isAmbiguous(value: string, authors: readonly HeaderAddress[]): boolean {
+  return authors.some(({ valid }) => !valid) && value.split('@').length - 1 > authors.length;
+}
+
+function refusal(text: string): Reply {
+  return { code: 550, enhanced: '5.7.1', text };
+}
+
+function received(transaction: Transaction): Edit {
   const { connection, session, house, envelope } = transaction;
-  return formatReceived({
+  const value = formatReceived({
     helo: session.helo,
     ip: connection.remoteIp,
     remoteName: connection.remoteName,
@@ -89,15 +138,15 @@ function receivedValue(transaction: Transaction): string {
     recipients: envelope.recipients.map((recipient) => recipient.original),
     date: house.clock.now(),
   });
+  return { type: 'insertHeader', index: 0, name: 'Received', value };
 }
 
-function firstValue(block: HeaderBlock, lowerName: string): string | undefined {
+/** Values of all fields of that name, in order. */
+function valuesOf(block: HeaderBlock, lowerName: string): string[] {
+  const values: string[] = [];
   for (let index = 0; index < block.starts.length; index++) {
-    if (block.isNamed(index, lowerName)) return valueOf(block, index);
+    if (!block.isNamed(index, lowerName)) continue;
+    values.push(fieldValue(block.bytes.subarray(block.starts[index], block.end(index))));
   }
-  return undefined;
-}
-
-function valueOf(block: HeaderBlock, index: number): string {
-  return fieldValue(block.bytes.subarray(block.starts[index], block.end(index)));
+  return values;
 }

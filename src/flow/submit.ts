@@ -5,17 +5,16 @@ import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
-import { emptyPipelineState } from '../../core/pipeline/request.ts';
 import type { Connection } from '../../core/session/connection.ts';
 import type { Attempt } from '../queue/queue.ts';
+import { conclude } from './conclude.ts';
 import { decideFates } from './fates.ts';
 import type { House } from './house.ts';
 import { routeOf } from './recipients.ts';
 import type { SpooledMessage } from './session.ts';
-import { stamp } from './stamp.ts';
+import { stampOwn } from './stamp.ts';
 import { leaveTrace } from './trace.ts';
-import { carryOut } from './transact.ts';
-import type { Transaction } from './transaction.ts';
+import { beginTransaction, type Transaction } from './transaction.ts';
 
 export interface SubmitRequest {
   /** Action id; the new transaction's id follows from it. */
@@ -25,6 +24,7 @@ export interface SubmitRequest {
   /** `''` for the null reverse-path. */
   readonly sender: string;
   readonly recipients: readonly string[];
+  /** What the message carries from its earlier way. */
   readonly edits: readonly Edit[];
   readonly smtputf8: boolean;
 }
@@ -38,16 +38,17 @@ export async function submit(
 ): Promise<Attempt> {
   const transaction = begin(house, request);
   try {
-    const looping = stamp(transaction, source);
+    const looping = stampOwn(transaction, source, request.edits);
     if (looping) {
       spooled?.release();
+      leaveTrace(transaction, source.length, [looping], new Map());
       return { outcome: 'failed', reply: looping };
     }
     for (const { id, address } of transaction.envelope.recipients) {
       transaction.destinations.set(id, routeOf(transaction, address, true));
     }
     const fates = await decideFates(transaction, source);
-    const { replies, outcomes } = await carryOut(transaction, fates, source, spooled);
+    const { replies, outcomes } = await conclude(transaction, fates, source, spooled);
     leaveTrace(transaction, source.length, replies, outcomes);
     return attemptOf(replies[0]!);
   } catch (error) {
@@ -60,9 +61,12 @@ export async function submit(
 
 function attemptOf(reply: Reply): Attempt {
   if (reply.code < 400) return { outcome: 'done' };
-  if (reply.code < 500)
-    return { outcome: 'retry', reason: `${reply.code} ${reply.enhanced ?? ''} ${reply.text}` };
+  if (reply.code < 500) return { outcome: 'retry', reason: replyText(reply) };
   return { outcome: 'failed', reply };
+}
+
+export function replyText({ code, enhanced, text }: Reply): string {
+  return enhanced === undefined ? `${code} ${text}` : `${code} ${enhanced} ${text}`;
 }
 
 function begin(house: House, request: SubmitRequest): Transaction {
@@ -78,23 +82,13 @@ function begin(house: House, request: SubmitRequest): Transaction {
     requireTls: false,
   };
   const { config } = house;
-  return {
-    id,
-    house,
-    connection: ownConnection(id, house.clock.now()),
-    session: { helo: '', esmtp: false },
-    pipeline: config.sendPipeline in config.pipelines ? config.sendPipeline : undefined,
-    startedAt: request.createdAt,
-    envelope,
-    state: { ...emptyPipelineState, edits: request.edits },
-    destinations: new Map(),
-    answered: recipients.map((recipient) => recipient.id),
-    discard: undefined,
-    judged: true,
-    messageId: '',
-    reserved: new Map(),
-    trace: [],
-  };
+  const pipeline = config.sendPipeline in config.pipelines ? config.sendPipeline : undefined;
+  const session = { helo: '', esmtp: false };
+  const connection = ownConnection(id, house.clock.now());
+  return beginTransaction(
+    { id, house, connection, session, pipeline, startedAt: request.createdAt, envelope },
+    { judged: true, answered: recipients.map((recipient) => [recipient.id]) },
+  );
 }
 
 /** The house as its own client. */

@@ -1,10 +1,25 @@
 /** What a finished walk leaves behind: one record for `mailfilter explain`, one line in the log. */
+import { describeError } from '../../core/base/errors.ts';
 import type { Json } from '../../core/base/json.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { Outcome } from './settle.ts';
 import type { Transaction } from './transaction.ts';
 
+/** Never throws: what is answered for stays true without a trace. */
 export function leaveTrace(
+  transaction: Transaction,
+  length: number,
+  replies: readonly Reply[],
+  outcomes: ReadonlyMap<string, Outcome>,
+): void {
+  try {
+    writeTrace(transaction, length, replies, outcomes);
+  } catch (error) {
+    transaction.house.log.error('trace-failed', { id: transaction.id, error: describeError(error) });
+  }
+}
+
+function writeTrace(
   transaction: Transaction,
   length: number,
   replies: readonly Reply[],
@@ -50,9 +65,10 @@ function outcomeWord(replies: readonly Reply[], kinds: readonly string[]): strin
   if (classes.size > 1) return 'mixed';
   if (classes.has(5)) return 'refused';
   if (classes.has(4)) return 'tempfailed';
-  const distinct = new Set(kinds);
+  const distinct = new Set(kinds.filter((kind) => kind !== 'same'));
   if (distinct.size > 1) return 'mixed';
-  if (distinct.has('discard')) return 'discarded';
+  // Without anybody left it was answered with a yes and dropped.
+  if (distinct.size === 0 || distinct.has('discard')) return 'discarded';
   if (distinct.has('hold')) return 'held';
   return 'accepted';
 }

@@ -3,79 +3,41 @@
  * Nothing is promised before `accept` has it on disk; whatever goes wrong before that is the client's answer.
  */
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { formatAuthenticationResults } from '../../core/mail/authentication-results.ts';
-import type { RecipientId } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
-import type { MessageSource } from '../../core/mail/source.ts';
-import { answersPerRecipient, decideFates, type Fates } from './fates.ts';
-import { makePlan } from './plan.ts';
-import { releaseQuotas, reserveQuotas } from './quotas.ts';
+import { conclude } from './conclude.ts';
+import { answersPerRecipient, decideFates } from './fates.ts';
 import type { SpooledMessage } from './session.ts';
-import { type Outcome, type Settlement, settle } from './settle.ts';
 import { stamp } from './stamp.ts';
 import { leaveTrace } from './trace.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Answers one reply per answered recipient where the door can pass them on, else exactly one. Never rejects. */
+/** Answers one reply per answered RCPT where the door can pass them on, else exactly one. Never rejects. */
 export async function transact(transaction: Transaction, spooled: SpooledMessage): Promise<readonly Reply[]> {
-  const { length } = spooled.source;
+  const { source } = spooled;
   try {
-    const unacceptable = stamp(transaction, spooled.source);
+    const unacceptable = stamp(transaction, source);
     if (unacceptable) return refuse(transaction, unacceptable, spooled);
-    const fates = await decideFates(transaction, spooled.source);
-    const { replies, outcomes } = await carryOut(transaction, fates, spooled.source, spooled);
-    leaveTrace(transaction, length, replies, outcomes);
+    const fates = await decideFates(transaction, source);
+    if (spooled.binary && leadsToMailbox(transaction)) return refuse(transaction, notLines, spooled);
+    const { replies, outcomes } = await conclude(transaction, fates, source, spooled);
+    leaveTrace(transaction, source.length, replies, outcomes);
     return replies;
   } catch (error) {
-    transaction.house.log.error('not-accepted', { id: transaction.id, error: describeError(error) });
+    logFailure(transaction, error);
     return refuse(transaction, failureReply(error), spooled);
   }
 }
 
-/**
- * From fates to disk. Resolves with what the client may hear, which is true by then; rejects when nothing was accepted.
- * @param spooled absent where the bytes belong to the queue
- */
-export async function carryOut(
-  transaction: Transaction,
-  fates: Fates,
-  source: MessageSource,
-  spooled?: SpooledMessage,
-): Promise<Settlement> {
-  addAuthenticationResults(transaction);
-  await reserveQuotas(transaction, fates, source.length);
-  const settlement = settle({
-    id: transaction.id,
-    recipients: transaction.envelope.recipients,
-    fates,
-    answered: transaction.answered,
-    answersPerRecipient: answersPerRecipient(transaction.connection.door),
-    senderVerified: senderVerified(transaction),
-  });
-  const plan = makePlan(transaction, settlement.outcomes, source);
-  try {
-    if (plan) await transaction.house.accept({ accepted: plan, source, spooled });
-    else spooled?.release();
-  } catch (error) {
-    releaseQuotas(transaction);
-    throw error;
-  }
-  return settlement;
-}
+/** RFC 3030 section 3 and RFC 3463: X.6.3, conversion required but not supported. */
+const notLines: Reply = {
+  code: 554,
+  enhanced: '5.6.3',
+  text: 'mailboxes here hold lines: no bare CR, bare LF or NUL',
+};
 
-/** RFC 8601: one field, from what every plugin found out. */
-function addAuthenticationResults(transaction: Transaction): void {
-  const { state, house } = transaction;
-  if (state.auth.length === 0) return;
-  const value = formatAuthenticationResults(house.config.hostname, state.auth);
-  const edit = { type: 'insertHeader', index: 0, name: 'Authentication-Results', value } as const;
-  transaction.state = { ...state, edits: [...state.edits, edit] };
-}
-
-/** A DSN to this sender reaches who sent the message: authenticated, or aligned by DMARC (RFC 9989). */
-function senderVerified({ session, connection, state }: Transaction): boolean {
-  if (session.user !== undefined || connection.trusted) return true;
-  return state.auth.some(({ method, result }) => method === 'dmarc' && result === 'pass');
+/** Asked when all recipients are known; then nobody gets a message that some mailbox cannot hold. */
+function leadsToMailbox({ envelope, destinations }: Transaction): boolean {
+  return envelope.recipients.some(({ id }) => destinations.get(id)!.kind === 'mailbox');
 }
 
 function refuse(transaction: Transaction, reply: Reply, spooled: SpooledMessage): readonly Reply[] {
@@ -83,8 +45,17 @@ function refuse(transaction: Transaction, reply: Reply, spooled: SpooledMessage)
   const replies = answersPerRecipient(transaction.connection.door)
     ? transaction.answered.map(() => reply)
     : [reply];
-  leaveTrace(transaction, spooled.source.length, replies, new Map<RecipientId, Outcome>());
+  leaveTrace(transaction, spooled.source.length, replies, new Map());
   return replies;
+}
+
+function logFailure({ house, id }: Transaction, error: unknown): void {
+  if (error instanceof OperationalError) {
+    house.log.warn('not-accepted', { id, code: error.code, error: error.message, ...error.facts });
+  } else {
+    const stack = error instanceof Error ? (error.stack ?? '') : '';
+    house.log.error('not-accepted', { id, error: describeError(error), stack });
+  }
 }
 
 /** RFC 3463: X.3.1 mail system full, X.3.0 other mail system status. A bug is a temporary failure too: the client keeps the mail. */

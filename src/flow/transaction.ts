@@ -1,23 +1,34 @@
 /** One transaction while it forms: envelope, routes, and what plugins left so far. */
 import type { Envelope, RecipientId } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
-import type { PipelineState, TraceEntry } from '../../core/pipeline/request.ts';
+import { emptyPipelineState, type PipelineState, type TraceEntry } from '../../core/pipeline/request.ts';
 import type { Connection, Session } from '../../core/session/connection.ts';
 import type { Action } from '../../core/session/plan.ts';
+import type { Verdict } from '../../core/session/verdict.ts';
 import type { User } from '../users/users.ts';
 import type { House } from './house.ts';
 
 /** Where one recipient's copy goes. */
 export type Destination =
-  | { readonly kind: 'mailbox'; readonly user: User; readonly detail: string }
+  | {
+      readonly kind: 'mailbox';
+      readonly user: User;
+      readonly detail: string;
+      /** Absolute path of the user's mailbox. */
+      readonly path: string;
+    }
   | { readonly kind: 'relay'; readonly via: string }
   /** No route, no such user, no room: refused for good or for now. */
-  | { readonly kind: 'refused'; readonly reply: Reply };
+  | { readonly kind: 'refused'; readonly reply: Reply }
+  /** A plugin took every target off, or said discard to this recipient alone. */
+  | { readonly kind: 'nowhere'; readonly reason: string };
 
 /** What becomes of one recipient once all hooks have spoken. */
 export type Fate =
-  /** `actions` absent means the implicit keep: one copy in INBOX. */
+  /** `actions` absent means the implicit keep: one copy in INBOX, or what the user's `forward` says. */
   | { readonly kind: 'deliver'; readonly actions?: readonly Action[] }
+  /** Another recipient leads to the same mailbox: they share one copy and one fate. */
+  | { readonly kind: 'same'; readonly as: RecipientId }
   | { readonly kind: 'refuse'; readonly reply: Reply }
   | { readonly kind: 'defer'; readonly reply: Reply; readonly by: 'message' | 'deliver' }
   | { readonly kind: 'discard'; readonly reason: string }
@@ -25,6 +36,8 @@ export type Fate =
 
 export interface Transaction {
   readonly id: string;
+  /** Under which name this round of planning puts groups into the queue: the transaction's id, later the entry's. */
+  readonly planId: string;
   /** The house as it was when the transaction began: a reload does not change mail in flight. */
   readonly house: House;
   readonly connection: Connection;
@@ -35,18 +48,49 @@ export interface Transaction {
   readonly startedAt: number;
   envelope: Envelope;
   state: PipelineState;
+  /** The state that a recipient who waits goes on with: what its deliver hooks left is not applied twice. */
+  stateBeforeDeliver: PipelineState | undefined;
   readonly destinations: Map<RecipientId, Destination>;
-  /** Recipients the client named, in order: those that get an answer each over LMTP. */
-  readonly answered: RecipientId[];
+  /** For each RCPT that was accepted, in order, the recipients it became. */
+  readonly answered: (readonly RecipientId[])[];
   /** A hook before the message said discard. */
   discard: string | undefined;
+  /** What hooks before the message said of single recipients. */
+  readonly verdicts: Map<RecipientId, Verdict>;
   /** Message hooks have spoken, or do not apply: mail we made ourselves, mail that waited in the queue. */
   readonly judged: boolean;
   /** Message-ID of the message once it is there; `''` when it has none. */
   messageId: string;
-  /** Quota set aside for this transaction's copies, in octets by user. */
-  readonly reserved: Map<string, number>;
+  /** Octets of quota set aside for each copy of a recipient, and for how many copies. */
+  readonly reserved: Map<
+    RecipientId,
+    { readonly user: string; readonly octets: number; readonly copies: number }
+  >;
   readonly trace: TraceEntry[];
+}
+
+type Beginning = Pick<
+  Transaction,
+  'id' | 'house' | 'connection' | 'session' | 'pipeline' | 'startedAt' | 'envelope'
+>;
+
+/** A transaction of which nothing is known yet but who sends. */
+export function beginTransaction(beginning: Beginning, more: Partial<Transaction> = {}): Transaction {
+  return {
+    planId: beginning.id,
+    state: emptyPipelineState,
+    stateBeforeDeliver: undefined,
+    destinations: new Map(),
+    answered: [],
+    discard: undefined,
+    verdicts: new Map(),
+    judged: false,
+    messageId: '',
+    reserved: new Map(),
+    trace: [],
+    ...beginning,
+    ...more,
+  };
 }
 
 let previous = 0;
@@ -80,7 +124,8 @@ export function waitingContext({
   pipeline,
   startedAt,
   state,
+  stateBeforeDeliver,
 }: Transaction): WaitingContext {
-  const { edits: _, ...rest } = state;
+  const { edits: _, ...rest } = stateBeforeDeliver ?? state;
   return { connection, session, pipeline, startedAt, state: rest };
 }

@@ -95,7 +95,7 @@ for (const [door, cases, answersPerRecipient] of [
         id: 'T1',
         recipients,
         fates: new Map(fates.map((fate, index) => [`r${index + 1}`, fate])),
-        answered: recipients.map(({ id }) => id),
+        answered: recipients.map(({ id }) => [id]),
         answersPerRecipient,
         senderVerified: verified ?? false,
       });
@@ -119,7 +119,7 @@ test('an answer each: who was added by a plugin is carried out but not answered'
       ['r1', deliver],
       ['r2', refuse],
     ]),
-    answered: ['r1'],
+    answered: [['r1']],
     answersPerRecipient: true,
     senderVerified: true,
   });
@@ -132,7 +132,7 @@ test('an answer each: a recipient that a plugin deleted is answered with a yes',
     id: 'T1',
     recipients: [recipient('r1')],
     fates: new Map<string, Fate>([['r1', deliver]]),
-    answered: ['r1', 'r2'],
+    answered: [['r1'], ['r2']],
     answersPerRecipient: true,
     senderVerified: false,
   });
