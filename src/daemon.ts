@@ -1,0 +1,193 @@
+/** The roles' lives: open, listen, give up root, tell the supervisor, reload on SIGHUP, drain on SIGTERM. */
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeError } from '../core/base/errors.ts';
+import { createLog, type RootLog } from '../core/base/log.ts';
+import type { Config, ListenAddress, ListenerConfig } from '../core/config/config.ts';
+import { formatListenAddress } from '../core/config/listen-address.ts';
+import { loadConfig } from '../core/config/load.ts';
+import { ipMatcher } from '../core/net/ip.ts';
+import { TlsContexts } from '../core/net/tls.ts';
+import { openDataDirectory, removePidFile, writePidFile } from './data-directory.ts';
+import type { House } from './flow/house.ts';
+import { createOpenSession } from './flow/open-session.ts';
+import { ConnectionCount } from './ingress/connections.ts';
+import { createSmtpDoor, type SmtpDoor } from './ingress/smtp.ts';
+import { become, userToBecome } from './privileges.ts';
+import { openRooms, type Rooms } from './rooms.ts';
+import type { RoleMessage } from './supervisor.ts';
+
+/** SIGTERM drains for at most this long. */
+const drainMs = 30_000;
+
+type Tell = (message: RoleMessage) => void;
+
+/** The mta role: resolves once it serves; ends the process itself after a drain. */
+export async function runMta(configFile: string, tell: Tell): Promise<void> {
+  const config = loadConfig(configFile);
+  const log = createLog(config.log);
+  const user = userToBecome(config);
+  const data = openDataDirectory(config.dataDirectory, user);
+  const tls = config.tls ? new TlsContexts(config.tls) : undefined;
+  // Sockets are bound and keys read first, for that may need root; who connects already waits for its greeting.
+  const ready = Promise.withResolvers<void>();
+  ready.promise.catch(() => {});
+  let rooms: Rooms;
+  const doors = await openDoors(config, tls, log, () => rooms.current(), ready.promise);
+  try {
+    if (user) become(user);
+    rooms = await openRooms(config, data, log);
+    await rooms.recover();
+  } catch (error) {
+    ready.reject(error);
+    await Promise.all(doors.map(({ door }) => door.close(0)));
+    throw error;
+  }
+  ready.resolve();
+  const lines = doors.map(describeDoor);
+  writePidFile(config.dataDirectory, 'mta');
+  writeWhole(join(config.dataDirectory, 'run', 'listeners.json'), doors.map(listenerFacts));
+  onSignals({
+    log,
+    reload: async () => {
+      const next = loadConfig(configFile);
+      tls?.reload();
+      await rooms.reload(next);
+      for (const { door } of doors) door.reconfigure(next);
+      log.setLevel(next.log.level);
+    },
+    reloaded: (error) => writeReloadOutcome(config.dataDirectory, error),
+    drain: async () => {
+      await Promise.all(doors.map(({ door }) => door.close(drainMs)));
+      await rooms.close();
+      removePidFile(config.dataDirectory, 'mta');
+      data.release();
+    },
+  });
+  log.info('ready', { listeners: lines });
+  tell({ ready: true, lines });
+}
+
+/** The access role: IMAP, POP3, ManageSieve and web listeners live here; without any it only stands by. */
+export async function runAccess(configFile: string, tell: Tell): Promise<void> {
+  const config = loadConfig(configFile);
+  const log = createLog(config.log);
+  const user = userToBecome(config);
+  if (user) become(user);
+  writePidFile(config.dataDirectory, 'access');
+  const standby = setInterval(() => {}, 2 ** 30);
+  onSignals({
+    log,
+    reload: async () => {
+      log.setLevel(loadConfig(configFile).log.level);
+    },
+    reloaded: () => {},
+    drain: async () => {
+      clearInterval(standby);
+      removePidFile(config.dataDirectory, 'access');
+    },
+  });
+  tell({ ready: true });
+}
+
+interface OpenDoor {
+  readonly listener: ListenerConfig;
+  readonly door: SmtpDoor;
+}
+
+/** Listeners of the mta role that this version serves; all of them, or none and an error. */
+async function openDoors(
+  config: Config,
+  tls: TlsContexts | undefined,
+  log: RootLog,
+  current: () => House,
+  ready: Promise<unknown>,
+): Promise<OpenDoor[]> {
+  const connections = new ConnectionCount(config.limits, ipMatcher(config.trustedNetworks));
+  const openSession = createOpenSession(current, ready);
+  const doors: OpenDoor[] = [];
+  try {
+    for (const listener of config.listeners) {
+      if (!smtpProtocols.has(listener.protocol)) continue;
+      doors.push({
+        listener,
+        door: await createSmtpDoor({ listener, config, openSession, log, tls, connections }),
+      });
+    }
+  } catch (error) {
+    await Promise.all(doors.map(({ door }) => door.close(0)));
+    throw error;
+  }
+  return doors;
+}
+
+const smtpProtocols: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp']);
+
+function describeDoor({ listener, door }: OpenDoor): string {
+  const tls = { none: '', starttls: ', STARTTLS', implicit: ', TLS' }[listener.tls];
+  return `${listener.name}: ${listener.protocol} on ${formatListenAddress(door.address)}${tls}`;
+}
+
+/** For tests and tools: where each listener really is, when the config said port 0. */
+function listenerFacts({ listener, door: { address } }: OpenDoor) {
+  const where: ListenAddress = address;
+  return {
+    name: listener.name,
+    protocol: listener.protocol,
+    ...(where.kind === 'tcp' ? where : { path: where.path }),
+  };
+}
+
+interface Life {
+  readonly log: RootLog;
+  reload(): Promise<void>;
+  /** Hears how a reload ended. */
+  reloaded(error: string | undefined): void;
+  drain(): Promise<void>;
+}
+
+function onSignals({ log, reload, reloaded, drain }: Life): void {
+  let busy: Promise<void> = Promise.resolve();
+  let draining = false;
+  process.on('SIGHUP', () => {
+    // One after the other: the last config on disk is the one that holds in the end.
+    busy = busy.then(async () => {
+      try {
+        await reload();
+        log.info('reloaded');
+        reloaded(undefined);
+      } catch (error) {
+        log.error('reload-failed', { error: describeError(error) });
+        reloaded(describeError(error));
+      }
+    });
+  });
+  const end = () => {
+    if (draining) return;
+    draining = true;
+    log.info('draining');
+    busy
+      .then(drain)
+      .catch((error) => {
+        log.error('drain-failed', { error: describeError(error) });
+        process.exitCode = 70;
+      })
+      .finally(() => {
+        log.info('ended');
+        log.close();
+        process.exit();
+      });
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}
+
+/** What `mailfilter reload` waits for. */
+function writeReloadOutcome(dataDirectory: string, error: string | undefined): void {
+  writeWhole(join(dataDirectory, 'run', 'reload.json'), { at: Date.now(), ok: error === undefined, error });
+}
+
+function writeWhole(path: string, value: unknown): void {
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(value)}\n`, { mode: 0o644 });
+  renameSync(`${path}.tmp`, path);
+}

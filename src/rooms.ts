@@ -1,0 +1,169 @@
+/** Opens the rooms that live as long as the process and puts the house together; a reload exchanges what the config decides. */
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../core/base/clock.ts';
+import { describeError, errnoOf, OperationalError } from '../core/base/errors.ts';
+import type { RootLog } from '../core/base/log.ts';
+import type { Config } from '../core/config/config.ts';
+const createDns = (_: unknown): any => ({}); // TEMP
+import { createPipelines } from '../core/pipeline/pipeline.ts';
+import type { PluginMailboxes } from '../core/plugin/hooks.ts';
+import { openState } from '../core/state/store.ts';
+import { openTraceStore, type TracePart } from '../core/state/trace-store.ts';
+import type { DataDirectory } from './data-directory.ts';
+import type { StoreAction } from './delivery/store.ts';
+import { createAcceptance } from './flow/accept.ts';
+import { attempt, bounce } from './flow/attempt.ts';
+import type { House, WalkTrace } from './flow/house.ts';
+import { createSpool } from './flow/spool.ts';
+import { createTroubledMailboxes } from './flow/troubled.ts';
+import { folderExists, listFolders } from './mailbox/list.ts';
+import { mailboxPath } from './mailbox/locate.ts';
+import { createQuotaLedger } from './mailbox/quota.ts';
+import { openQueue } from './queue/open.ts';
+import { createRouter } from './router/routes.ts';
+import { openUsers } from './users/file.ts';
+
+const installDirectory = fileURLToPath(new URL('..', import.meta.url));
+
+export interface Rooms {
+  /** The house as it is now. */
+  current(): House;
+  /** Carries out what an earlier process promised, then lets the queue work. To be called before anybody is let in. */
+  recover(): Promise<void>;
+  /** Takes over a new config: pipelines, routes, users, limits. Rejects, keeping what runs, when anything is wrong. */
+  reload(config: Config): Promise<void>;
+  /** Waits for what was accepted to be carried out; then closes everything. */
+  close(): Promise<void>;
+}
+
+export async function openRooms(config: Config, data: DataDirectory, log: RootLog): Promise<Rooms> {
+  const clock = systemClock;
+  const state = openState({ engine: config.state.engine, directory: data.path('state'), clock, log });
+  const traces = openTraceStore<WalkTrace>({ directory: data.path('state'), ...config.trace, clock, log });
+  const queue = openQueue({ directory: data.path('queue'), ...config.queue, clock, log });
+  const spool = createSpool({ directory: data.path('spool'), limits: config.limits });
+  const troubled = createTroubledMailboxes(clock);
+  const quota = createQuotaLedger({ format: config.mailbox.format, clock });
+  const users =
+    config.users &&
+    (await openUsers({ ...config.users, separator: config.mailbox.subaddressSeparator, log, clock }));
+  const acceptance = createAcceptance({
+    dataDirectory: config.dataDirectory,
+    durability: config.durability,
+    journal: config.journal,
+    queue,
+    log,
+    clock,
+    onStored: ({ accepted, action, result }) => {
+      troubled.stored(action.user);
+      quota.release(action.user, action.reservedOctets ?? 0);
+      quota.stored(action.user, result.length);
+      traces.append(accepted.id, deliveryPart(clock.now(), action, { event: 'stored', path: result.path }));
+    },
+    onDeferred: ({ accepted, action, error }) => {
+      troubled.failed(action.user, isOverQuota(error));
+      quota.release(action.user, action.reservedOctets ?? 0);
+      traces.append(
+        accepted.id,
+        deliveryPart(clock.now(), action, { event: 'deferred', error: describeError(error) }),
+      );
+    },
+  });
+  const pipelines = await createPipelines({
+    ...config.processes,
+    installDirectory,
+    baseDirectory: config.baseDirectory,
+    hostname: config.hostname,
+    domains: config.domains,
+    limits: config.limits,
+    log,
+    services: {
+      dns: createDns({ ...config.dns, clock, log }),
+      state: (plugin) => state.forPlugin(plugin),
+      // No language of rules for users is built in yet, so nobody has a script.
+      scripts: () => ({ load: async () => undefined }),
+      mailboxes: (user) => mailboxQuestions(house.config, user),
+    },
+    pipelines: config.pipelines,
+  });
+  let house: House = {
+    config,
+    pipelines,
+    router: createRouter(config.routes),
+    users,
+    openSink: () => spool.open(),
+    accept: (message) => acceptance.accept(message),
+    store: async (action, edits, source) => {
+      const result = await acceptance.store(action, edits, source);
+      troubled.stored(action.user);
+      if (result) {
+        quota.stored(action.user, result.length);
+        const part = deliveryPart(clock.now(), action, { event: 'stored', path: result.path });
+        traces.append(action.id, part);
+      }
+    },
+    reserveQuota: (user, path, quotaBytes, octets) => quota.reserve(user, path, quotaBytes, octets),
+    releaseQuota: (user, octets) => quota.release(user, octets),
+    troubled: (user) => troubled.refusal(user),
+    trace: (trace) => traces.write(trace),
+    log,
+    clock,
+  };
+  return {
+    current: () => house,
+    async recover() {
+      spool.recover();
+      const report = await acceptance.recover();
+      log.info('recovered', { records: report.records, replayed: report.replayed, damaged: report.damage.length, lost: report.lost.length });
+      queue.start({
+        attempt: (entry, source) => attempt(house, entry, source),
+        expired: (entry, source, reply) => bounce(house, entry, source, reply),
+      });
+    },
+    async reload(next) {
+      await pipelines.reload(next.pipelines);
+      await users?.reload();
+      house = { ...house, config: next, router: createRouter(next.routes) };
+    },
+    async close() {
+      await queue.close();
+      await acceptance.drain();
+      await acceptance.close();
+      await pipelines.close();
+      users?.close();
+      traces.close();
+      await state.close();
+    },
+  };
+}
+
+/** What `mailfilter explain` tells of one copy. */
+function deliveryPart(
+  at: number,
+  action: StoreAction,
+  outcome: { event: string; [fact: string]: string },
+): TracePart {
+  return {
+    at,
+    ...outcome,
+    action: action.id,
+    recipient: action.deliveredTo,
+    user: action.user,
+    mailbox: action.folder,
+  };
+}
+
+/** EDQUOT is the file system's quota, the other code our own. */
+function isOverQuota(error: unknown): boolean {
+  return errnoOf(error) === 'EDQUOT' || (error instanceof OperationalError && error.code === 'over-quota');
+}
+
+function mailboxQuestions(config: Config, user: string): PluginMailboxes {
+  const place = { format: config.mailbox.format, path: mailboxPath(config.mailbox.path, user) };
+  return {
+    exists: async (folder) => folderExists(place, folder),
+    list: () => listFolders(place),
+    // Mailbox annotations (RFC 5464) belong to the access module.
+    metadata: async () => undefined,
+  };
+}
