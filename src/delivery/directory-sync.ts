@@ -1,6 +1,8 @@
 /** fsync of directories, shared: all who wait for one directory while a sync of it runs are served by the next one. */
 import { close, fsync, open } from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { errnoOf } from '../../core/base/errors.ts';
 
 const openFile = promisify(open);
 const syncFile = promisify(fsync);
@@ -9,7 +11,15 @@ const closeFile = promisify(close);
 export interface DirectorySync {
   /** Resolves when every name made in that directory before the call is on disk. @throws system errors */
   sync(directory: string): Promise<void>;
+  /**
+   * Resolves when the names that lead to this path are on disk, whoever made them: once for each name in the life of
+   * the process, since a name that was synced stays. @throws system errors
+   */
+  syncNamesTo(path: string): Promise<void>;
 }
+
+/** Names known to be on disk; forgotten past this, they are synced again. */
+const namesMax = 50_000;
 
 export function createDirectorySync(): DirectorySync {
   /** The sync that has not begun yet, for each directory that has one running. */
@@ -22,22 +32,41 @@ export function createDirectorySync(): DirectorySync {
     return sync;
   }
 
-  return {
-    sync(directory) {
-      const current = running.get(directory);
-      if (!current) return begin(directory);
-      let waiting = next.get(directory);
-      if (!waiting) {
-        // What the running one ends with concerns only those who wait for it.
-        waiting = current.then(noop, noop).then(() => {
-          next.delete(directory);
-          return begin(directory);
-        });
-        next.set(directory, waiting);
-      }
-      return waiting;
-    },
-  };
+  function sync(directory: string): Promise<void> {
+    const current = running.get(directory);
+    if (!current) return begin(directory);
+    let waiting = next.get(directory);
+    if (!waiting) {
+      // What the running one ends with concerns only those who wait for it.
+      waiting = current.then(noop, noop).then(() => {
+        next.delete(directory);
+        return begin(directory);
+      });
+      next.set(directory, waiting);
+    }
+    return waiting;
+  }
+
+  const named = new Set<string>();
+
+  async function syncNamesTo(path: string): Promise<void> {
+    const parent = dirname(path);
+    if (parent === path || named.has(path)) return;
+    await Promise.all([syncNamesTo(parent), syncReadable(parent)]);
+    if (named.size >= namesMax) named.clear();
+    named.add(path);
+  }
+
+  async function syncReadable(directory: string): Promise<void> {
+    try {
+      await sync(directory);
+    } catch (error) {
+      // A directory we may not read is not one that we made names in.
+      if (errnoOf(error) !== 'EACCES') throw error;
+    }
+  }
+
+  return { sync, syncNamesTo };
 }
 
 /** @throws system errors */

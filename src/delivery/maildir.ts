@@ -3,7 +3,7 @@
  * whole or not at all. https://cr.yp.to/proto/maildir.html; the file's name carries its sizes as Dovecot reads them.
  */
 import { closeSync, fdatasync, futimesSync, openSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../core/base/errors.ts';
 import { writeAll, writeAllSync } from '../../core/base/write-all.ts';
@@ -48,7 +48,8 @@ export async function storeInMaildir(
     const length = await writeCopy(file.fd, copy);
     if (durable) await syncData(file.fd);
     result = publish(action, file, length);
-    if (durable) await Promise.all([...namedIn(file, result)].map((directory) => durable.sync(directory)));
+    if (durable)
+      await Promise.all([durable.sync(dirname(result.path)), durable.syncNamesTo(dirname(result.path))]);
     return result;
   } catch (error) {
     if (result) removeFromMaildir(action, result);
@@ -84,8 +85,6 @@ interface TmpFile {
   open: boolean;
   readonly path: string;
   readonly folderDirectory: string;
-  /** Directories in which names were made on the way. */
-  readonly made: readonly string[];
   readonly fallback?: string;
 }
 
@@ -93,20 +92,20 @@ interface TmpFile {
 function openInTmp(action: StoreAction): TmpFile {
   const wanted = maildirFolderPath(action.path, action.folder);
   const fd = tryOpen(wanted, action.name);
-  if (fd !== undefined) return tmpFile(fd, wanted, action.name, []);
+  if (fd !== undefined) return tmpFile(fd, wanted, action.name);
   const missing = !isMaildirFolder(wanted);
   const fallsBack = missing && !action.create && !isInbox(action.folder);
-  const made = makeMaildirFolder(action.path, fallsBack ? 'INBOX' : action.folder);
+  makeMaildirFolder(action.path, fallsBack ? 'INBOX' : action.folder);
   const directory = fallsBack ? action.path : wanted;
   const path = join(directory, 'tmp', action.name);
   return {
-    ...tmpFile(openSync(path, 'wx', 0o600), directory, action.name, made),
+    ...tmpFile(openSync(path, 'wx', 0o600), directory, action.name),
     ...(fallsBack ? { fallback: `no folder ${action.folder}` } : {}),
   };
 }
 
-function tmpFile(fd: number, folderDirectory: string, name: string, made: readonly string[]): TmpFile {
-  return { fd, open: true, path: join(folderDirectory, 'tmp', name), folderDirectory, made };
+function tmpFile(fd: number, folderDirectory: string, name: string): TmpFile {
+  return { fd, open: true, path: join(folderDirectory, 'tmp', name), folderDirectory };
 }
 
 /** Undefined when the folder is not there. */
@@ -159,12 +158,6 @@ function publish(action: StoreAction, file: TmpFile, length: StoredLength): Stor
 /** Dovecot and others take the file's time for INTERNALDATE; a delivery that happens at once has it right already. */
 function setArrival(fd: number, internalDate: number): void {
   if (Math.abs(Date.now() - internalDate) > 2000) futimesSync(fd, internalDate / 1000, internalDate / 1000);
-}
-
-function namedIn({ folderDirectory, made }: TmpFile, { path }: StoreResult): Set<string> {
-  const directories = new Set(made);
-  directories.add(join(folderDirectory, path.startsWith(join(folderDirectory, 'cur')) ? 'cur' : 'new'));
-  return directories;
 }
 
 function closeTmp(file: TmpFile): void {

@@ -57,12 +57,11 @@ export async function storeInMbox(
   { durable, unless }: { durable?: DirectorySync; unless?: (path: string) => Promise<boolean> } = {},
 ): Promise<StoreResult> {
   const target = mboxTarget(action);
-  const fresh = !existsSync(target.path);
   const lock = await withDirectory(target.path, () => lockMbox(target.path));
   try {
     if (unless && (await unless(target.path))) return { path: target.path, length: 0, present: true };
     const length = await append(lock, action, copy, durable !== undefined);
-    if (durable && fresh) await durable.sync(dirname(target.path));
+    await durable?.syncNamesTo(target.path);
     return { ...target, length };
   } finally {
     lock.release();

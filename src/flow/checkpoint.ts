@@ -20,8 +20,12 @@ export interface CheckpointOptions {
 }
 
 export interface Checkpoint {
-  /** One round, now; never two at once. @returns true when nothing is left that could go */
-  run(): Promise<boolean>;
+  /**
+   * One round, now; never two at once, so the one that runs may be it.
+   * @param last also what no ready segment could take over from
+   * @returns true when nothing is left in the journal
+   */
+  run(last: boolean): Promise<boolean>;
   start(): void;
   /** Ends the rounds, after the one that runs. */
   stop(): Promise<void>;
@@ -33,10 +37,10 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
   let inDoubt = false;
   let timer: NodeJS.Timeout | undefined;
 
-  async function round(): Promise<boolean> {
-    journal.seal();
+  async function round(last: boolean): Promise<boolean> {
+    journal.seal(last);
     const finished = journal.finished();
-    if (finished.length === 0) return journal.segments <= 1;
+    if (finished.length === 0) return journal.segments === 0;
     try {
       if (inDoubt) {
         await options.rewrite(journal.used());
@@ -50,7 +54,7 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
       return false;
     }
     for (const segment of finished) await letGo(segment);
-    return journal.segments <= 1;
+    return journal.segments === 0;
   }
 
   async function letGo(segment: UsedSegment): Promise<void> {
@@ -64,8 +68,8 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
     options.removeFiles(segment.files);
   }
 
-  function run(): Promise<boolean> {
-    running ??= round().finally(() => {
+  function run(last: boolean): Promise<boolean> {
+    running ??= round(last).finally(() => {
       running = undefined;
     });
     return running;
@@ -74,7 +78,7 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
   return {
     run,
     start() {
-      timer ??= setInterval(() => void run(), options.intervalMs);
+      timer ??= setInterval(() => void run(false), options.intervalMs);
       timer.unref();
     },
     async stop() {

@@ -30,14 +30,15 @@ export interface FileSystems {
 /** Directories whose file system is remembered; beyond that they are asked for again. */
 const coveredMax = 50_000;
 
-export function createFileSystems(syncfs = loadSyncfs()): FileSystems {
+/** @param syncfs null where it is not to be used */
+export function createFileSystems(syncfs: Syncfs | null = loadSyncfs()): FileSystems {
   /** By device number: open since before the first write, so that every write error since is reported to it. */
   const descriptors = new Map<number, number>();
   const covered = new Set<string>();
   return {
-    byPath: syncfs === undefined,
+    byPath: syncfs === null,
     cover(directory) {
-      if (syncfs === undefined || covered.has(directory)) return;
+      if (syncfs === null || covered.has(directory)) return;
       if (covered.size >= coveredMax) covered.clear();
       const existing = nearest(directory);
       const { dev } = statSync(existing);
@@ -46,7 +47,7 @@ export function createFileSystems(syncfs = loadSyncfs()): FileSystems {
       if (existing === directory) covered.add(directory);
     },
     async sync(written) {
-      if (syncfs === undefined) {
+      if (syncfs === null) {
         await syncEach(written);
         return;
       }
@@ -67,11 +68,11 @@ export function createFileSystems(syncfs = loadSyncfs()): FileSystems {
 /** Resolves with 0 or the errno. */
 export type Syncfs = (fd: number) => Promise<number>;
 
-/** Undefined where the kernel or the library lacks it. */
-export function loadSyncfs(kernel = release()): Syncfs | undefined {
+/** Null where the kernel or the library lacks it. */
+export function loadSyncfs(kernel = release()): Syncfs | null {
   const [major = 0, minor = 0] = kernel.split('.').map(Number);
   // Since 5.8 syncfs returns the error of a failed write-back; before, it is silent about it.
-  if (process.platform !== 'linux' || major < 5 || (major === 5 && minor < 8)) return undefined;
+  if (process.platform !== 'linux' || major < 5 || (major === 5 && minor < 8)) return null;
   try {
     const call = koffi.load(null).func('int syncfs(int fd)');
     return (fd) =>
@@ -82,7 +83,7 @@ export function loadSyncfs(kernel = release()): Syncfs | undefined {
         });
       });
   } catch {
-    return undefined;
+    return null;
   }
 }
 

@@ -29,7 +29,7 @@ export function createJournalFiles(directory: string, directorySync: DirectorySy
     const path = join(directory, name);
     try {
       await make(path);
-      await directorySync.sync(directory);
+      await Promise.all([directorySync.sync(directory), directorySync.syncNamesTo(directory)]);
     } catch (error) {
       rmSync(path, { force: true });
       throw error;

@@ -6,13 +6,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../core/base/errors.ts';
 import { journalSegmentsMax } from '../../core/base/limits.ts';
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
-import { syncDirectory } from '../delivery/directory-sync.ts';
+import type { DirectorySync } from '../delivery/directory-sync.ts';
 import type { SegmentIdentity } from './journal-record.ts';
 
 const syncFile = promisify(fsync);
@@ -46,6 +46,7 @@ export interface Segments {
 export interface SegmentsOptions {
   readonly directory: string;
   readonly segmentBytes: number;
+  readonly directorySync: DirectorySync;
 }
 
 /** Made when fewer are ready. */
@@ -55,7 +56,7 @@ const readyKept = 3;
 /** After a failure to make a segment, mail that comes at once is refused without another try. */
 const retryAfterMs = 250;
 
-export function createSegments({ directory, segmentBytes }: SegmentsOptions): Segments {
+export function createSegments({ directory, segmentBytes, directorySync }: SegmentsOptions): Segments {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const found = findSegments(directory);
   let generation = Math.max(0, ...found.map((segment) => segment.generation));
@@ -85,10 +86,12 @@ export function createSegments({ directory, segmentBytes }: SegmentsOptions): Se
         if (count >= journalSegmentsMax)
           throw storageErrorOf('storage-full', 'journal is full', { segments: count });
         count += 1;
-        const segment = await makeSegment(newIdentity(), segmentBytes).catch((error: unknown) => {
-          count -= 1;
-          throw error;
-        });
+        const segment = await makeSegment(newIdentity(), segmentBytes, directorySync).catch(
+          (error: unknown) => {
+            count -= 1;
+            throw error;
+          },
+        );
         if (closed) closeSync(segment.fd);
         else ready.push(segment);
       }
@@ -132,7 +135,7 @@ export function createSegments({ directory, segmentBytes }: SegmentsOptions): Se
           // A new name is a new salt: nothing that lies in the file is a record once the directory is synced.
           renameSync(path, identity.path);
           name = identity.path;
-          await syncDirectory(directory);
+          await directorySync.sync(directory);
           ready.push({ ...identity, fd: opened });
           wake();
           return;
@@ -144,7 +147,7 @@ export function createSegments({ directory, segmentBytes }: SegmentsOptions): Se
       if (opened !== undefined) closeSync(opened);
       rmSync(name, { force: true });
       count -= 1;
-      await syncDirectory(directory);
+      await directorySync.sync(directory);
     },
     close() {
       closed = true;
@@ -183,6 +186,7 @@ function segmentName(generation: number, salt: Buffer): string {
 async function makeSegment(
   identity: SegmentIdentity & { path: string },
   segmentBytes: number,
+  directorySync: DirectorySync,
 ): Promise<SegmentFile> {
   const temporary = `${identity.path}${unfinished}`;
   const fd = openSync(temporary, 'wx+', 0o600);
@@ -192,7 +196,7 @@ async function makeSegment(
     }
     await syncFile(fd);
     renameSync(temporary, identity.path);
-    await syncDirectory(join(identity.path, '..'));
+    await Promise.all([directorySync.sync(dirname(identity.path)), directorySync.syncNamesTo(dirname(identity.path))]);
     return { ...identity, fd };
   } catch (error) {
     closeSync(fd);

@@ -46,8 +46,8 @@ export interface Journal {
   append(entry: JournalEntry): Promise<JournalRecord>;
   /** Everything the record plans is delivered or in the queue. */
   done(record: JournalRecord): void;
-  /** Ends the use of the segment that is written to, when it has records and another is ready. */
-  seal(): void;
+  /** Ends the use of the segment that is written to, when it has records and, unless `last`, another is ready. */
+  seal(last: boolean): void;
   /** Segments that are not written to any more and whose records are all done. */
   finished(): UsedSegment[];
   /** All segments with records that were not let go of. */
@@ -139,9 +139,10 @@ class GroupedJournal implements Journal {
     segment.marks.add(sequence);
   }
 
-  seal(): void {
+  seal(last: boolean): void {
     const active = this.#active;
-    if (!active || active.nextSequence === 0 || this.#options.segments.ready === 0) return;
+    if (!active || active.nextSequence === 0) return;
+    if (!last && this.#options.segments.ready === 0) return;
     active.sealed = true;
     this.#active = undefined;
   }

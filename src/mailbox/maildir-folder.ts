@@ -1,24 +1,20 @@
 /** Making a Maildir or a folder of one: cur, new, tmp, the mark of a folder, and its line in the subscriptions. Maildir++. */
 import { appendFileSync, closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { isInbox, maildirFolderPath } from './folders.ts';
 import { encodeModifiedUtf7 } from './modified-utf7.ts';
 
 /**
  * Makes what is missing of the Maildir and of the folder, for their owner alone.
- * @returns directories in which names were made, for those who sync them
  * @throws OperationalError `folder-name`; system errors
  */
-export function makeMaildirFolder(root: string, folder: string): string[] {
-  const made: string[] = [];
-  makeDirectories(root, made);
-  if (isInbox(folder)) return made;
+export function makeMaildirFolder(root: string, folder: string): void {
+  makeDirectories(root);
+  if (isInbox(folder)) return;
   const directory = maildirFolderPath(root, folder);
-  const fresh = makeDirectories(directory, made);
-  if (!fresh) return made;
+  if (!makeDirectories(directory)) return;
   writeFileSync(join(directory, 'maildirfolder'), '', { mode: 0o600 });
   subscribe(root, folder);
-  return made;
 }
 
 export function isMaildirFolder(directory: string): boolean {
@@ -26,16 +22,11 @@ export function isMaildirFolder(directory: string): boolean {
 }
 
 /** True when the directory was not there. */
-function makeDirectories(directory: string, made: string[]): boolean {
-  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (first !== undefined) {
-    for (let path = directory; path.length >= first.length; path = dirname(path)) made.push(dirname(path));
-  }
-  for (const part of ['tmp', 'new', 'cur']) {
-    if (mkdirSync(join(directory, part), { recursive: true, mode: 0o700 }) !== undefined)
-      made.push(directory);
-  }
-  return first !== undefined;
+function makeDirectories(directory: string): boolean {
+  const fresh = mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined;
+  for (const part of ['tmp', 'new', 'cur'])
+    mkdirSync(join(directory, part), { recursive: true, mode: 0o700 });
+  return fresh;
 }
 
 /** Dovecot's file of subscriptions: version 2 parts the levels by tabs, version 1 by the Maildir++ dot. */
