@@ -127,7 +127,8 @@ export function replacedBody(edits: readonly Edit[]): Uint8Array | undefined {
  */
 export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], usedIds = 0): Envelope {
   let { sender, recipients, parameters } = envelope;
-  let nextId = highestId(recipients, usedIds) + 1;
+  let removedIds = Math.max(usedIds, envelope.removedIds ?? 0);
+  let nextId = highestId(recipients, removedIds) + 1;
   for (const edit of edits) {
     if (edit.type !== 'changeSender' && edit.type !== 'addRecipient' && edit.type !== 'deleteRecipient')
       continue;
@@ -138,6 +139,7 @@ export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], u
       sender = edit.address;
       parameters = edit.parameters ?? parameters;
     } else if (edit.type === 'deleteRecipient') {
+      removedIds = highestId(recipients.filter(same), removedIds);
       if (recipients.some(same)) recipients = recipients.filter((recipient) => !same(recipient));
     } else if (!recipients.some(same)) {
       recipients = [...recipients, newRecipient(`r${nextId++}`, edit.address, edit.parameters)];
@@ -145,7 +147,8 @@ export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], u
   }
   const unchanged =
     sender === envelope.sender && recipients === envelope.recipients && parameters === envelope.parameters;
-  return unchanged ? envelope : { ...envelope, sender, recipients, parameters };
+  if (unchanged) return envelope;
+  return { ...envelope, sender, recipients, parameters, ...(removedIds > 0 && { removedIds }) };
 }
 
 function newRecipient(id: string, address: string, parameters: Recipient['parameters']): Recipient {

@@ -23,6 +23,8 @@ export interface Envelope {
   /** Reverse-path without brackets; empty string for the null reverse-path. */
   readonly sender: string;
   readonly recipients: readonly Recipient[];
+  /** Highest number of an id whose recipient was taken off: no id is given twice in a transaction. */
+  readonly removedIds?: number;
   /** RFC 6152, RFC 3030. */
   readonly body: '7bit' | '8bitmime' | 'binarymime';
   /** RFC 6531. */

@@ -293,6 +293,10 @@ test('envelope: the same value where nothing changed, ids are not used twice', (
     addRecipient('e@example.test'),
   ]);
   assert.deepEqual(addresses(removed), ['r1 b@example.test', 'r4 e@example.test']);
+  const later = applyEnvelopeEdits(applyEnvelopeEdits(envelope, [deleteRecipient('c@bücher.example')]), [
+    addRecipient('e@example.test'),
+  ]);
+  assert.deepEqual(addresses(later), ['r1 b@example.test', 'r4 e@example.test']);
   assert.equal(
     addresses(applyEnvelopeEdits(envelope, [addRecipient('e@example.test')], 9)).at(-1),
     'r10 e@example.test',
