@@ -4,6 +4,8 @@ import { describeError, OperationalError } from '../base/errors.ts';
 import { isCorruption, isFull } from './sqlite-file.ts';
 
 interface Waiting {
+  /** Answer only once the commit is synced. */
+  readonly durable: boolean;
   settle(): void;
   fail(error: unknown): void;
 }
@@ -41,10 +43,19 @@ export class CommitGroup {
     return this.#timer !== undefined;
   }
 
-  /** Runs `work` inside the group's transaction, all or nothing; its answer comes after the commit. */
+  /** Runs `work` inside the group's transaction, all or nothing; its answer comes after the commit, and the sync. */
   run<Answer>(work: () => Answer): Promise<Answer> {
+    return this.#run(work, true);
+  }
+
+  /** As `run`, but answers after the commit, before the sync: for what a crash may undo. Out of order with `run`. */
+  runUnsynced<Answer>(work: () => Answer): Promise<Answer> {
+    return this.#run(work, false);
+  }
+
+  #run<Answer>(work: () => Answer, durable: boolean): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { settle: () => {}, fail: reject };
+      const waiting: Waiting = { durable, settle: () => {}, fail: reject };
       try {
         this.#openGroup();
         this.#waiting.push(waiting);
@@ -95,13 +106,17 @@ export class CommitGroup {
       this.#failAll(waiting, writeFailure(error));
       return;
     }
-    if (this.#synced === undefined) {
-      for (const one of waiting) one.settle();
-      return;
-    }
-    const running: Promise<void> = this.#synced()
+    const unsynced = this.#synced === undefined ? waiting : waiting.filter(({ durable }) => !durable);
+    for (const one of unsynced) one.settle();
+    if (unsynced.length < waiting.length) this.#settleSynced(waiting.filter(({ durable }) => durable));
+  }
+
+  #settleSynced(waiting: readonly Waiting[]): void {
+    const running: Promise<void> = this.#synced!()
       .then(
-        () => waiting.forEach((one) => void one.settle()),
+        () => {
+          for (const one of waiting) one.settle();
+        },
         (error) => this.#failAll(waiting, writeFailure(error)),
       )
       .finally(() => this.#running.delete(running));

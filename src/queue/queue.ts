@@ -74,20 +74,43 @@ export type Attempt =
   | { readonly outcome: 'retry'; readonly reason: string }
   | { readonly outcome: 'failed'; readonly reply: Reply };
 
+export interface QueueFilter {
+  readonly status?: QueueStatus;
+  readonly transactionId?: string;
+  /** Entries after the one of that id. */
+  readonly after?: string;
+  /** At most 1000, which is also the default. */
+  readonly limit?: number;
+}
+
+/** What the queue asks for. A handler bounds its own time; one that rejects counts as a retry. */
+export interface QueueHandlers {
+  /** Called for what is due. May be called again for the same entry after a crash. */
+  attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt>;
+  /**
+   * Called for what was given up, so that it can be bounced; again until it resolves. The source is empty when the
+   * message itself was lost.
+   */
+  expired(entry: QueueEntry, source: MessageSource, reply: Reply): Promise<void>;
+}
+
 export interface Queue {
   /** Durable when it resolves; the message is written once per transaction whatever the number of entries. */
   enqueue(entries: readonly NewQueueEntry[], source: MessageSource): Promise<void>;
-  /** Begin to work: calls `attempt` for what is due, `expired` for what was given up (so that it can be bounced). */
-  start(handlers: {
-    attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt>;
-    expired(entry: QueueEntry, source: MessageSource, reply: Reply): Promise<void>;
-  }): void;
-  list(filter?: { status?: QueueStatus; transactionId?: string }): QueueEntry[];
+  /** Begins to work. */
+  start(handlers: QueueHandlers): void;
+  /** In order of arrival, a bounded number: go on with `after`. */
+  list(filter?: QueueFilter): QueueEntry[];
   get(id: string): { entry: QueueEntry; source: MessageSource } | undefined;
-  /** Due now. */
+  /** How many entries there are in each state. */
+  count(): Record<QueueStatus, number>;
+  /** Due now; true when the entry was waiting or failed. */
   retry(id: string): Promise<boolean>;
+  /** Waits for an operator; what runs already may still end it. */
   hold(id: string, reason: string): Promise<boolean>;
+  /** A held entry is due now, and has its whole time before it. */
   release(id: string): Promise<boolean>;
+  /** Gone without a word to anybody; its id counts as done. */
   remove(id: string): Promise<boolean>;
   /** Stops taking work, waits for what runs. */
   close(): Promise<void>;

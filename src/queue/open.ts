@@ -1,0 +1,287 @@
+/**
+ * The queue on disk: `messages/`, one file per transaction, and `queue.db` with what is to be done with them.
+ *
+ * | state   | means                                    | becomes                                                          |
+ * |---------|------------------------------------------|------------------------------------------------------------------|
+ * | (none)  | not here, and not done                   | waiting: enqueue; held: enqueue of work `held`                     |
+ * | waiting | due at nextAttemptAt                     | active: due; held: hold; gone: remove                            |
+ * | active  | an attempt, or a bounce, is running      | gone: done, told; waiting: retry, crash; failed: failed, expired, |
+ * |         |                                          | not told, crash while telling; held: hold                        |
+ * | held    | waits for an operator                    | waiting: release; gone: remove, or done by an attempt that ran   |
+ * | failed  | given up, the sender is yet to be told   | active: due (at once, then as retries); waiting: retry; held: hold; gone: remove |
+ * | gone    | no entry; the id is remembered for days  | never anything else: enqueue of that id does nothing             |
+ *
+ * Every change is one transaction. Whoever asked for it is answered when it is on disk; only `waiting -> active` is not
+ * waited for. The message file is on disk before its first entry and removed after its last is gone on disk.
+ */
+import { existsSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '../../core/base/clock.ts';
+import { OperationalError } from '../../core/base/errors.ts';
+import { queueLimits } from '../../core/base/limits.ts';
+import type { Log } from '../../core/base/log.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
+import { CommitGroup } from '../../core/state/commit-group.ts';
+import { openDatabase } from '../../core/state/sqlite-file.ts';
+import { Entries, steps } from './entries.ts';
+import { fileName, MessageFiles } from './message-files.ts';
+import type { NewQueueEntry, Queue, QueueEntry, QueueFilter, QueueHandlers, QueueStatus } from './queue.ts';
+import { retryDelayMs } from './schedule.ts';
+import { WalSync } from './wal-sync.ts';
+import { QueueWorker } from './worker.ts';
+
+export interface QueueInit {
+  /** Absolute; made when missing. One process at a time may open it for writing. */
+  readonly directory: string;
+  readonly retrySeconds: readonly number[];
+  readonly expireSeconds: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Attempts at once; default 10. */
+  readonly concurrency?: number;
+}
+
+/** Opens the queue and puts right what a crash left. Throws OperationalError; never begins anew over a damaged database. */
+export function openQueue(init: QueueInit): Queue {
+  const path = join(init.directory, 'queue.db');
+  const begun = existsSync(path);
+  const database = openQueueDatabase(path);
+  const entries = new Entries(database);
+  const files = new MessageFiles(join(init.directory, 'messages'));
+  // The log exists once something was read or written.
+  entries.count();
+  const wal = new WalSync(database, path);
+  const queue = new DiskQueue(init, database, entries, files, wal);
+  queue.recover(begun ? undefined : join(init.directory, 'lost'));
+  return queue;
+}
+
+/** Looks into the queue of another process, changing nothing. Throws OperationalError when there is none. */
+export function readQueue(directory: string): Pick<Queue, 'list' | 'count'> & { close(): void } {
+  const path = join(directory, 'queue.db');
+  const database = openDatabase({ path, steps, synchronous: 'normal', readOnly: true });
+  const entries = new Entries(database);
+  return {
+    list: (filter = {}) => entries.list(filter),
+    count: () => entries.count(),
+    close: () => database.close(),
+  };
+}
+
+function openQueueDatabase(path: string): DatabaseSync {
+  try {
+    return openDatabase({ path, steps, synchronous: 'normal' });
+  } catch (error) {
+    if (!(error instanceof OperationalError) || error.code !== 'database-corrupt') throw error;
+    throw new OperationalError(
+      'queue-corrupt',
+      `${error.message}. It holds mail: recover it with "sqlite3 ${path} .recover", or move it away; the messages are then kept in lost/`,
+      { temporary: false, facts: error.facts, cause: error },
+    );
+  }
+}
+
+class DiskQueue implements Queue {
+  readonly #init: QueueInit;
+  readonly #database: DatabaseSync;
+  readonly #entries: Entries;
+  readonly #files: MessageFiles;
+  readonly #wal: WalSync;
+  readonly #group: CommitGroup;
+  readonly #expireMs: number;
+  #worker: QueueWorker | undefined;
+  #forgetTimer: NodeJS.Timeout | undefined;
+  #foldersSynced = false;
+  #closed = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(init: QueueInit, database: DatabaseSync, entries: Entries, files: MessageFiles, wal: WalSync) {
+    this.#init = init;
+    this.#database = database;
+    this.#entries = entries;
+    this.#files = files;
+    this.#wal = wal;
+    this.#group = new CommitGroup(database, () => this.#sync());
+    this.#expireMs = init.expireSeconds * 1000;
+  }
+
+  async enqueue(entries: readonly NewQueueEntry[], source: MessageSource): Promise<void> {
+    const transactionId = entries[0]?.transactionId;
+    if (transactionId === undefined) return;
+    if (entries.some((entry) => entry.transactionId !== transactionId)) {
+      throw new TypeError('entries of one call belong to one transaction');
+    }
+    const unpin = this.#files.pin(transactionId);
+    let wrote = false;
+    try {
+      if (!entries.every(({ id }) => this.#entries.isKnown(id)) && !this.#entries.hasMessage(transactionId)) {
+        wrote = true;
+        await this.#files.write(transactionId, source);
+      }
+      // Also where nothing is new: what an earlier call began may not be on disk yet.
+      await this.#group.run(() =>
+        this.#entries.add(entries, source.length, this.#expireMs, this.#init.clock.now()),
+      );
+    } finally {
+      unpin();
+      if (wrote) await this.#removeUnused(transactionId);
+    }
+    this.#worker?.wake();
+  }
+
+  start(handlers: QueueHandlers): void {
+    const { retrySeconds, expireSeconds, concurrency = 10, clock, log } = this.#init;
+    this.#worker = new QueueWorker(
+      {
+        entries: this.#entries,
+        files: this.#files,
+        group: this.#group,
+        schedule: { retrySeconds, expireSeconds },
+        concurrency,
+        clock,
+        log,
+        finish: (id) => this.#finish(id).then(() => {}),
+      },
+      handlers,
+    );
+    this.#worker.wake();
+    this.#forgetTimer = setInterval(() => this.#forgetDone(), 60_000).unref();
+  }
+
+  list(filter: QueueFilter = {}): QueueEntry[] {
+    return this.#entries.list(filter);
+  }
+
+  get(id: string): { entry: QueueEntry; source: MessageSource } | undefined {
+    const entry = this.#entries.find(id);
+    if (entry === undefined) return undefined;
+    const path = this.#files.path(entry.transactionId);
+    return { entry, source: { kind: 'file', path, length: entry.length } };
+  }
+
+  count(): Record<QueueStatus, number> {
+    return this.#entries.count();
+  }
+
+  retry(id: string): Promise<boolean> {
+    return this.#change(() => this.#entries.retry(id, this.#init.clock.now()));
+  }
+
+  hold(id: string, reason: string): Promise<boolean> {
+    return this.#change(() => this.#entries.hold(id, reason));
+  }
+
+  release(id: string): Promise<boolean> {
+    return this.#change(() => this.#entries.release(id, this.#expireMs, this.#init.clock.now()));
+  }
+
+  async remove(id: string): Promise<boolean> {
+    return this.#finish(id);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#forgetTimer);
+    await this.#worker?.stop();
+    await this.#group.drain();
+    this.#closed = true;
+    this.#wal.close();
+    this.#database.close();
+    this.#files.close();
+  }
+
+  /** @param lostDirectory where messages go that no entry speaks of, when the database is new: their entries are gone */
+  recover(lostDirectory: string | undefined): void {
+    const { clock, log } = this.#init;
+    const entries = this.#entries;
+    this.#inBatches(() => entries.rebase(clock.now(), queueLimits.batchEntries));
+    const interrupted = this.#inBatches(() => this.#resumeAbandoned());
+    if (interrupted > 0) log.warn('queue-attempts-interrupted', { entries: interrupted });
+    const known = new Set<string>();
+    for (const { id } of entries.messages()) {
+      known.add(fileName(id));
+      if (!existsSync(this.#files.path(id))) {
+        log.error('queue-message-missing', { id, file: this.#files.path(id) });
+      }
+    }
+    const strays = this.#files.sweep({ known: (name) => known.has(name), lostDirectory });
+    if (strays > 0 && lostDirectory !== undefined)
+      log.error('queue-messages-lost', { files: strays, movedTo: lostDirectory });
+    else if (strays > 0) log.info('queue-files-removed', { files: strays });
+  }
+
+  /** An attempt that a crash cut off counts as one, so that a message that brings the server down is not tried without pause. */
+  #resumeAbandoned(): number {
+    const now = this.#init.clock.now();
+    const found = this.#entries.abandoned(queueLimits.batchEntries);
+    for (const { id, attempts } of found) {
+      const at = now + retryDelayMs(this.#init, attempts, Math.random());
+      this.#entries.postpone(id, 'interrupted: the server ended during the attempt', at, now);
+    }
+    return found.length;
+  }
+
+  /** Runs until it answers 0, each time in a transaction of its own. */
+  #inBatches(work: () => number): number {
+    let total = 0;
+    for (;;) {
+      this.#database.exec('BEGIN IMMEDIATE');
+      const done = work();
+      this.#database.exec('COMMIT');
+      if (done === 0) return total;
+      total += done;
+    }
+  }
+
+  async #change(work: () => boolean): Promise<boolean> {
+    const changed = await this.#group.run(work);
+    this.#worker?.wake();
+    return changed;
+  }
+
+  async #finish(id: string): Promise<boolean> {
+    const { found, last } = await this.#group.run(() => {
+      const found = this.#entries.find(id) !== undefined;
+      return { found, last: this.#entries.finish(id, this.#init.clock.now()) };
+    });
+    if (last !== undefined) await this.#removeUnused(last);
+    return found;
+  }
+
+  /** Removes the message file unless an entry, or a call under way, still needs it; what is not yet committed does not count. */
+  async #removeUnused(transactionId: string): Promise<void> {
+    while (this.#group.open) await nextTurn();
+    if (this.#closed || this.#files.isPinned(transactionId) || this.#entries.hasMessage(transactionId))
+      return;
+    this.#files.remove(transactionId);
+  }
+
+  async #sync(): Promise<void> {
+    await this.#wal.sync();
+    if (this.#foldersSynced) return;
+    // The names of the folder, the database and its log must be on disk too; once is enough, they stay.
+    for (const folder of [this.#init.directory, dirname(this.#init.directory)]) {
+      const handle = await openFile(folder, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    }
+    this.#foldersSynced = true;
+  }
+
+  #forgetDone(): void {
+    const before = this.#init.clock.now() - queueLimits.rememberDoneMs;
+    this.#group
+      .runUnsynced(() => this.#entries.forgetDone(before, queueLimits.batchEntries))
+      .catch((error: Error) => this.#init.log.warn('queue-forget-failed', { error: error.message }));
+  }
+}
