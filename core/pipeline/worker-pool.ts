@@ -141,7 +141,7 @@ export class PluginThread {
   drop(): void {
     if (this.#dead) return;
     this.#dead = true;
-    this.#rejectLoaded(new Error('the thread was ended'));
+    this.#rejectLoaded(new Error('the thread ended'));
     this.#port.close();
     // Not by destroy(): when the thread reports an error meanwhile, such as a full heap, the pool throws out of an
     // event listener, and the process would end. Its spare thread, made for one that crashed, ends here as well.

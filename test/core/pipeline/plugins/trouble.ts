@@ -3,6 +3,12 @@ import { definePlugin } from 'mailfilter/plugin';
 
 const kept: unknown[] = [];
 
+/** A timer of no call: what it does cannot be traced to a message. */
+let isDoomed = false;
+setInterval(() => {
+  if (isDoomed) process.exit(4);
+}, 5);
+
 /** Each way to fail; the same names stand in the test's table. */
 const troubles: Record<string, (input: { message: { headers: unknown } }) => unknown> = {
   throw: () => {
@@ -37,6 +43,10 @@ const troubles: Record<string, (input: { message: { headers: unknown } }) => unk
   'exit-later': async () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     process.exit(0);
+  },
+  'exit-unseen': () => {
+    isDoomed = true;
+    return new Promise(() => {});
   },
   garbage: () => {
     console.log('garbage on standard output');
