@@ -155,6 +155,8 @@ export const pipelineLimits = {
   queuedRequestsMax: 10_000,
   /** A plugin that keeps the event loop of its thread this long is stuck, whatever its own timeout. */
   threadStuckMs: 10_000,
+  /** Buffers lie outside the heap: how many times the heap's limit a thread may hold in them. */
+  externalMemoryFactor: 2,
   /** How often a busy thread is looked at; a tenth of the shortest sensible timeout. */
   heartbeatMs: 100,
   /** Loading and setting up the plugins of one thread. */
@@ -219,6 +221,12 @@ export const excessDataBytesMax = 64 * MiB;
 export const authFailureDelayMs = 1000;
 /** Commands of one packet that are worked off before other connections get a turn. */
 export const commandsPerTurnMax = 100;
+/** How long a client may take over a PROXY header or the handshake of implicit TLS. */
+export const preludeTimeoutMs = 60_000;
+/** A PROXY header: version 1 has at most 107 octets, version 2 16 and a block of addresses and TLVs. */
+export const proxyHeaderBytesMax = 16 + 2048;
+/** Connections that the kernel keeps while the event loop is busy; it cuts this to net.core.somaxconn. */
+export const listenBacklog = 4096;
 /** How long a refused connection may take to read why. */
 export const lingerMs = 1000;
 
@@ -271,3 +279,18 @@ export const queueLimits = {
 export const unsettledMessagesMax = 1000;
 /** Mailboxes whose usage is remembered; past it those that hold no reservation are counted anew. */
 export const quotaUsersMax = 10_000;
+
+/** Names in DNS. */
+export const dnsLimits = {
+  /** Questions on the wire at the same time; past it, asking fails at once and temporarily. */
+  questionsAtOnce: 1000,
+  /** Answers kept; some hundred octets each. */
+  cacheEntriesMax: 10_000,
+  /** Held where the answer's own time is not known, as node:dns tells that of addresses alone. */
+  presentSeconds: 60,
+  /** RFC 2308 section 5 goes by the SOA record, which is not seen: short, as new names appear. */
+  absentSeconds: 30,
+  heldSecondsMax: 3600,
+  /** Long enough that one message does not ask a dead server ten times; RFC 2308 section 7 allows five minutes. */
+  failureSeconds: 2,
+} as const;

@@ -1,8 +1,6 @@
 /** The PROXY protocol header, versions 1 and 2, as HAProxy's proxy-protocol.txt specifies it: bytes in, addresses out. */
 import { isIPv4, isIPv6 } from 'node:net';
-
-/** Octets that are looked at before a header counts as malformed: v1 has at most 107, v2 16 plus its announced length. */
-export const proxyHeaderBytesMax = 16 + 2048;
+import { proxyHeaderBytesMax } from '../base/limits.ts';
 
 export type ProxyHeader =
   /** The proxy speaks for itself (LOCAL, UNKNOWN): the socket's own addresses hold. */

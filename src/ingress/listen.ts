@@ -2,11 +2,9 @@
 import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions, type Server } from 'node:net';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
+import { listenBacklog } from '../../core/base/limits.ts';
 import type { ListenAddress, ListenerConfig } from '../../core/config/config.ts';
 import { formatListenAddress } from '../../core/config/listen-address.ts';
-
-/** Connections that the kernel keeps for us while the event loop is busy; it cuts this to net.core.somaxconn. */
-const backlog = 4096;
 
 /**
  * Binds and listens. Resolves with the address that is bound, the port filled in where the config says 0.
@@ -33,7 +31,7 @@ export async function listen(
 }
 
 function tcpOptions(address: Extract<ListenAddress, { kind: 'tcp' }>): ListenOptions {
-  return { host: address.host, port: address.port, backlog };
+  return { host: address.host, port: address.port, backlog: listenBacklog };
 }
 
 function bind(server: Server, options: ListenOptions): Promise<void> {

@@ -49,7 +49,10 @@ export class LineClient {
       if (this.#ended) return undefined;
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) throw new Error('the server says nothing');
-      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), delay(leftMs)]);
+      await Promise.race([
+        new Promise<void>((resolve) => (this.#wake = resolve)),
+        delay(leftMs, undefined, { ref: false }),
+      ]);
     }
   }
 

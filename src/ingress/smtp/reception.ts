@@ -118,10 +118,5 @@ export class Reception {
 
 /** The same message, with the fact that a store of lines cannot hold it. */
 function markBinary(spooled: SpooledMessage): SpooledMessage {
-  return {
-    source: spooled.source,
-    crc32: spooled.crc32,
-    binary: true,
-    release: () => spooled.release(),
-  };
+  return { ...spooled, binary: true, release: () => spooled.release() };
 }

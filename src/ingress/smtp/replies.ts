@@ -64,11 +64,17 @@ export function spoolFailure(error: unknown): Reply {
  * can only split a reply and becomes a space; non-ASCII text is for SMTPUTF8 transactions (RFC 6531 section 3.7.4.2).
  */
 export function formatReply({ code, enhanced, text }: Reply, smtputf8: boolean): string {
-  const status = enhanced === undefined ? '' : `${Math.floor(code / 100)}${enhanced.slice(1)} `;
+  const status = enhanced === undefined ? '' : `${statusOf(code, enhanced)} `;
   if (plainText.test(text)) return `${code} ${status}${text}\r\n`;
   const lines = text.split('\n').map((line) => clean(line, smtputf8));
   const last = lines.length - 1;
   return lines.map((line, n) => `${code}${n === last ? ' ' : '-'}${status}${line}\r\n`).join('');
+}
+
+/** A status that is none says as little as RFC 3463 allows. */
+function statusOf(code: number, enhanced: string): string {
+  const detail = /^\d(\.\d{1,3}\.\d{1,3})$/.exec(enhanced)?.[1] ?? '.0.0';
+  return `${Math.floor(code / 100)}${detail}`;
 }
 
 const plainText = /^[\x20-\x7e]*$/;

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { describeError } from '../../../core/base/errors.ts';
-import { lingerMs } from '../../../core/base/limits.ts';
+import { lingerMs, preludeTimeoutMs } from '../../../core/base/limits.ts';
 import { plainIp } from '../../../core/net/ip.ts';
 import type { TlsContexts } from '../../../core/net/tls.ts';
 import type { ConnectionCount } from '../connections.ts';
@@ -11,9 +11,6 @@ import { readProxyHeader } from '../proxy-header.ts';
 import { type ConnectionHost, DoorConnection } from './connection.ts';
 import { formatReply, replies } from './replies.ts';
 import type { DoorSettings, Peer } from './settings.ts';
-
-/** How long a client may take over the PROXY header or the handshake of implicit TLS. */
-const preludeTimeoutMs = 60_000;
 
 export class SmtpServer extends SMTPServer implements ConnectionHost {
   readonly door: DoorSettings;
@@ -94,6 +91,8 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
   }
 
   override _onError(error: Error): void {
+    // What keeps it from listening is thrown at whoever opens the door.
+    if (!this.server.listening) return;
     this.door.log.info('smtp-connection-failed', {
       listener: this.door.listener.name,
       error: describeError(error),

@@ -1,7 +1,8 @@
 /** PROXY headers: tables, every prefix, and random octets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseProxyHeader, proxyHeaderBytesMax } from '../../../core/net/proxy-protocol.ts';
+import { proxyHeaderBytesMax } from '../../../core/base/limits.ts';
+import { parseProxyHeader } from '../../../core/net/proxy-protocol.ts';
 import { randomSource } from '../../kit/random.ts';
 
 const signature = [...Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')];

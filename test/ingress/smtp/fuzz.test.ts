@@ -60,10 +60,10 @@ for (const protocol of ['smtp', 'submission', 'lmtp'] as const) {
     const door = await openDoor(t, {
       listener: { protocol, tls: 'starttls', auth: true, authWithoutTls: true },
       config: { xclientFrom: ['127.0.0.1'] },
-      limits: { idleTimeoutMs: 300, messageBytesMax: 2000, commandLineBytesMax: 512 },
+      limits: { idleTimeoutMs: 100, messageBytesMax: 2000, commandLineBytesMax: 512 },
     });
     const random = randomSource(`fuzz ${protocol}`);
-    for (let round = 0; round < 25; round += 1) {
+    for (let round = 0; round < 20; round += 1) {
       const inputs = Array.from({ length: 20 }, () => randomInput(random));
       await Promise.all(inputs.map((input) => sendInPieces(door.port, input, random)));
     }

@@ -1,6 +1,7 @@
 /** AUTH with PLAIN and LOGIN. RFC 4954. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Reply } from '../../../../core/mail/reply.ts';
+import { isLoopback } from '../../../../core/net/ip.ts';
 import { decodeBase64, type SaslExchange, type SaslStep, startSasl } from '../../../../core/net/sasl.ts';
 import { badSequence, replies, syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
@@ -8,14 +9,16 @@ import type { Command } from './command.ts';
 
 export const auth: Command = { run: begin };
 
-/** Passwords are taken over TLS only, unless the listener says otherwise. */
+/** Passwords are taken over TLS, or from this machine where the listener says so. */
 export function authOffered(session: SmtpSession): boolean {
   const { listener } = session.door;
   return listener.auth && session.user === undefined && secureEnough(session);
 }
 
 function secureEnough(session: SmtpSession): boolean {
-  return session.tls !== undefined || session.door.listener.authWithoutTls;
+  if (session.tls !== undefined) return true;
+  const { remoteIp } = session.flow.connection;
+  return session.door.listener.authWithoutTls && (remoteIp === '' || isLoopback(remoteIp));
 }
 
 const encryptionRequired: Reply = {
@@ -36,6 +39,8 @@ function begin(session: SmtpSession, text: string): CommandResult {
   if (!session.esmtp) return badSequence('EHLO first');
   if (session.user !== undefined) return badSequence('Already authenticated');
   if (session.transaction !== undefined) return badSequence('Not during a mail transaction');
+  // The flow's session is then, or was, another client's.
+  if (session.forwarded !== undefined || session.flowIsForwarded) return badSequence('Not after XFORWARD');
   const exchange = startSasl(mechanism);
   if (exchange === undefined) return unknownMechanism;
   if (!secureEnough(session)) return encryptionRequired;

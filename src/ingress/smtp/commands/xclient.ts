@@ -24,6 +24,8 @@ function replaceClient(session: SmtpSession, text: string): CommandResult {
 async function become(session: SmtpSession, client: ForwardedClient): Promise<undefined> {
   session.replaced = client.address !== undefined;
   session.user = undefined;
+  session.forwarded = undefined;
+  session.flowIsForwarded = false;
   session.helo = '';
   session.esmtp = false;
   const connection = forwardedConnection(session, client, 'client');
