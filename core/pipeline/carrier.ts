@@ -15,6 +15,7 @@ export class Carrier {
   readonly end: () => void;
   #beatsAtPing: number | undefined;
   #silentMs = 0;
+  #residentAtBeat: number | undefined;
 
   constructor(thread: PluginThread, alone: boolean) {
     this.thread = thread;
@@ -41,10 +42,20 @@ export class Carrier {
       this.#silentMs += Math.min(elapsedMs, 2 * pipelineLimits.heartbeatMs);
       return this.#silentMs;
     }
+    this.#residentAtBeat = undefined;
     this.#beatsAtPing = beats;
     this.#silentMs = 0;
     this.thread.ping();
     return 0;
+  }
+
+  /**
+   * Octets by which the process has grown since the thread fell silent: Buffers made in a loop fill the machine before
+   * any heap limit or deadline is reached.
+   */
+  growth(residentBytes: number): number {
+    this.#residentAtBeat ??= residentBytes;
+    return residentBytes - this.#residentAtBeat;
   }
 
   /** Nothing is carried: no answer is expected. */

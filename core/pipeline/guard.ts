@@ -312,11 +312,12 @@ export class Guard {
     this.#lastLookMs = now;
     for (const carrier of [...this.#threads.busy()]) {
       const silentMs = carrier.listen(elapsedMs);
-      if (silentMs <= this.#patienceMs(carrier)) continue;
-      this.#threads.endStuck(
-        carrier,
-        `kept its thread busy for ${Math.round(silentMs)} ms without an answer`,
-      );
+      if (silentMs > this.#patienceMs(carrier)) {
+        const message = `kept its thread busy for ${Math.round(silentMs)} ms without an answer`;
+        this.#threads.end(carrier, 'stuck', message);
+      } else if (this.#isGorged(carrier, silentMs)) {
+        this.#threads.end(carrier, 'memory', 'buffers outside the heap grew past the memory limit');
+      }
     }
     this.#looks += 1;
     if (this.#looks % 5 === 0) this.#settleLate(now);
@@ -324,6 +325,12 @@ export class Guard {
       clearInterval(this.#heartbeat);
       this.#heartbeat = undefined;
     }
+  }
+
+  #isGorged(carrier: Carrier, silentMs: number): boolean {
+    const most = this.#init.threadMemoryMiB * pipelineLimits.externalMemoryFactor;
+    if (carrier.thread.externalMiB > most) return true;
+    return silentMs > 0 && carrier.growth(process.memoryUsage.rss()) > most * 2 ** 20;
   }
 
   /** How long the call that executes may keep the thread from turning. */

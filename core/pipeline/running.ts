@@ -45,6 +45,12 @@ export class Running<Call extends RunningCall> {
     Atomics.add(this.#shared, beacon.beat, 1);
   }
 
+  /** What the heap limit does not see. */
+  showExternalMemory(): void {
+    const { external, arrayBuffers } = process.memoryUsage();
+    this.#shared[beacon.externalMiB] = Math.round(Math.max(external, arrayBuffers) / 2 ** 20);
+  }
+
   loading(plugin: number | undefined): void {
     this.#shared[beacon.loading] = plugin === undefined ? 0 : plugin + 1;
   }

@@ -99,10 +99,10 @@ export class ThreadSlots {
     return carrier;
   }
 
-  /** Ends a thread that no longer turns; died() follows at once. */
-  endStuck(carrier: Carrier, message: string): void {
+  /** Ends a thread that does harm; died() follows at once. */
+  end(carrier: Carrier, cause: DeathCause, message: string): void {
     carrier.thread.drop();
-    this.#died(carrier.thread, 'stuck', message);
+    this.#died(carrier.thread, cause, message);
   }
 
   /** Ends a thread in good order: its plugins' dispose runs, for a bounded time. */

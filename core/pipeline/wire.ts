@@ -22,7 +22,9 @@ export const beacon = {
   lastCall: 4,
   /** While plugins load: 1 + the index of the one that is loading. */
   loading: 5,
-  length: 6,
+  /** MiB that the thread holds outside its heap (Buffers), as of a recent ping: no heap limit sees them. */
+  externalMiB: 6,
+  length: 7,
 } as const;
 
 /** First task of a thread. */

@@ -121,6 +121,11 @@ export class PluginThread {
     return Atomics.load(this.#shared, beacon.beat);
   }
 
+  /** What its plugins hold outside the heap, as of the last beat or a second before. */
+  get externalMiB(): number {
+    return this.#shared[beacon.externalMiB]!;
+  }
+
   /** The call whose code is (or, in a dead thread, was) executing. */
   get running(): RunningAt | undefined {
     return this.#call(beacon.runningRequest, beacon.runningCall);

@@ -159,6 +159,7 @@ function receive(message: ToThread, state: PluginThreadState, port: MessagePort)
       state.asker.settle(message);
       break;
     case 'ping':
+      state.running.showExternalMemory();
       state.running.beat();
       break;
     case 'dispose':

@@ -51,6 +51,17 @@ test('a thread that ends with nobody running: each runs alone, and the one that 
   assert.equal((await house.pipelines.run(request('\n\nx'))).verdict.action, 'continue');
 });
 
+for (const trouble of ['eat-buffers', 'eat-buffers-slowly']) {
+  test(`buffers outside the heap end their thread, not the process: ${trouble}`, async () => {
+    await using house = await open({ inbound: [entry('trouble', { timeoutSeconds: 20 })] });
+    const before = process.memoryUsage.rss();
+    const outcome = await house.pipelines.run(request(`Subject: ${trouble}\n\nx`));
+    assert.equal(outcome.trace[0]?.failure?.kind, 'thread-died');
+    assert.match(outcome.trace[0]!.failure!.message, /past the memory limit/);
+    assert.ok(process.memoryUsage.rss() - before < 1e9);
+  });
+}
+
 test('when no thread comes up again the policies answer, until one does', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'mailfilter-load-'));
   const marker = JSON.stringify(join(directory, 'loaded'));

@@ -39,6 +39,15 @@ const troubles: Record<string, (input: { message: { headers: unknown } }) => unk
   'eat-memory': () => {
     for (;;) kept.push(new Array(1e5).fill(Math.random()));
   },
+  'eat-buffers': () => {
+    for (;;) kept.push(Buffer.alloc(1e6, 1));
+  },
+  'eat-buffers-slowly': async () => {
+    for (;;) {
+      kept.push(Buffer.alloc(1e7, 1));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  },
   exit: () => process.exit(3),
   'exit-later': async () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
