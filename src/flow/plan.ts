@@ -57,9 +57,11 @@ interface Draft {
 function planRecipient(draft: Draft, recipient: Recipient, outcome: Outcome): void {
   switch (outcome.kind) {
     case 'deliver':
-      return planDelivery(draft, recipient, outcome.fate.actions ?? []);
+      planDelivery(draft, recipient, outcome.fate.actions ?? []);
+      return;
     case 'junk':
-      return planJunk(draft, recipient, outcome.reply);
+      planJunk(draft, recipient, outcome.reply);
+      return;
     case 'bounce':
       // RFC 3461 section 4.1: NOTIFY=NEVER.
       if (recipient.notify.includes('never')) return;
@@ -69,7 +71,8 @@ function planRecipient(draft: Draft, recipient: Recipient, outcome: Outcome): vo
       draft.waiting.push(recipient);
       return;
     case 'hold':
-      return hold(draft, recipient, outcome.reason);
+      hold(draft, recipient, outcome.reason);
+      return;
     case 'same':
     case 'discard':
       return;
@@ -100,9 +103,10 @@ function planDelivery(draft: Draft, recipient: Recipient, actions: readonly Acti
 function planJunk(draft: Draft, recipient: Recipient, reply: Reply): void {
   const { destinations } = draft.transaction;
   if (destinations.get(recipient.id)?.kind === 'mailbox') {
-    return planDelivery(draft, recipient, [{ type: 'store', mailbox: junkFolder, create: true }]);
+    planDelivery(draft, recipient, [{ type: 'store', mailbox: junkFolder, create: true }]);
+  } else {
+    hold(draft, recipient, `refused: ${reply.code} ${reply.enhanced ?? ''} ${reply.text}`);
   }
-  hold(draft, recipient, `refused: ${reply.code} ${reply.enhanced ?? ''} ${reply.text}`);
 }
 
 function hold({ held }: Draft, recipient: Recipient, reason: string): void {

@@ -1,7 +1,6 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
 import { describeError } from '../../core/base/errors.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
-import type { Reply } from '../../core/mail/reply.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import { mailboxPath } from '../mailbox/locate.ts';
 import { refusalOf, runStages } from './hooks.ts';
