@@ -1,10 +1,10 @@
 /** Opens the rooms that live as long as the process and puts the house together; a reload exchanges what the config decides. */
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../core/base/clock.ts';
-import { describeError, errnoOf, OperationalError } from '../core/base/errors.ts';
+import { describeError, errnoOf } from '../core/base/errors.ts';
 import type { RootLog } from '../core/base/log.ts';
 import type { Config } from '../core/config/config.ts';
-const createDns = (_: unknown): any => ({}); // TEMP
+import { createDns } from '../core/net/dns.ts';
 import { createPipelines } from '../core/pipeline/pipeline.ts';
 import type { PluginMailboxes } from '../core/plugin/hooks.ts';
 import { openState } from '../core/state/store.ts';
@@ -61,7 +61,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
       traces.append(accepted.id, deliveryPart(clock.now(), action, { event: 'stored', path: result.path }));
     },
     onDeferred: ({ accepted, action, error }) => {
-      troubled.failed(action.user, isOverQuota(error));
+      troubled.failed(action.user, errnoOf(error) === 'EDQUOT');
       quota.release(action.user, action.reservedOctets ?? 0);
       traces.append(
         accepted.id,
@@ -114,7 +114,12 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
     async recover() {
       spool.recover();
       const report = await acceptance.recover();
-      log.info('recovered', { records: report.records, replayed: report.replayed, damaged: report.damage.length, lost: report.lost.length });
+      log.info('recovered', {
+        records: report.records,
+        replayed: report.replayed,
+        damaged: report.damage.length,
+        lost: report.lost.length,
+      });
       queue.start({
         attempt: (entry, source) => attempt(house, entry, source),
         expired: (entry, source, reply) => bounce(house, entry, source, reply),
@@ -151,11 +156,6 @@ function deliveryPart(
     user: action.user,
     mailbox: action.folder,
   };
-}
-
-/** EDQUOT is the file system's quota, the other code our own. */
-function isOverQuota(error: unknown): boolean {
-  return errnoOf(error) === 'EDQUOT' || (error instanceof OperationalError && error.code === 'over-quota');
 }
 
 function mailboxQuestions(config: Config, user: string): PluginMailboxes {
