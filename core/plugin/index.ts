@@ -21,6 +21,7 @@ export {
 } from '../mail/edits.ts';
 export type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from '../mail/message.ts';
+export { reverseIp } from '../net/reverse-ip.ts';
 export type { Connection, Session, TlsInfo } from '../session/connection.ts';
 export type { Action } from '../session/plan.ts';
 export type { DoorName, HookName, Power } from '../session/powers.ts';
@@ -59,5 +60,4 @@ export type {
   TransactionInput,
 } from './hooks.ts';
 export type { OptionsOf, ValueOf } from './options.ts';
-export { reverseIp } from './reverse-ip.ts';
 export { accept, discard, proceed, quarantine, reject, tempfail } from './verdicts.ts';
