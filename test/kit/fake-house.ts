@@ -52,7 +52,7 @@ const defaultUsers: FakeHouseInit['users'] = [
 ];
 
 export class FakeHouse {
-  readonly house: House;
+  house: House;
   readonly pipelines: ScriptedPipelines;
   readonly kept: Kept[] = [];
   readonly traces: WalkTrace[] = [];
