@@ -1,5 +1,7 @@
 /** The PROXY header at the door: required from listed addresses, refused from all others. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { Connection } from '../../core/session/connection.ts';
 import { type DoorInit, openDoor } from '../kit/door.ts';
@@ -10,9 +12,9 @@ const v2 = binary([0x21, 0x11, 0, 12, 192, 0, 2, 7, 198, 51, 100, 9, 0x12, 0x67,
 
 async function open(t: TestContext, init: DoorInit = {}) {
   const seen: Connection[] = [];
-  const connect = (connection: Connection): undefined => void seen.push(connection);
+  const remember = (connection: Connection): undefined => void seen.push(connection);
   const config = { proxyFrom: ['127.0.0.0/8'], trustedNetworks: ['192.0.2.0/24'] };
-  const door = await openDoor(t, { config, answers: { connect }, ...init });
+  const door = await openDoor(t, { config, answers: { connect: remember }, ...init });
   const client = LineClient.toPort(door.port);
   t.after(() => client.destroy());
   return { door, client, seen };
@@ -91,4 +93,25 @@ test('a binary header from an address that is not listed opens no session', asyn
   assert.equal(await client.line(), undefined);
   assert.equal(seen[0]!.remoteIp, '127.0.0.1', 'the header is not believed');
   assert.ok(!door.flow.events.some((event) => event.startsWith('helo')));
+});
+
+test('header and ClientHello in one packet, as a proxy sends them', async (t) => {
+  const { door, seen } = await open(t, { listener: { tls: 'implicit' } });
+  const proxy = createServer((client) => {
+    const server = connect(door.port, '127.0.0.1');
+    client.once('data', (hello) => {
+      server.write(Buffer.concat([v2, hello]));
+      client.pipe(server).pipe(client);
+    });
+    for (const socket of [client, server]) socket.on('error', () => {});
+    t.after(() => server.destroy());
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  t.after(() => proxy.close());
+  const client = LineClient.toPort((proxy.address() as AddressInfo).port);
+  t.after(() => client.destroy());
+  await client.startTls();
+  assert.deepEqual(await client.codes(1), ['220']);
+  assert.equal(seen[0]!.remoteIp, '192.0.2.7');
 });

@@ -69,9 +69,10 @@ export class DataDecoder {
 
   /** The fast path: runs to the next octet that changes the place; CRLF pairs with no dot behind them are passed over. */
   #scanInside(chunk: Buffer, from: number, stop: number, pieces: Pieces): number {
+    const dots = this.#dots;
     let at = from;
     for (;;) {
-      while (at < stop && chunk[at] !== CR && chunk[at] !== LF) at += 1;
+      at = nextNewline(chunk, at, stop);
       if (at >= stop) return stop;
       if (chunk[at] === LF) {
         this.bareNewlines += 1;
@@ -79,7 +80,7 @@ export class DataDecoder {
         at += 1;
       } else if (at + 1 < stop && chunk[at + 1] === LF) {
         at += 2;
-        if (this.#dots && (at === stop || chunk[at] === DOT)) {
+        if (dots && (at === stop || chunk[at] === DOT)) {
           this.#place = 'lineStart';
           return at;
         }
@@ -124,6 +125,25 @@ export class DataDecoder {
       default:
         return at;
     }
+  }
+}
+
+/** The next CR or LF in chunk[from, stop), or `stop`. This loop sees every octet: four at a time cost half. */
+function nextNewline(chunk: Buffer, from: number, stop: number): number {
+  let at = from;
+  for (;;) {
+    while (
+      at + 4 <= stop &&
+      chunk[at]! > CR &&
+      chunk[at + 1]! > CR &&
+      chunk[at + 2]! > CR &&
+      chunk[at + 3]! > CR
+    ) {
+      at += 4;
+    }
+    if (at >= stop) return stop;
+    if (chunk[at] === CR || chunk[at] === LF) return at;
+    at += 1;
   }
 }
 
