@@ -362,9 +362,10 @@ export class Guard {
 
   async #answer(question: Question, thread: PluginThread): Promise<void> {
     const flight = this.#flights.get(question.request);
-    // Of a call that is over: nobody waits for the answer, and state must not change any more.
-    if (flight === undefined || flight.carrier?.thread !== thread) return;
-    const given = await answerQuestion(question, flight.answers, this.#init.services);
+    // The request has moved on to another thread, where it will ask again.
+    if (flight !== undefined && flight.carrier?.thread !== thread) return;
+    // A question that its hook did not wait for may come after the outcome; it was asked in time, and counts.
+    const given = await answerQuestion(question, flight?.answers ?? new Map(), this.#init.services);
     thread.send({ type: 'answer', id: question.id, ...given });
   }
 }

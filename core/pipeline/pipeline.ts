@@ -13,7 +13,7 @@ import type { PipelineServices } from './answers.ts';
 import { checkPipeline, type PipelineProblem } from './check.ts';
 import { Guard } from './guard.ts';
 import { pluginFile } from './plugin-file.ts';
-import type { PipelineOutcome, PipelineRequest, Pipelines, TraceEntry } from './request.ts';
+import type { PipelineChanges, PipelineOutcome, PipelineRequest, Pipelines, TraceEntry } from './request.ts';
 import type { House, ReadyEntry, ReadyPipelines } from './wire.ts';
 
 export type { PipelineServices } from './answers.ts';
@@ -71,7 +71,7 @@ interface Generation {
 }
 
 class RunningPipelines implements Pipelines {
-  readonly #init: PipelinesInit;
+  #init: PipelinesInit;
   #current: Generation;
   /** Older ones that still have something under way. */
   readonly #old = new Set<Generation>();
@@ -96,9 +96,7 @@ class RunningPipelines implements Pipelines {
 
   async run(request: PipelineRequest): Promise<PipelineOutcome> {
     const generation = this.#generationOf(request.id);
-    const hooks = generation.hooks.get(request.pipeline);
-    if (generation.guard === undefined || !request.stages.some((stage) => hooks?.has(stage)))
-      return untouched(request);
+    if (generation.guard === undefined || !concernsAny(generation, request)) return untouched(request);
     const outcome = await generation.guard.run(request);
     this.#logTrace(request, outcome.trace);
     if (generation !== this.#current) this.#retireIdle();
@@ -116,8 +114,8 @@ class RunningPipelines implements Pipelines {
     this.#retireIdle();
   }
 
-  reload(pipelines: PipelineMap): Promise<void> {
-    const reloaded = this.#reloading.then(() => this.#replace(pipelines));
+  reload(pipelines: PipelineMap, changes: PipelineChanges = {}): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#replace(pipelines, changes));
     this.#reloading = reloaded.catch(() => {});
     return reloaded;
   }
@@ -129,9 +127,11 @@ class RunningPipelines implements Pipelines {
     this.#old.clear();
   }
 
-  async #replace(pipelines: PipelineMap): Promise<void> {
+  async #replace(pipelines: PipelineMap, changes: PipelineChanges): Promise<void> {
     if (this.#closed) throw new Error('the pipelines are closed');
-    const next = await startGeneration(this.#init, pipelines);
+    const init = { ...this.#init, ...changes };
+    const next = await startGeneration(init, pipelines);
+    this.#init = init;
     const before = this.#current;
     this.#current = next;
     this.#old.add(before);
@@ -169,6 +169,23 @@ class RunningPipelines implements Pipelines {
         log.info('plugin-log', { id, plugin, stage, what: event, facts });
     }
   }
+}
+
+/** Does any plugin have something to say? */
+function concernsAny(
+  { hooks, ready }: Generation,
+  { pipeline, stages, pass, deliveries }: PipelineRequest,
+): boolean {
+  const wanted = hooks.get(pipeline);
+  return stages.some((stage) => {
+    if (wanted === undefined || !wanted.has(stage)) return false;
+    if (stage === 'deliver') return (deliveries?.length ?? 0) > 0;
+    if (stage !== 'rcptTo' || pass === undefined) return true;
+    return (ready[pipeline] ?? []).some(
+      ({ manifest }) =>
+        manifest.hooks.includes('rcptTo') && rewritesEnvelope(manifest) === (pass === 'rewrite'),
+    );
+  });
 }
 
 /** Nothing to run: the answer without a hop. */

@@ -1,5 +1,6 @@
 /** What crosses the thread border: one request and one outcome per hop. Plain values only. */
 import type { Json } from '../base/json.ts';
+import type { Limits } from '../base/limits.ts';
 import type { Edit } from '../mail/edit.ts';
 import type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
@@ -118,6 +119,15 @@ export interface PipelineOutcome {
   readonly trace: readonly TraceEntry[];
 }
 
+/** What a reload may change besides the pipelines themselves. */
+export interface PipelineChanges {
+  readonly hostname?: string;
+  readonly domains?: readonly string[];
+  readonly limits?: Limits;
+  readonly threads?: number;
+  readonly threadMemoryMiB?: number;
+}
+
 /** What the rest of the house sees of the pipelines. */
 export interface Pipelines {
   /** True when any plugin of that pipeline has that hook; a stage with none costs no hop. */
@@ -129,6 +139,9 @@ export interface Pipelines {
   /** Forget the remembered answers of a transaction or connection that is over. */
   forget(id: string): void;
   /** Load anew; rejects, keeping what runs, when anything fails to load or check. */
-  reload(pipelines: Readonly<Record<string, readonly PipelineEntry[]>>): Promise<void>;
+  reload(
+    pipelines: Readonly<Record<string, readonly PipelineEntry[]>>,
+    changes?: PipelineChanges,
+  ): Promise<void>;
   close(): Promise<void>;
 }

@@ -15,6 +15,7 @@ import { systemClock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Plugin } from '../plugin/define.ts';
 import type { SetupContext } from '../plugin/hooks.ts';
+import { deepFreeze } from '../session/deep-freeze.ts';
 import { type HookName, hookNames } from '../session/powers.ts';
 import { Asker } from './ask.ts';
 import { captureOutput } from './capture-output.ts';
@@ -98,7 +99,7 @@ export async function setup({ pipelines }: SetupTask): Promise<readonly SetupFai
       const plugin = state.plugins[entry.plugin];
       runnable.push({
         ...entry,
-        options: Object.freeze(entry.options),
+        options: deepFreeze(entry.options),
         index,
         hooks: plugin === undefined || plugin instanceof Error ? {} : plugin.hooks,
         ...(error !== undefined && { broken: { kind: 'load', message: error } }),

@@ -118,6 +118,14 @@ test('the same request run anew by its owner counts anew', async () => {
   assert.deepEqual((await house.pipelines.run(again)).state.results.count, [3, 4, false]);
 });
 
+test('a question that its hook did not wait for counts', async () => {
+  await using house = await open({ inbound: [entry('hasty'), entry('count')] });
+  for (let count = 0; count < 5; count += 1) await house.pipelines.run(request('\n\nx'));
+  await setTimeout(50);
+  const seen = await house.pipelines.run(request('Subject: look\n\nx'));
+  assert.equal(seen.state.results.hasty, 5);
+});
+
 test('a connection whose thread is lost has lost its plugins of that affinity, and no others', async () => {
   await using house = await open({ inbound: [entry('affine'), entry('edit')] }, { threads: 2 });
   const first = request('Subject: a\n\nx');
