@@ -14,6 +14,7 @@ import type { Edit } from '../mail/edit.ts';
 import type { Envelope } from '../mail/envelope.ts';
 import type { Message } from '../mail/message.ts';
 import { openMessage } from '../mail/open-message.ts';
+import { memoryDns, type ZoneData } from '../net/dns-zone.ts';
 import { deepFreeze } from '../session/deep-freeze.ts';
 import { beginStage, mergeAnswer } from '../session/merge.ts';
 import { type HookName, hookNames } from '../session/powers.ts';
@@ -31,8 +32,14 @@ import {
   testRecipient,
   testSession,
 } from './test-input.ts';
-import { TestState, type TestZone, testDns } from './test-world.ts';
+import { TestState } from './test-state.ts';
 
+export {
+  memoryDns as testDns,
+  type ZoneData as TestZone,
+  type ZoneFailure as TestDnsFailure,
+  type ZoneRecords as TestRecords,
+} from '../net/dns-zone.ts';
 export {
   type TestInput,
   testConnection,
@@ -41,12 +48,12 @@ export {
   testRecipient,
   testSession,
 } from './test-input.ts';
-export { type TestDnsFailure, type TestRecords, TestState, type TestZone, testDns } from './test-world.ts';
+export { TestState } from './test-state.ts';
 
 export interface TestSetup {
   readonly options?: Readonly<Record<string, Json>>;
   /** A table of names, or a resolver of the test's own. Without it every name does not exist. */
-  readonly dns?: TestZone | PluginDns;
+  readonly dns?: ZoneData | PluginDns;
   /** What `context.state` holds at the start. */
   readonly state?: Readonly<Record<string, Json>>;
   readonly clock?: Clock;
@@ -218,7 +225,7 @@ class Bench {
     } = this.#setup;
     return {
       options: this.#options,
-      dns: typeof dns.a === 'function' ? (dns as PluginDns) : testDns(dns as TestZone),
+      dns: typeof dns.a === 'function' ? (dns as PluginDns) : memoryDns(dns as ZoneData),
       state: this.#state,
       clock,
       deadline: clock.now() + seconds * 1000,

@@ -1,57 +1,7 @@
-/** The outside world of a plugin's test: DNS from a table, state in memory, nothing that reaches the network. */
+/** The state of a plugin's test: in memory, with the test's own time, and open to the test's eyes. */
 import type { Clock } from '../base/clock.ts';
-import { OperationalError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import type { PluginDns, PluginState } from './hooks.ts';
-
-/** Records of one name. A word in place of a list is the failure that asking ends in. */
-export interface TestRecords {
-  readonly A?: readonly string[] | TestDnsFailure;
-  readonly AAAA?: readonly string[] | TestDnsFailure;
-  /** Each record with its strings joined. */
-  readonly TXT?: readonly string[] | TestDnsFailure;
-  readonly MX?: readonly { readonly exchange: string; readonly preference: number }[] | TestDnsFailure;
-  readonly PTR?: readonly string[] | TestDnsFailure;
-  readonly NS?: readonly string[] | TestDnsFailure;
-  readonly CNAME?: readonly string[] | TestDnsFailure;
-  readonly SRV?:
-    | readonly {
-        readonly name: string;
-        readonly port: number;
-        readonly priority: number;
-        readonly weight: number;
-      }[]
-    | TestDnsFailure;
-}
-export type TestDnsFailure = 'SERVFAIL' | 'TIMEOUT';
-
-/** Name (any case, no dot at the end) to its records; for `ptr` the key is the address itself. What is missing does not exist. */
-export type TestZone = Readonly<Record<string, TestRecords>>;
-
-export function testDns(zone: TestZone): PluginDns {
-  const names = new Map(Object.entries(zone).map(([name, records]) => [name.toLowerCase(), records]));
-  const ask =
-    <Type extends keyof TestRecords>(type: Type) =>
-    async (name: string): Promise<never> => {
-      const found = names.get(name.toLowerCase().replace(/\.$/, ''))?.[type] ?? [];
-      if (typeof found !== 'string') return structuredClone(found) as never;
-      const error = new OperationalError(`dns-${found.toLowerCase()}`, `${type} ${name}: ${found}`, {
-        temporary: true,
-      });
-      error.name = 'DnsError';
-      throw error;
-    };
-  return {
-    a: ask('A'),
-    aaaa: ask('AAAA'),
-    txt: ask('TXT'),
-    mx: ask('MX'),
-    ptr: ask('PTR'),
-    ns: ask('NS'),
-    cname: ask('CNAME'),
-    srv: ask('SRV'),
-  };
-}
+import type { PluginState } from './hooks.ts';
 
 interface Kept {
   value: Json;
