@@ -25,6 +25,9 @@ export interface FakeMessage {
 
 /** What a test may say instead of "go on". Functions may take their time. */
 export interface FakeAnswers {
+  open?(): void;
+  secured?(): void;
+  abort?(): void;
   connect?(connection: Connection): Answer | Promise<Answer>;
   helo?(name: string): Answer | Promise<Answer>;
   mailFrom?(mailFrom: MailFrom): Answer | Promise<Answer>;
@@ -52,7 +55,10 @@ export class FakeFlow {
     this.answers = answers;
   }
 
-  readonly open: OpenSession = (connection) => new FakeSession(this, connection);
+  readonly open: OpenSession = (connection) => {
+    this.answers.open?.();
+    return new FakeSession(this, connection);
+  };
 
   record(event: string): void {
     if (this.recording) this.events.push(event);
@@ -87,6 +93,7 @@ class FakeSession implements FlowSession {
 
   secured(tls: TlsInfo): void {
     this.#flow.record(`secured ${tls.protocol}`);
+    this.#flow.answers.secured?.();
     this.#tls = tls;
   }
 
@@ -208,6 +215,7 @@ class FakeSink implements MessageSink {
   abort(): void {
     this.#end();
     this.#flow.record('abort');
+    this.#flow.answers.abort?.();
   }
 
   bytes(): Buffer {

@@ -64,9 +64,7 @@ export class Intake extends SMTPStream {
       if (session.wire.whenDrained(this.#run)) return;
       const wait = this.#step(session, this.#chunk);
       if (wait !== undefined) {
-        session.busy = wait;
-        // Neither promise rejects: what throws was turned into a reply.
-        void wait.then(this.#resume);
+        session.busy = wait.then(this.#resume, this.#broken);
         return;
       }
       this.#commandsThisTurn += 1;
@@ -93,14 +91,20 @@ export class Intake extends SMTPStream {
     this.#run();
   };
 
+  /** Handlers answer their own errors; what comes through here is a fault between them, and costs this session only. */
+  readonly #broken = (error: unknown): void => {
+    this.#session?.bug(error);
+    this.#session?.end('lost');
+    this.#resume();
+  };
+
   #step(session: SmtpSession, chunk: Buffer): Promise<unknown> | undefined {
-    switch (session.expected?.kind) {
-      case 'data':
-        return this.#takeData(session, chunk);
-      case 'chunk':
-        return this.#takeChunk(session, chunk);
-      default:
-        return this.#takeLine(session, chunk);
+    try {
+      if (session.expected?.kind === 'data') return this.#takeData(session, chunk);
+      if (session.expected?.kind === 'chunk') return this.#takeChunk(session, chunk);
+      return this.#takeLine(session, chunk);
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 

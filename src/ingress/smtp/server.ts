@@ -55,10 +55,16 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
   }
 
   override connect(socket: Socket, peer: Peer): void {
-    const connection = new DoorConnection(this, socket, peer);
-    this.connections.add(connection);
-    this.#live.add(connection);
-    connection.init();
+    try {
+      const connection = new DoorConnection(this, socket, peer);
+      this.connections.add(connection);
+      this.#live.add(connection);
+      connection.init();
+    } catch (error) {
+      this.door.log.error('smtp-bug', { id: peer.id, error: describeError(error) });
+      this.#count.release(peer.remoteIp);
+      drop(socket, formatReply({ ...replies.bug, code: 421 }, false));
+    }
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {

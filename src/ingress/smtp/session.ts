@@ -103,7 +103,7 @@ export class SmtpSession {
 
   bug(error: unknown): Reply {
     this.door.log.error('smtp-bug', {
-      connection: this.peer.id,
+      id: this.peer.id,
       error: describeError(error),
       stack: error instanceof Error ? (error.stack ?? '') : '',
     });
@@ -120,7 +120,7 @@ export class SmtpSession {
     if (reply.code < 500) return;
     this.#errors += 1;
     if (this.#errors < this.door.limits.errorsPerSessionMax) return;
-    this.door.log.info('smtp-too-many-errors', { connection: this.peer.id, ip: this.peer.remoteIp });
+    this.door.log.info('smtp-too-many-errors', { id: this.peer.id, ip: this.peer.remoteIp });
     this.wire.reply(replies.tooManyErrors);
     this.end('limit');
   }
@@ -182,7 +182,7 @@ export class SmtpSession {
     const wanted = this.door.protocol === 'lmtp' ? recipients : 1;
     if (reception.bareNewlines > 0) {
       this.door.log.info('smtp-bare-newlines', {
-        connection: this.peer.id,
+        id: this.peer.id,
         ip: this.peer.remoteIp,
         count: reception.bareNewlines,
       });
@@ -226,7 +226,13 @@ export class SmtpSession {
     this.esmtp = false;
     this.forwarded = undefined;
     this.tls = tls;
-    this.flow.secured(tls);
+    try {
+      this.flow.secured(tls);
+    } catch (error) {
+      // There is no command to answer; a session that the flow takes for one in clear must not go on.
+      this.bug(error);
+      this.end('lost');
+    }
   }
 
   /** Writes what is to be said and closes the socket. */
@@ -251,8 +257,13 @@ export class SmtpSession {
   }
 
   #dropMessage(): void {
-    if (this.expected?.kind === 'data') this.expected.reception.abort();
-    this.transaction?.bdat?.abort();
+    try {
+      if (this.expected?.kind === 'data') this.expected.reception.abort();
+      this.transaction?.bdat?.abort();
+    } catch (error) {
+      // Called where sessions end, which must go on.
+      this.bug(error);
+    }
   }
 
   #closeFlow(reason: CloseReason): void {

@@ -265,3 +265,48 @@ test('a new config reaches sessions that are open', async (t) => {
   client.send('EHLO c\r\nMAIL FROM:<a@b.test> SIZE=11\r\n');
   assert.deepEqual(await client.codes(2), ['250', '552 5.3.4']);
 });
+
+test('a flow that cannot open a session costs that connection only', async (t) => {
+  let broken = true;
+  const { client, door } = await open(t, {
+    answers: {
+      open: () => {
+        if (broken) throw new Error('boom');
+      },
+    },
+  });
+  assert.deepEqual(await client.codes(1), ['421 4.3.0']);
+  assert.equal(await client.line(), undefined);
+  assert.equal(door.connections.total, 0);
+  broken = false;
+  const next = LineClient.toPort(door.port);
+  t.after(() => next.destroy());
+  assert.deepEqual(await next.codes(1), ['220']);
+});
+
+test('a sink that cannot even drop its message costs that session only', async (t) => {
+  const abort = () => {
+    throw new Error('boom');
+  };
+  const { client, door } = await openWithEnvelope(t, { answers: { abort }, limits: { messageBytesMax: 10 } });
+  client.send('DATA\r\n');
+  await client.codes(1);
+  client.send(`${'a'.repeat(100)}\r\n.\r\n`);
+  assert.equal(await client.line(), undefined);
+  assert.ok(door.logged.some(({ event }) => event === 'smtp-bug'));
+  const next = LineClient.toPort(door.port);
+  t.after(() => next.destroy());
+  assert.deepEqual(await next.codes(1), ['220']);
+});
+
+test('a flow that cannot take note of TLS ends the session', async (t) => {
+  const secured = () => {
+    throw new Error('boom');
+  };
+  const { client } = await open(t, { listener: { tls: 'starttls' }, answers: { secured } });
+  client.send('STARTTLS\r\n');
+  await client.codes(2);
+  await client.startTls();
+  client.send('EHLO c\r\n');
+  assert.equal(await client.line(), undefined);
+});

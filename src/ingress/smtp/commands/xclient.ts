@@ -29,7 +29,7 @@ async function become(session: SmtpSession, client: ForwardedClient): Promise<un
   session.helo = '';
   session.esmtp = false;
   const connection = forwardedConnection(session, client, 'client');
-  session.door.log.info('smtp-xclient', { connection: connection.id, ip: connection.remoteIp });
+  session.door.log.info('smtp-xclient', { id: connection.id, ip: connection.remoteIp });
   const refused = (await session.reopen(connection)) ?? (await takeOver(session, client));
   if (session.closed) return;
   if (refused === undefined) {
