@@ -1,6 +1,6 @@
 /** The messages of the queue: one file per transaction, written once, octet for octet as in the source. */
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, opendirSync, openSync, renameSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, opendirSync, openSync, renameSync, unlinkSync } from 'node:fs';
 import { copyFile, link, open, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
@@ -109,12 +109,11 @@ export class MessageFiles {
     const path = this.path(transactionId);
     const temporary = `${path}.tmp`;
     try {
-      await unlinkIfThere(temporary);
       if (source.kind === 'memory') await writeBytes(temporary, source);
       else await linkOrCopy(source.path, temporary);
       await rename(temporary, path);
       // rename(2) leaves both names where they are links to one file.
-      await unlinkIfThere(temporary);
+      if (source.kind === 'file') await unlinkIfThere(temporary);
       await this.#directorySync.sync();
     } catch (error) {
       await unlinkIfThere(temporary).catch(() => {});
@@ -132,7 +131,7 @@ export function fileName(transactionId: string): string {
 }
 
 async function writeBytes(path: string, source: MessageSource & { kind: 'memory' }): Promise<void> {
-  const handle = await open(path, 'wx', 0o600);
+  const handle = await anew(path, () => open(path, 'wx', 0o600));
   try {
     await writeAll(handle.fd, [new Uint8Array(source.buffer, source.offset, source.length)]);
     await handle.datasync();
@@ -144,16 +143,27 @@ async function writeBytes(path: string, source: MessageSource & { kind: 'memory'
 /** A spool file never changes, so that a second name is as good as a copy; another file system needs the copy. */
 async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
-    await link(from, to);
+    await anew(to, () => link(from, to));
   } catch (error) {
     if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(errnoOf(error) ?? '')) throw error;
-    await copyFile(from, to);
+    await anew(to, () => copyFile(from, to, constants.COPYFILE_EXCL));
   }
   const handle = await open(to, 'r');
   try {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Makes a name that a crash may have left: never written into, as it may be a link to a spool file. */
+async function anew<Made>(path: string, make: () => Promise<Made>): Promise<Made> {
+  try {
+    return await make();
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    await unlink(path);
+    return make();
   }
 }
 
