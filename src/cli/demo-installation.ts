@@ -115,5 +115,7 @@ function demoSettings(): Record<string, unknown> {
       { to: '*', reject: '550 5.7.1 relaying denied' },
     ],
     tls: { certFile: installationFiles.certificate, keyFile: installationFiles.key },
+    // In a file, so that what the terminal says of the demo stays in sight.
+    log: { level: 'info', file: 'mailfilter.log' },
   };
 }

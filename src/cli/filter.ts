@@ -163,7 +163,7 @@ function openPipelines(config: Config, name: string, log: Log): Promise<Pipeline
     limits: config.limits,
     log,
     services: {
-      dns: createDns(config.dns),
+      dns: createDns({ ...config.dns, clock: systemClock, log }),
       state: (plugin) => state.forPlugin(plugin),
       scripts: noUser,
       mailboxes: noUser,

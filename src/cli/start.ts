@@ -32,7 +32,9 @@ function introduction(demo: Demo, config: Config, lines: readonly string[]): str
     `It lands in ${mailboxOf(config, recipient)}/new`,
     `Users and passwords: ${demo.credentialsFile}`,
     ...[...demo.credentials].map(([address, password]) => `  ${address}  ${password}`),
-    `Config: ${demo.configFile}. Ctrl-C stops.`,
+    `Config: ${demo.configFile}`,
+    ...(config.log.file === undefined ? [] : [`Log:    ${config.log.file}`]),
+    'Ctrl-C stops.',
     '',
   ].join('\n');
 }

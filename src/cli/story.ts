@@ -13,14 +13,14 @@ export function tellStory(trace: StoredTrace<WalkTrace>): string {
   return sections.map((section) => section.trimEnd()).join('\n\n');
 }
 
-/** What an edit does, in a few words. */
+/** What an edit does, in a few words; folded fields in one line. */
 export function describeEdit(edit: Edit): string {
   switch (edit.type) {
     case 'addHeader':
     case 'insertHeader':
-      return `+ ${edit.name}: ${edit.value}`;
+      return `+ ${edit.name}: ${unfolded(edit.value)}`;
     case 'changeHeader':
-      return `~ ${edit.name}: ${edit.value}`;
+      return `~ ${edit.name}: ${unfolded(edit.value)}`;
     case 'deleteHeader':
       return `- ${edit.name}${edit.nth === 'all' || edit.nth === 1 ? '' : ` (${edit.nth})`}`;
     case 'replaceBody':
@@ -32,6 +32,10 @@ export function describeEdit(edit: Edit): string {
     case 'deleteRecipient':
       return `- recipient ${edit.address}`;
   }
+}
+
+function unfolded(value: string): string {
+  return value.replace(/\r\n(?=[ \t])/g, '').replaceAll('\t', ' ');
 }
 
 export function describeVerdict(verdict: Verdict): string {
