@@ -18,7 +18,7 @@ export interface TlsSettings extends CertificateFiles {
 
 /** Certificates as they are now; new handshakes use what the last successful `reload` read. */
 export class TlsContexts {
-  readonly #settings: TlsSettings;
+  #settings: TlsSettings;
   #contexts: Contexts;
 
   /** @throws OperationalError `tls-certificate` that names the file. */
@@ -35,9 +35,10 @@ export class TlsContexts {
     return this.#contexts.byName.get(name) ?? this.#contexts.byName.get(wildcard) ?? this.#contexts.fallback;
   }
 
-  /** Reads all files again. On an error the certificates in use stay. @throws OperationalError `tls-certificate`. */
-  reload(): void {
-    this.#contexts = readContexts(this.#settings);
+  /** Reads all files again, those of a new config if one is given. On an error all stays as it is. @throws OperationalError `tls-certificate`. */
+  reload(settings: TlsSettings = this.#settings): void {
+    this.#contexts = readContexts(settings);
+    this.#settings = settings;
   }
 }
 

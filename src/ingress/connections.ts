@@ -5,7 +5,7 @@ import { clientKey, type IpMatcher, isLoopback } from '../../core/net/ip.ts';
 export type Admission = 'admitted' | 'too-many' | 'too-many-of-client';
 
 export class ConnectionCount {
-  readonly #limits: Pick<Limits, 'connectionsMax' | 'connectionsPerAddressMax'>;
+  #limits: Pick<Limits, 'connectionsMax' | 'connectionsPerAddressMax'>;
   readonly #exempt: IpMatcher;
   readonly #perClient = new Map<string, number>();
   #total = 0;
@@ -18,6 +18,11 @@ export class ConnectionCount {
 
   get total(): number {
     return this.#total;
+  }
+
+  /** Limits of a new config, for whoever comes from now on. */
+  reconfigure(limits: Pick<Limits, 'connectionsMax' | 'connectionsPerAddressMax'>): void {
+    this.#limits = limits;
   }
 
   /** Whoever is admitted must be released, once. @param ip '' for a unix socket. */

@@ -22,7 +22,12 @@ test('a reload makes new contexts', () => {
   const contexts = new TlsContexts(settings);
   const before = contexts.context();
   contexts.reload();
-  assert.notEqual(contexts.context(), before);
+  const reread = contexts.context();
+  assert.notEqual(reread, before);
+  contexts.reload({ ...second, minVersion: 'TLSv1.3' });
+  assert.equal(contexts.context('mx.example.test'), contexts.context('a.other.test'));
+  assert.throws(() => contexts.reload({ ...first, keyFile: second.keyFile, minVersion: 'TLSv1.3' }));
+  assert.equal(contexts.context('mx.example.test'), contexts.context('a.other.test'), 'nothing changed');
 });
 
 for (const [name, files] of [
