@@ -17,6 +17,7 @@ export class MessageFiles {
   readonly #directoryFd: number;
   readonly #directorySync: GroupSync;
   readonly #writing = new Map<string, Promise<void>>();
+  readonly #removing = new Map<string, Promise<void>>();
   /** How many are about to use a transaction's file: it is not removed meanwhile. */
   readonly #pins = new Map<string, number>();
 
@@ -67,9 +68,13 @@ export class MessageFiles {
     return join(this.#directory, fileName(transactionId));
   }
 
-  /** Nothing happens when it is gone already. */
-  remove(transactionId: string): void {
-    removeIfThere(this.path(transactionId));
+  /** Nothing happens when it is gone already. A write of the same transaction waits for the removal. */
+  remove(transactionId: string): Promise<void> {
+    const removing = unlinkIfThere(this.path(transactionId)).finally(() =>
+      this.#removing.delete(transactionId),
+    );
+    this.#removing.set(transactionId, removing);
+    return removing;
   }
 
   /**
@@ -109,6 +114,7 @@ export class MessageFiles {
     const path = this.path(transactionId);
     const temporary = `${path}.tmp`;
     try {
+      await this.#removing.get(transactionId);
       if (source.kind === 'memory') await writeBytes(temporary, source);
       else await linkOrCopy(source.path, temporary);
       await rename(temporary, path);

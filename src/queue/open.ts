@@ -18,9 +18,8 @@ import { existsSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/base/clock.ts';
-import { OperationalError } from '../../core/base/errors.ts';
+import { describeError, OperationalError } from '../../core/base/errors.ts';
 import { queueLimits } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
@@ -116,18 +115,19 @@ class DiskQueue implements Queue {
     }
     const unpin = this.#files.pin(transactionId);
     let wrote = false;
+    let added = 0;
     try {
       if (!entries.every(({ id }) => this.#entries.isKnown(id)) && !this.#entries.hasMessage(transactionId)) {
         wrote = true;
         await this.#files.write(transactionId, source);
       }
       // Also where nothing is new: what an earlier call began may not be on disk yet.
-      await this.#group.run(() =>
+      added = await this.#group.run(() =>
         this.#entries.add(entries, source.length, this.#expireMs, this.#init.clock.now()),
       );
     } finally {
       unpin();
-      if (wrote) await this.#removeUnused(transactionId);
+      if (wrote && added === 0) await this.#takeBack(transactionId);
     }
     this.#worker?.wake();
   }
@@ -255,12 +255,27 @@ class DiskQueue implements Queue {
     return found;
   }
 
-  /** Removes the message file unless an entry, or a call under way, still needs it; what is not yet committed does not count. */
+  /** Removes a file that was written for nothing, once nothing that is not yet committed can bring its entries back. */
+  async #takeBack(transactionId: string): Promise<void> {
+    try {
+      await this.#group.run(() => {});
+    } catch {
+      // A database that refuses writes cannot tell; the next start removes the file.
+      return;
+    }
+    await this.#removeUnused(transactionId);
+  }
+
+  /** Removes the message file unless an entry, or a call under way, still needs it. */
   async #removeUnused(transactionId: string): Promise<void> {
-    while (this.#group.open) await nextTurn();
     if (this.#closed || this.#files.isPinned(transactionId) || this.#entries.hasMessage(transactionId))
       return;
-    this.#files.remove(transactionId);
+    try {
+      await this.#files.remove(transactionId);
+    } catch (error) {
+      const file = this.#files.path(transactionId);
+      this.#init.log.warn('queue-file-left', { id: transactionId, file, error: describeError(error) });
+    }
   }
 
   async #sync(): Promise<void> {
