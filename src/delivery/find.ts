@@ -4,11 +4,11 @@
  */
 import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { errnoOf } from '../../core/base/errors.ts';
 import { foundNamesMax } from '../../core/base/limits.ts';
+import { checksumOf } from './checksum.ts';
 import type { Copy } from './copy.ts';
-import { deliveryField, quoted } from './mbox.ts';
+import { isWholeInMbox, listMbox } from './find-in-mbox.ts';
 
 /** Remembers what it has seen for as long as it lives: the length of one recovery, or of one attempt. */
 export interface Finder {
@@ -107,91 +107,7 @@ function baseOf(entry: string): string {
   return end < 0 ? entry : entry.slice(0, end);
 }
 
-const marker = Buffer.from(`\n${deliveryField}: `);
-/** Our ids are far shorter; what is longer is not ours. */
-const idBytesMax = 200;
-
-/** Delivery ids in an mbox to the offset past their line. Bounded memory: the last ones are kept, which crashes are about. */
-async function listMbox(path: string): Promise<Map<string, number>> {
-  const ids = new Map<string, number>();
-  let carried: Buffer = Buffer.alloc(0);
-  let offset = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    const text = Buffer.concat([carried, chunk as Buffer]);
-    const keep = marker.length + idBytesMax;
-    for (let at = text.indexOf(marker); at >= 0; at = text.indexOf(marker, at + 1)) {
-      const start = at + marker.length;
-      const end = text.indexOf(10, start);
-      if (end < 0 || end - start > idBytesMax) continue;
-      const id = text.toString('latin1', start, end);
-      ids.delete(id);
-      ids.set(id, offset + end);
-      if (ids.size > foundNamesMax / 2) ids.delete(ids.keys().next().value!);
-    }
-    carried = text.subarray(Math.max(0, text.length - keep));
-    offset += text.length - carried.length;
-  }
-  return ids;
-}
-
-/** Mail readers change status fields in the header, so the body decides: it is compared octet for octet by checksum. */
-async function isWholeInMbox(path: string, at: number, copy: Copy): Promise<boolean> {
-  const wanted = await checksumOf(bodyOf(quoted(copy)));
-  const start = await bodyStartAfter(path, at);
-  if (start === undefined) return false;
-  const found = await checksumOf(createReadStream(path, { start, end: start + wanted.length - 1 }));
-  return found.length === wanted.length && found.crc32 === wanted.crc32;
-}
-
-async function bodyStartAfter(path: string, at: number): Promise<number | undefined> {
-  let offset = at;
-  let last = 0;
-  for await (const chunk of createReadStream(path, { start: at })) {
-    const bytes = chunk as Buffer;
-    const start = afterEmptyLine(last, bytes);
-    if (start !== undefined) return offset + start;
-    last = bytes.at(-1)!;
-    offset += bytes.length;
-  }
-  return undefined;
-}
-
-/** What follows the first empty line. */
-async function* bodyOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let inBody = false;
-  let last = 0;
-  for await (const chunk of chunks) {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    if (inBody) {
-      yield bytes;
-      continue;
-    }
-    const start = afterEmptyLine(last, bytes);
-    last = bytes.at(-1) ?? last;
-    if (start === undefined) continue;
-    inBody = true;
-    yield bytes.subarray(start);
-  }
-}
-
-/** Offset past the first empty line; the octet before the chunk may have ended the line before it. */
-function afterEmptyLine(octetBefore: number, bytes: Buffer): number | undefined {
-  if (octetBefore === 10 && bytes[0] === 10) return 1;
-  const empty = bytes.indexOf('\n\n');
-  return empty < 0 ? undefined : empty + 2;
-}
-
 async function* octetsOf(copy: Copy): AsyncGenerator<Uint8Array> {
   if (copy.kind === 'memory') yield* copy.chunks;
   else yield* copy.open();
-}
-
-async function checksumOf(chunks: AsyncIterable<Uint8Array>): Promise<{ length: number; crc32: number }> {
-  let length = 0;
-  let checksum = 0;
-  for await (const chunk of chunks) {
-    length += chunk.length;
-    checksum = crc32(chunk, checksum);
-  }
-  return { length, crc32: checksum };
 }

@@ -145,7 +145,7 @@ function publish(action: StoreAction, file: TmpFile, length: StoredLength): Stor
   );
   setArrival(file.fd, action.internalDate);
   closeTmp(file);
-  renameSync(file.path, path);
+  renameInto(action, file, path);
   noteMaildirSize(action.path, length.octets, 1);
   return {
     path,
@@ -153,6 +153,17 @@ function publish(action: StoreAction, file: TmpFile, length: StoredLength): Stor
     ...(file.fallback === undefined ? {} : { fallback: file.fallback }),
     ...(dropped.length === 0 ? {} : { droppedFlags: dropped }),
   };
+}
+
+/** A folder may lack new or cur: a power cut can leave part of a new one. */
+function renameInto(action: StoreAction, file: TmpFile, path: string): void {
+  try {
+    renameSync(file.path, path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    makeMaildirFolder(action.path, file.fallback === undefined ? action.folder : 'INBOX');
+    renameSync(file.path, path);
+  }
 }
 
 /** Dovecot and others take the file's time for INTERNALDATE; a delivery that happens at once has it right already. */

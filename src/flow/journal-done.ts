@@ -5,24 +5,13 @@
  * `MFD1 <boot id>\n`, then 8 octets for each record: its sequence, and the complement of it.
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { unknownBoot } from '../../core/base/boot-id.ts';
 import { errnoOf } from '../../core/base/errors.ts';
 
 export interface DoneMarks {
   add(sequence: number): void;
   close(): void;
 }
-
-/** The kernel's name for the time since it started; `unknown` is never believed. */
-export function readBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return unknownBoot;
-  }
-}
-
-export const unknownBoot = 'unknown';
 
 /** Marks of one turn of the event loop are written together. A failure to write costs only the protection above. */
 export function createDoneMarks(path: string, bootId: string): DoneMarks {

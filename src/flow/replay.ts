@@ -6,6 +6,7 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unknownBoot } from '../../core/base/boot-id.ts';
 import { describeError, errnoOf } from '../../core/base/errors.ts';
 import { unsettledMessagesMax } from '../../core/base/limits.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
@@ -15,7 +16,6 @@ import type { Accepted } from './accepted.ts';
 import type { CarryOut } from './carry-out.ts';
 import type { FlowLog } from './house.ts';
 import type { Journal, UsedSegment } from './journal.ts';
-import { unknownBoot } from './journal-done.ts';
 import { isWhole, type JournalFiles } from './journal-files.ts';
 import { readSegment, type SegmentRecord } from './journal-read.ts';
 import type { Damage } from './journal-record.ts';

@@ -5,9 +5,20 @@
  * The fcntl lock belongs to the open file, not to the process (F_OFD_SETLK), so two deliveries of this process
  * exclude one another as well.
  */
-import { closeSync, constants, fstatSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
+import { readBootId } from '../../core/base/boot-id.ts';
 import { errnoOf } from '../../core/base/errors.ts';
 import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits.ts';
 import { storageErrorOf } from '../../core/base/storage-error.ts';
@@ -67,7 +78,7 @@ function takeDotLock(path: string): string | undefined {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       const dotFd = openSync(dotLock, 'wx', 0o600);
-      writeSync(dotFd, `${process.pid}\n`);
+      writeSync(dotFd, `${process.pid}\n${holder}\n`);
       closeSync(dotFd);
       return dotLock;
     } catch (error) {
@@ -82,7 +93,26 @@ function takeDotLock(path: string): string | undefined {
   return undefined;
 }
 
+/** The second line of our dot locks; other programs read the first, the process id. */
+const holder = `mailfilter ${hostname()} ${readBootId()}`;
+
 function isStale(dotLock: string): boolean {
   const stat = statSync(dotLock, { throwIfNoEntry: false });
-  return stat !== undefined && Date.now() - stat.mtimeMs > mboxDotLockStaleMs;
+  if (!stat) return false;
+  if (Date.now() - stat.mtimeMs > mboxDotLockStaleMs) return true;
+  const [pid, heldBy] = readFileSync(dotLock, 'latin1').split('\n');
+  const [program, host, boot] = (heldBy ?? '').split(' ');
+  // Of a process id on another host we know nothing.
+  if (program !== 'mailfilter' || host !== hostname()) return false;
+  // Ours of before: whoever holds the dot lock in this process holds the fcntl lock too, and that is ours now.
+  return boot !== readBootId() || Number(pid) === process.pid || !isAlive(Number(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== 'ESRCH';
+  }
 }

@@ -167,6 +167,22 @@ for (const { name, folder, want } of folderTable) {
   });
 }
 
+for (const part of ['tmp', 'new', 'cur']) {
+  test(`a folder that a power cut left without ${part} is made whole`, () => {
+    const first = storeAction({ path: root, folder: 'Junk', create: true });
+    storeNow(first, copyOf(first, memorySource(message)));
+    rmSync(join(root, '.Junk', part), { recursive: true });
+    const action = storeAction({
+      path: root,
+      folder: 'Junk',
+      create: true,
+      flags: part === 'cur' ? ['\\Seen'] : [],
+    });
+    const { path } = storeNow(action, copyOf(action, memorySource(message)))!;
+    assert.ok(path.startsWith(join(root, '.Junk')) && existsSync(path));
+  });
+}
+
 test('without create a missing folder means INBOX, and the result says so', () => {
   const action = storeAction({ path: root, folder: 'Nowhere' });
   const result = storeNow(action, copyOf(action, memorySource(message)))!;

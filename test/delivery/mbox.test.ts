@@ -119,6 +119,8 @@ test('storing once: whole copies stay, torn ones are followed by a whole one, no
   writeFileSync(path, read);
   assert.ok((await storeOnce(action, copy, createFinder())).present);
   assert.equal(readFileSync(path, 'latin1'), read);
+  writeFileSync(path, expected(action.id).slice(0, -2));
+  assert.ok((await storeOnce(action, copy, createFinder())).present, 'only line ends are missing');
   const torn = expected(action.id).slice(0, -10);
   writeFileSync(path, torn);
   assert.ok(!(await storeOnce(action, copy, createFinder())).present);
@@ -181,6 +183,26 @@ test('a dot lock of somebody else is waited for, a stale one is removed', async 
   tryLockMbox(path)!.release();
   assert.ok(!existsSync(`${path}.lock`));
 });
+
+test('a dot lock of ours whose process died is removed at once, that of a live one is not', () => {
+  const dead = spawnSync('true').pid;
+  const lockText = readLockText();
+  writeFileSync(`${path}.lock`, lockText.replace(/^\d+/, String(dead)));
+  tryLockMbox(path)!.release();
+  writeFileSync(`${path}.lock`, lockText.replace(/^\d+/, '1'));
+  assert.equal(tryLockMbox(path), undefined);
+  writeFileSync(`${path}.lock`, lockText.replace(/^\d+/, '1').replace(/\S+\n$/, 'another-boot\n'));
+  tryLockMbox(path)!.release();
+  writeFileSync(`${path}.lock`, `${dead}\n`);
+  assert.equal(tryLockMbox(path), undefined, 'of other programs only the age is known');
+});
+
+function readLockText(): string {
+  const lock = tryLockMbox(path)!;
+  const text = readFileSync(`${path}.lock`, 'latin1');
+  lock.release();
+  return text;
+}
 
 test('two deliveries of this process exclude one another', () => {
   const lock = tryLockMbox(path)!;
