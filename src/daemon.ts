@@ -3,17 +3,16 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError } from '../core/base/errors.ts';
 import { createLog, type RootLog } from '../core/base/log.ts';
-import type { Config, ListenAddress, ListenerConfig } from '../core/config/config.ts';
+import type { ListenAddress, ListenerConfig } from '../core/config/config.ts';
 import { formatListenAddress } from '../core/config/listen-address.ts';
 import { loadConfig } from '../core/config/load.ts';
 import { ipMatcher } from '../core/net/ip.ts';
 import { TlsContexts } from '../core/net/tls.ts';
 import { openDataDirectory, removePidFile, writePidFile } from './data-directory.ts';
-import type { House } from './flow/house.ts';
 import { createOpenSession } from './flow/open-session.ts';
 import { ConnectionCount } from './ingress/connections.ts';
-import { createSmtpDoor, type SmtpDoor } from './ingress/smtp.ts';
-import { become, userToBecome } from './privileges.ts';
+import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
+import { become, systemUser, userToBecome } from './privileges.ts';
 import { openRooms, type Rooms } from './rooms.ts';
 import type { RoleMessage } from './supervisor.ts';
 
@@ -33,7 +32,9 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => {});
   let rooms: Rooms;
-  const doors = await openDoors(config, tls, log, () => rooms.current(), ready.promise);
+  const connections = new ConnectionCount(config.limits, ipMatcher(config.trustedNetworks));
+  const openSession = createOpenSession(() => rooms.current(), ready.promise);
+  const doors = await openDoors({ config, tls, log, connections, openSession });
   try {
     if (user) become(user);
     rooms = await openRooms(config, data, log);
@@ -51,8 +52,11 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     log,
     reload: async () => {
       const next = loadConfig(configFile);
-      tls?.reload();
+      // A certificate that cannot be used ends the reload before anything has changed.
+      if (next.tls) new TlsContexts(next.tls);
       await rooms.reload(next);
+      tls?.reload(next.tls);
+      connections.reconfigure(next.limits);
       for (const { door } of doors) door.reconfigure(next);
       log.setLevel(next.log.level);
     },
@@ -95,24 +99,14 @@ interface OpenDoor {
   readonly door: SmtpDoor;
 }
 
-/** Listeners of the mta role that this version serves; all of them, or none and an error. */
-async function openDoors(
-  config: Config,
-  tls: TlsContexts | undefined,
-  log: RootLog,
-  current: () => House,
-  ready: Promise<unknown>,
-): Promise<OpenDoor[]> {
-  const connections = new ConnectionCount(config.limits, ipMatcher(config.trustedNetworks));
-  const openSession = createOpenSession(current, ready);
+/** All listeners, or none and an error. */
+async function openDoors(shared: Omit<SmtpDoorOptions, 'listener'>): Promise<OpenDoor[]> {
   const doors: OpenDoor[] = [];
   try {
-    for (const listener of config.listeners) {
-      if (!smtpProtocols.has(listener.protocol)) continue;
-      doors.push({
-        listener,
-        door: await createSmtpDoor({ listener, config, openSession, log, tls, connections }),
-      });
+    for (const listener of shared.config.listeners) {
+      const { address } = listener;
+      const owner = address.kind === 'unix' && address.owner ? systemUser(address.owner) : undefined;
+      doors.push({ listener, door: await createSmtpDoor({ ...shared, listener, owner }) });
     }
   } catch (error) {
     await Promise.all(doors.map(({ door }) => door.close(0)));
@@ -120,8 +114,6 @@ async function openDoors(
   }
   return doors;
 }
-
-const smtpProtocols: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp']);
 
 function describeDoor({ listener, door }: OpenDoor): string {
   const tls = { none: '', starttls: ', STARTTLS', implicit: ', TLS' }[listener.tls];

@@ -18,7 +18,7 @@ export interface SystemUser {
  */
 export function userToBecome(config: Config): SystemUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  if (config.user !== undefined) return lookUp(config.user);
+  if (config.user !== undefined) return systemUser(config.user);
   if (config.listeners.every(({ address }) => isLocal(address))) return undefined;
   throw new OperationalError(
     'runs-as-root',
@@ -39,10 +39,11 @@ export function handOver(path: string, user: SystemUser | undefined): void {
   if (user) chownSync(path, user.uid, user.gid);
 }
 
-function lookUp(name: string): SystemUser {
+/** @throws OperationalError `no-such-user` */
+export function systemUser(name: string): SystemUser {
   const entry = systemTable('/etc/passwd').find(([entryName]) => entryName === name);
   if (!entry) {
-    throw new OperationalError('no-such-user', `the system has no user "${name}" (config key "user")`, {
+    throw new OperationalError('no-such-user', `the system has no user "${name}", which the config names`, {
       temporary: false,
     });
   }
