@@ -126,7 +126,8 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
       });
     },
     async reload(next) {
-      await pipelines.reload(next.pipelines);
+      const { hostname, domains, limits, processes } = next;
+      await pipelines.reload(next.pipelines, { hostname, domains, limits, ...processes });
       await users?.reload();
       house = { ...house, config: next, router: createRouter(next.routes) };
     },

@@ -1,6 +1,7 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
 import { describeError } from '../../core/base/errors.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
+import type { PipelineRequest } from '../../core/pipeline/request.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import { mailboxPath } from '../mailbox/locate.ts';
 import { refusalOf, runStages } from './hooks.ts';
@@ -128,7 +129,8 @@ async function rewrite(
   }
   const { recipient, addedRecipients, verdict } = await runStages(transaction, ['rcptTo'], {
     recipient: asked,
-    route: 'mailbox',
+    // A catch-all takes only what leads to nobody.
+    route: routeWord(routeOf(transaction, asked.address, false)),
     pass: 'rewrite',
   });
   const first = recipient ?? asked;
@@ -141,8 +143,7 @@ async function rewrite(
 async function judge(transaction: Transaction, recipient: Recipient, routed: Routed): Promise<Verdict> {
   const { pipelines, log } = transaction.house;
   if (!transaction.pipeline || !pipelines.has(transaction.pipeline, 'rcptTo')) return proceed;
-  const unknown = routed.kind === 'refused' && routed.reply.enhanced === '5.1.1';
-  const route = unknown ? 'unknown-user' : routed.kind;
+  const route = routeWord(routed);
   const outcome = await runStages(transaction, ['rcptTo'], { recipient, route, pass: 'judge' });
   if (outcome.recipient || outcome.addedRecipients) {
     // Routes and users were asked already: a plugin that rewrites recipients has to declare it.
@@ -150,6 +151,11 @@ async function judge(transaction: Transaction, recipient: Recipient, routed: Rou
     return { action: 'tempfail', code: 451, enhanced: '4.3.5', text: 'server is misconfigured' };
   }
   return outcome.verdict;
+}
+
+/** What plugins are told of a route. */
+function routeWord(routed: Routed): NonNullable<PipelineRequest['route']> {
+  return routed.kind === 'refused' && routed.reply.enhanced === '5.1.1' ? 'unknown-user' : routed.kind;
 }
 
 function nextId(transaction: Transaction, ahead = 0): string {
