@@ -299,6 +299,13 @@ const senders = [
   },
   { name: 'SPF alone', auth: [{ method: 'spf', result: 'pass' }], want: 'bob/Junk' },
   {
+    name: 'the null reverse-path from a trusted network',
+    from: '',
+    trusted: true,
+    auth: [],
+    want: 'bob/Junk',
+  },
+  {
     name: 'the null reverse-path',
     from: '',
     auth: [{ method: 'dmarc', result: 'pass', properties: { 'header.from': 'sender.test' } }],
@@ -306,11 +313,15 @@ const senders = [
   },
 ];
 
-for (const { name, auth, from, want } of senders) {
+for (const { name, auth, from, trusted, want } of senders) {
   test(`refused for one of two: ${name}`, async (t) => {
     const deliver = forUser('bob@example.test', { verdict: reject });
     const fake = new FakeHouse(t, { hooks: { message: () => ({ auth }), deliver } });
-    await send(fake, { ...both, ...(from === undefined ? {} : { from }) });
+    await send(fake, {
+      ...both,
+      ...(from === undefined ? {} : { from }),
+      connection: { trusted: trusted ?? false },
+    });
     const { stores, queue } = fake.plan;
     const done = [
       ...stores.slice(1).map(({ folder }) => `bob/${folder}`),

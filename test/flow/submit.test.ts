@@ -66,12 +66,25 @@ test('submit again plans the same names', async (t) => {
   assert.notEqual(fake.kept[2]?.accepted.id, first?.id);
 });
 
-test('what goes wrong is a retry, and lets the bytes go', async (t) => {
+for (const [name, fails] of [
+  ['acceptance', () => undefined],
+  ['a hook', () => assert.fail('disk')],
+] as const) {
+  test(`what goes wrong in ${name} is a retry, and lets the bytes go`, async (t) => {
+    const fake = new FakeHouse(t, { hooks: { deliver: fails } });
+    fake.acceptError = new Error('disk');
+    let released = false;
+    const release = () => {
+      released = true;
+    };
+    const told = await submit(fake.house, request, source, { source, crc32: 0, release });
+    assert.deepEqual([told, released], [{ outcome: 'retry', reason: 'disk' }, true]);
+  });
+}
+
+test('a mailbox in trouble is a retry', async (t) => {
   const fake = new FakeHouse(t);
-  fake.acceptError = new Error('disk');
-  assert.deepEqual(await submit(fake.house, request, source), { outcome: 'retry', reason: 'disk' });
   fake.troubled.set('bob@example.test', { code: 452, enhanced: '4.2.2', text: 'full' });
-  fake.acceptError = undefined;
   assert.deepEqual(await submit(fake.house, request, source), { outcome: 'retry', reason: '452 4.2.2 full' });
   assert.equal(fake.kept.length, 0);
 });

@@ -209,6 +209,13 @@ const traces = [
     want: 'accepted',
   },
   { name: 'refused', hooks: { message: () => reject }, want: 'refused' },
+  {
+    name: 'left without a recipient',
+    hooks: {
+      message: () => ({ edits: both.map((address) => ({ type: 'deleteRecipient' as const, address })) }),
+    },
+    want: 'discarded',
+  },
   { name: 'deferred', hooks: { message: () => tempfail }, want: 'tempfailed' },
   {
     name: 'held',
