@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ensureDemo } from '../../src/cli/demo-installation.ts';
-import { launcher, runCommand } from '../kit/command.ts';
+import { runCommand } from '../kit/command.ts';
+import { projectRoot } from '../kit/require.ts';
 import { messagesIn, until } from '../kit/server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mailfilter-start-'));
@@ -28,8 +29,12 @@ interface Running {
   output(): string;
 }
 
+/** What `npm start` runs, in a process group of its own as a terminal makes one. */
 async function start(): Promise<Running> {
-  const child = spawn(process.execPath, [launcher, 'start', '--directory', directory], {
+  const { scripts } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'));
+  const child = spawn('sh', ['-c', `${scripts.start} --directory '${directory}'`], {
+    cwd: projectRoot,
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -45,7 +50,8 @@ async function start(): Promise<Running> {
 async function stop({ child }: Running, signal: NodeJS.Signals): Promise<unknown> {
   if (child.exitCode !== null) return child.exitCode;
   const ended = once(child, 'exit');
-  child.kill(signal);
+  // Ctrl-C reaches every process of the group.
+  process.kill(-child.pid!, signal);
   const [code] = await ended;
   return code;
 }
