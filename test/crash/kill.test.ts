@@ -1,0 +1,56 @@
+/** kill -9 at random moments: every acknowledged message is there, whole, once; what was not acknowledged at most once. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openAcceptance } from '../flow/acceptance-kit.ts';
+import { countCopies, idOf, storesOf } from './mail.ts';
+
+const rounds = Number(process.env.KILL_ROUNDS ?? 6);
+
+for (const durability of ['journal', 'file'] as const) {
+  test(`killed ${rounds} times under load (${durability})`, async () => {
+    const parent = mkdtempSync(join(tmpdir(), 'kill-'));
+    const root = join(parent, 'data');
+    mkdirSync(root);
+    try {
+      const heard = new Set<number>();
+      for (let round = 0; round < rounds; round += 1) {
+        for (const number of await runAndKill(root, durability, round * 1000)) heard.add(number);
+      }
+      const { acceptance } = openAcceptance(root, { durability });
+      await acceptance.recover();
+      await acceptance.close();
+      const { whole, partial } = countCopies(root, rounds * 1000);
+      assert.deepEqual(partial, []);
+      assert.ok(heard.size > rounds, `only ${heard.size} messages were acknowledged`);
+      for (let number = 0; number < rounds * 1000; number += 1) {
+        const wanted = storesOf(number, root).length;
+        const found = whole.get(number) ?? 0;
+        if (heard.has(number)) assert.equal(found, wanted, idOf(number));
+        else assert.ok(found <= wanted, `${idOf(number)} was not acknowledged and has ${found} copies`);
+      }
+    } finally {
+      rmSync(parent, { recursive: true, force: true });
+    }
+  });
+}
+
+/** Numbers that were acknowledged before the end. */
+async function runAndKill(root: string, durability: string, first: number): Promise<number[]> {
+  const workload = fileURLToPath(new URL('workload.ts', import.meta.url));
+  const child = spawn(process.execPath, [workload, root, durability, String(first), '1000', '8'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const heard: number[] = [];
+  for await (const line of createInterface(child.stdout)) {
+    // From when it serves: a random number of milliseconds.
+    if (line === 'ready') setTimeout(() => child.kill('SIGKILL'), Math.random() * 150);
+    else heard.push(Number(line.slice('250 '.length)));
+  }
+  return heard;
+}
