@@ -2,6 +2,7 @@
  * Quota is set aside before the 250, counting what is planned and not yet stored. What a planned copy holds stands on
  * its store action, and goes back when the copy is stored or deferred; what is not planned goes back here.
  */
+import { describeError } from '../../core/base/errors.ts';
 import type { RecipientId } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { Outcome } from './settle.ts';
@@ -19,7 +20,7 @@ export async function quotaRefusal(
   for (const destination of destinations) {
     if (destination.kind !== 'mailbox') continue;
     const reserved = await reserve(transaction, destination, octets);
-    if (reserved === 'full') return mailboxFull;
+    if (typeof reserved === 'object') return reserved;
     if (reserved === 'reserved') transaction.house.releaseQuota(destination.user.address, octets);
   }
   return undefined;
@@ -35,8 +36,8 @@ export async function reserveQuotas(
     const fate = fates.get(id)!;
     if (fate.kind !== 'deliver') continue;
     const copies = fate.actions?.filter((action) => action.type === 'store').length ?? 1;
-    if (await fits(transaction, id, length, copies)) continue;
-    fates.set(id, { kind: 'defer', by: 'deliver', reply: mailboxFull });
+    const reply = await whyNoRoom(transaction, id, length, copies);
+    if (reply) fates.set(id, { kind: 'defer', by: 'deliver', reply });
   }
 }
 
@@ -47,8 +48,9 @@ export async function reserveJunk(
   length: number,
 ): Promise<void> {
   for (const [id, outcome] of outcomes) {
-    if (outcome.kind !== 'junk' || (await fits(transaction, id, length, 1))) continue;
-    outcomes.set(id, { kind: 'hold', reason: 'refused, and the mailbox is full' });
+    if (outcome.kind !== 'junk') continue;
+    const reply = await whyNoRoom(transaction, id, length, 1);
+    if (reply) outcomes.set(id, { kind: 'hold', reason: `refused, and no room for Junk: ${reply.text}` });
   }
 }
 
@@ -61,30 +63,41 @@ export function releaseQuotas(transaction: Transaction, planned: ReadonlySet<Rec
   }
 }
 
+/** RFC 3463: X.2.2 mailbox full, X.2.0 other mailbox status. */
 const mailboxFull: Reply = { code: 452, enhanced: '4.2.2', text: 'mailbox full' };
+const mailboxUncounted: Reply = { code: 451, enhanced: '4.2.0', text: 'mailbox cannot be reached now' };
 
-async function fits(
+/** Undefined once the copies have their room. */
+async function whyNoRoom(
   transaction: Transaction,
   id: RecipientId,
   length: number,
   copies: number,
-): Promise<boolean> {
+): Promise<Reply | undefined> {
   const destination = transaction.destinations.get(id)!;
-  if (destination.kind !== 'mailbox' || copies === 0) return true;
+  if (destination.kind !== 'mailbox' || copies === 0) return undefined;
   const octets = length + addedOctets;
   const reserved = await reserve(transaction, destination, octets * copies);
+  if (typeof reserved === 'object') return reserved;
   if (reserved === 'reserved') {
     transaction.reserved.set(id, { user: destination.user.address, octets, copies });
   }
-  return reserved !== 'full';
+  return undefined;
 }
 
 async function reserve(
   { house }: Transaction,
   { user, path }: Destination & { kind: 'mailbox' },
   octets: number,
-): Promise<'reserved' | 'full' | 'no limit'> {
+): Promise<'reserved' | 'no limit' | Reply> {
   const quotaBytes = user.quotaBytes || house.config.mailbox.quotaBytes;
   if (quotaBytes === 0) return 'no limit';
-  return (await house.reserveQuota(user.address, path, quotaBytes, octets)) ? 'reserved' : 'full';
+  try {
+    const fits = await house.reserveQuota(user.address, path, quotaBytes, octets);
+    return fits ? 'reserved' : mailboxFull;
+  } catch (error) {
+    // One mailbox that cannot be counted is not the trouble of the other recipients.
+    house.log.error('quota-unknown', { user: user.address, error: describeError(error) });
+    return mailboxUncounted;
+  }
 }

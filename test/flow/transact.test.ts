@@ -168,6 +168,25 @@ test('a copy for a Junk that is full is held', async (t) => {
   assert.deepEqual(held(fake), []);
 });
 
+test('a mailbox whose use cannot be counted is deferred alone, and the operator hears of it', async (t) => {
+  const fake = new FakeHouse(t, limited);
+  const { reserveQuota } = fake.house;
+  fake.house = {
+    ...fake.house,
+    reserveQuota: async (user, ...rest) => {
+      if (user === 'bob@example.test') throw new Error('EIO');
+      return reserveQuota(user, ...rest);
+    },
+  };
+  const { rcpt, replies } = await send(fake, { to: both });
+  assert.deepEqual(
+    rcpt.map((answer) => answer?.code),
+    [undefined, 451],
+  );
+  assert.equal(replies[0]?.code, 250);
+  assert.deepEqual(fake.events('error'), ['quota-unknown']);
+});
+
 const binary = [
   { name: 'a mailbox', to: ['alice@example.test'], want: [554] },
   { name: 'another host', to: ['x@else.test'], want: [250] },
