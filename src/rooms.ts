@@ -93,8 +93,8 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
     users,
     openSink: () => spool.open(),
     accept: (message) => acceptance.accept(message),
-    store: async (action, edits, source) => {
-      const result = await acceptance.store(action, edits, source);
+    store: async (action, edits, source, smtputf8) => {
+      const result = await acceptance.store(action, edits, source, smtputf8);
       troubled.stored(action.user);
       if (result) {
         quota.stored(action.user, result.length);

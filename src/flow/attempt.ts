@@ -82,7 +82,7 @@ async function carryOutEntry(house: House, entry: QueueEntry, source: MessageSou
   const { work } = entry;
   switch (work.kind) {
     case 'store':
-      await house.store(work.store as StoreAction, entry.edits, source);
+      await house.store(work.store as StoreAction, entry.edits, source, entry.envelope.smtputf8);
       return { outcome: 'done' };
     case 'deliver':
     case 'held':

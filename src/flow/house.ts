@@ -48,7 +48,7 @@ export interface House {
   /** Resolves when the message is on disk; rejects with an OperationalError when it is not and will not be. */
   accept(message: AcceptedMessage): Promise<void>;
   /** Carries out one local copy that failed before; idempotent by the action's name. */
-  store(action: StoreAction, edits: readonly Edit[], source: MessageSource): Promise<void>;
+  store(action: StoreAction, edits: readonly Edit[], source: MessageSource, smtputf8: boolean): Promise<void>;
   /** Octets of this user's quota set aside until the copy is stored; false when it does not fit. 0 bytes of quota is no limit. */
   reserveQuota(user: string, mailboxPath: string, quotaBytes: number, octets: number): Promise<boolean>;
   releaseQuota(user: string, octets: number): void;
