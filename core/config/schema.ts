@@ -55,7 +55,7 @@ const names: JsonSchema = {
 const socketAddress = (description: string): JsonSchema =>
   text(description, { examples: ['127.0.0.1:2525', '[::1]:2525', 'unix:/run/mailfilter/lmtp.sock'] });
 
-export const listenerProtocols = [
+const listenerProtocols = [
   'smtp',
   'submission',
   'lmtp',
@@ -67,8 +67,8 @@ export const listenerProtocols = [
   'managesieve',
   'http',
 ] as const;
-export const failurePolicies = ['tempfail', 'continue', 'quarantine', 'reject'] as const;
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+const failurePolicies = ['tempfail', 'continue', 'quarantine', 'reject'] as const;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 
 const listener = section(
   'One socket and what is spoken on it.',
@@ -174,7 +174,7 @@ const limitProperties = Object.fromEntries(
 );
 
 /** Default delays between attempts: quick at first, then every four hours. */
-export const defaultRetrySeconds = [60, 300, 900, 3600, 7200, 14_400] as const;
+const defaultRetrySeconds = [60, 300, 900, 3600, 7200, 14_400] as const;
 
 /** Without what plugins declare: core/config/editor-schema.ts adds that for editors, the threads check it at load. */
 export const configSchema: JsonSchema = {

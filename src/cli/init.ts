@@ -117,7 +117,8 @@ function advice(facts: {
     ...facts.dns.map((record) => `  ${record}`),
     '',
     'Then:',
-    `  mailfilter user add -c ${facts.config} you@${facts.domains[0]}`,
+    // RFC 5321 section 4.5.1: every domain takes mail for postmaster.
+    `  mailfilter user add -c ${facts.config} you@${facts.domains[0]} --alias ${facts.domains.map((domain) => `postmaster@${domain}`).join(' ')}`,
     `  mailfilter check -c ${facts.config}`,
     `  mailfilter serve -c ${facts.config}`,
     '',

@@ -12,6 +12,7 @@ interface Options {
   config?: string;
   passwordStdin?: boolean;
   generate?: boolean;
+  alias?: string[];
   json?: boolean;
 }
 
@@ -24,11 +25,13 @@ export function define(command: Command): void {
       .option(...configOption)
       .option('--password-stdin', 'read the password from the first line of standard input')
       .option('--generate', 'make a random password and print it');
-  withPassword('add', 'add a user').action(async (address: string, options: Options) => {
-    const file = usersFile(options);
-    await addUser(file, address, await choosePassword(options));
-    process.stderr.write(`added ${address} to ${file}\n`);
-  });
+  withPassword('add', 'add a user')
+    .option('--alias <address...>', 'further addresses of the user')
+    .action(async (address: string, options: Options) => {
+      const file = usersFile(options);
+      await addUser(file, address, await choosePassword(options), { aliases: options.alias ?? [] });
+      process.stderr.write(`added ${address} to ${file}\n`);
+    });
   withPassword('password', 'set a new password').action(async (address: string, options: Options) => {
     const file = usersFile(options);
     await setPassword(file, address, await choosePassword(options));

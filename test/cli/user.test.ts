@@ -34,12 +34,13 @@ test('add with a password from standard input, list, change, remove', async () =
   assert.ok(!readFileSync(users, 'utf8').includes('sesame'));
   assert.ok(await verifyPassword('open sesame', hashOf('alice@example.org')));
 
-  const generated = await user(['add', 'bob@example.org', '--generate']);
+  const generated = await user(['add', 'bob@example.org', '--generate', '--alias', 'postmaster@example.org']);
   assert.match(generated.stdout, /^[\w-]{16}\n$/);
   assert.ok(await verifyPassword(generated.stdout.trim(), hashOf('bob@example.org')));
 
   const table = await user(['list']);
   assert.match(table.stdout, /^address .*\nalice@example\.org.*\nbob@example\.org/);
+  assert.match(table.stdout, /\nbob@example\.org +postmaster@example\.org\n/);
   const json = await user(['list', '--json']);
   assert.deepEqual(
     JSON.parse(json.stdout).map(({ address }: { address: string }) => address),
