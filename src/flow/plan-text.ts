@@ -1,5 +1,6 @@
 /** The plan of an accepted message as text for the journal. */
 import { parseWithBytes, stringifyWithBytes } from '../../core/base/json-bytes.ts';
+import type { Edit } from '../../core/mail/edit.ts';
 import { type Accepted, acceptedVersion } from './accepted.ts';
 
 /** Octets that lie in a file beside the segments, named here. */
@@ -21,7 +22,18 @@ export type PlanText =
   | { readonly planFile: JournalFile };
 
 export function writePlan(plan: PlanText): Buffer {
-  return Buffer.from(stringifyWithBytes(plan));
+  return Buffer.from(holdsText(plan) ? JSON.stringify(plan) : stringifyWithBytes(plan));
+}
+
+/** True where no octets can be in it, known without a walk through all of it: what most mail is. */
+function holdsText(plan: PlanText): boolean {
+  if (!('accepted' in plan)) return true;
+  const { queue, edits, stores } = plan.accepted;
+  return queue.length === 0 && textEdits(edits) && stores.every((store) => textEdits(store.edits));
+}
+
+function textEdits(edits: readonly Edit[]): boolean {
+  return edits.every(({ type }) => type !== 'replaceBody');
 }
 
 /** @throws Error when the text is no plan of a version known here */
