@@ -50,26 +50,40 @@ export async function isWholeInMbox(path: string, at: number, copy: Copy): Promi
   const top = wanted.header.subarray(0, idLineEnd);
   if (!topStandsAt(path, at, top)) return false;
   const found = await partsOf(createReadStream(path, { start: at }), wanted.body.length);
+  const end = at + found.header.length + 2 + wanted.body.length;
   return (
     found.body.length === wanted.body.length &&
     found.body.crc32 === wanted.body.crc32 &&
-    holdsLines(found.header, wanted.header.subarray(idLineEnd))
+    holdsLines(found.header, wanted.header.subarray(idLineEnd)) &&
+    endsAt(path, end)
   );
+}
+
+/** The line ends, as far as the file goes; anything else there would be read as part of the message. */
+function endsAt(path: string, end: number): boolean {
+  const octets = read(path, end, lineEnds);
+  return octets.every((octet) => octet === 10);
 }
 
 /** Our own fields right before the offset, and a From_ line before them. */
 function topStandsAt(path: string, at: number, top: Buffer): boolean {
   const start = Math.max(0, at - top.length - fromLineBytesMax);
-  const octets = Buffer.alloc(at - start);
-  const fd = openSync(path, 'r');
-  try {
-    if (readSync(fd, octets, 0, octets.length, start) !== octets.length) return false;
-  } finally {
-    closeSync(fd);
-  }
+  const octets = read(path, start, at - start);
+  if (octets.length < at - start || octets.length < top.length) return false;
   const before = octets.subarray(0, octets.length - top.length);
   const line = before.subarray(before.lastIndexOf(10, before.length - 2) + 1).toString('latin1');
   return octets.subarray(before.length).equals(top) && /^From \S+ .*\n$/.test(line);
+}
+
+/** Fewer octets at the end of the file. */
+function read(path: string, start: number, length: number): Buffer {
+  const octets = Buffer.alloc(length);
+  const fd = openSync(path, 'r');
+  try {
+    return octets.subarray(0, readSync(fd, octets, 0, length, start));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function holdsLines(header: Buffer, wanted: Buffer): boolean {
@@ -103,8 +117,10 @@ async function partsOf(chunks: AsyncIterable<Uint8Array>, bodyBytes?: number): P
       if (empty < 0 && header.length > headerBytesMax) return;
       if (empty < 0) continue;
       inBody = true;
-      yield header.subarray(empty + 2);
+      const first = header.subarray(empty + 2);
+      // Before the first octets go out: whoever has enough of them does not come back.
       header = header.subarray(0, empty);
+      yield first;
     }
   }
   const octets = bodyBytes === undefined ? withoutEnd(body(), lineEnds) : firstOf(body(), bodyBytes);

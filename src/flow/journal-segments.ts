@@ -196,7 +196,10 @@ async function makeSegment(
     }
     await syncFile(fd);
     renameSync(temporary, identity.path);
-    await Promise.all([directorySync.sync(dirname(identity.path)), directorySync.syncNamesTo(dirname(identity.path))]);
+    await Promise.all([
+      directorySync.sync(dirname(identity.path)),
+      directorySync.syncNamesTo(dirname(identity.path)),
+    ]);
     return { ...identity, fd };
   } catch (error) {
     closeSync(fd);

@@ -24,6 +24,9 @@ export async function storeQueued(queued: StoreQueued): Promise<StoreResult> {
   // No journal record stands behind it: its queue entry goes when this resolves. What an earlier attempt left there may
   // not be synced either.
   await syncPath(result.path);
-  await Promise.all([directorySync.sync(dirname(result.path)), directorySync.syncNamesTo(dirname(result.path))]);
+  await Promise.all([
+    directorySync.sync(dirname(result.path)),
+    directorySync.syncNamesTo(dirname(result.path)),
+  ]);
   return result;
 }

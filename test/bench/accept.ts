@@ -5,8 +5,8 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultLimits } from '../../core/base/limits.ts';
 import { systemClock } from '../../core/base/clock.ts';
+import { defaultLimits } from '../../core/base/limits.ts';
 import { uniqueName } from '../../src/delivery/names.ts';
 import { type Acceptance, createAcceptance } from '../../src/flow/accept.ts';
 import { type Accepted, acceptedVersion } from '../../src/flow/accepted.ts';

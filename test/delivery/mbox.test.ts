@@ -121,6 +121,15 @@ test('storing once: whole copies stay, torn ones are followed by a whole one, no
   assert.equal(readFileSync(path, 'latin1'), read);
   writeFileSync(path, expected(action.id).slice(0, -2));
   assert.ok((await storeOnce(action, copy, createFinder())).present, 'only line ends are missing');
+  writeFileSync(path, `${expected(action.id).slice(0, -1)}\0From x`);
+  assert.ok(
+    !(await storeOnce(action, copy, createFinder())).present,
+    'what follows would be read as part of it',
+  );
+  writeFileSync(path, expected(action.id).replace('Subject: one', 'Subject: two'));
+  assert.ok(!(await storeOnce(action, copy, createFinder())).present, 'a field differs');
+  writeFileSync(path, `x${expected(action.id)}`);
+  assert.ok(!(await storeOnce(action, copy, createFinder())).present, 'no From_ line at the start of a line');
   const torn = expected(action.id).slice(0, -10);
   writeFileSync(path, torn);
   assert.ok(!(await storeOnce(action, copy, createFinder())).present);
