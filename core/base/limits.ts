@@ -121,6 +121,8 @@ export const patternLimits = {
   /** Of a backtracking match, about 1 ns each: half a second on 1 MiB at the very worst. */
   stepsPerCharacterMax: 500,
 };
+/** Octets of large messages between two collections of their buffers; each takes about half a millisecond. */
+export const collectEveryBytes = 8 * MiB;
 /** Octets of a message that may wait for the spool file's write before its sender has to. */
 export const spoolWriteBytesMax = 256 * KiB;
 /** How long a delivery waits for the locks of an mbox before it counts as failed and is tried again later. */

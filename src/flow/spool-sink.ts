@@ -75,8 +75,8 @@ export class SpoolSink implements MessageSink {
   #moveToFile(): void {
     this.#file = new SpoolFile(this.#nextPath(), this.#pendingBytesMax);
     if (!this.#slot) return;
-    // The file copies what it gets; the write that follows tells when to wait.
-    void this.#file.write(this.#slot.bytes.subarray(0, this.#length));
+    // The slot is used again at once, so the file gets a copy; the write that follows tells when to wait.
+    void this.#file.write(this.#slot.bytes.slice(0, this.#length));
     this.#dropSlot();
   }
 
