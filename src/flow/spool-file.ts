@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { close, open, unlink } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
+import { passedOctets } from '../../core/base/collect-young.ts';
 import { storageError } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 
@@ -30,6 +31,7 @@ export class SpoolFile {
     if (this.#error !== undefined) return undefined;
     this.#crc32 = crc32(chunk, this.#crc32);
     this.#hash.update(chunk);
+    passedOctets(chunk.length);
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
     this.#writing ??= this.#writeAll();
