@@ -57,7 +57,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
     onStored: ({ accepted, action, result }) => {
       troubled.stored(action.user);
       quota.release(action.user, action.reservedOctets ?? 0);
-      quota.stored(action.user, result.length);
+      if (!result.present) quota.stored(action.user, result.length);
       traces.append(accepted.id, deliveryPart(clock.now(), action, { event: 'stored', path: result.path }));
     },
     onDeferred: ({ accepted, action, error }) => {
