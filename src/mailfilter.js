@@ -33,7 +33,7 @@ async function run() {
 
 /** In a newer Node, as a child that gets every signal and whose end becomes ours. */
 function startAgain() {
-  const node = process.env.MAILFILTER_LAUNCHED === '1' ? undefined : findNode();
+  const node = process.env.MAILFILTER_LAUNCHED === String(process.ppid) ? undefined : findNode();
   if (node === undefined) {
     fail(
       `it needs Node ${nodeMajorMin} or newer and this is ${process.version} (${process.execPath}).\n` +
@@ -43,7 +43,7 @@ function startAgain() {
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: 'inherit',
-    env: { ...process.env, MAILFILTER_LAUNCHED: '1' },
+    env: { ...process.env, MAILFILTER_LAUNCHED: String(process.pid) },
   });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));

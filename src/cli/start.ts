@@ -6,6 +6,7 @@ import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { serve } from '../supervisor.ts';
 import { type Demo, demoDirectory, ensureDemo } from './demo-installation.ts';
+import { endWithParent } from './end-with-parent.ts';
 
 export function define(command: Command): void {
   command
@@ -13,6 +14,7 @@ export function define(command: Command): void {
     .action(async (options: { directory?: string }) => {
       const demo = await ensureDemo(options.directory ?? demoDirectory());
       const config = loadConfig(demo.configFile);
+      endWithParent();
       process.exitCode = await serve(demo.configFile, {
         onReady: (lines) => process.stdout.write(introduction(demo, config, lines)),
       });
