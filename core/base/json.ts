@@ -1,2 +1,8 @@
-/** Values that survive JSON and structured clone alike: what results, traces and facts are made of. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+/** Values that survive JSON and structured clone alike: what results, traces and facts are made of. A key of undefined counts as absent. */
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
