@@ -41,12 +41,17 @@ export function handOver(path: string, user: SystemUser | undefined): void {
 
 /** @throws OperationalError `no-such-user` */
 export function systemUser(name: string): SystemUser {
+  const user = findSystemUser(name);
+  if (user !== undefined) return user;
+  throw new OperationalError('no-such-user', `the system has no user "${name}", which the config names`, {
+    temporary: false,
+  });
+}
+
+/** From /etc/passwd and /etc/group. */
+export function findSystemUser(name: string): SystemUser | undefined {
   const entry = systemTable('/etc/passwd').find(([entryName]) => entryName === name);
-  if (!entry) {
-    throw new OperationalError('no-such-user', `the system has no user "${name}", which the config names`, {
-      temporary: false,
-    });
-  }
+  if (!entry) return undefined;
   const groups = systemTable('/etc/group').filter(([, , , members]) => members?.split(',').includes(name));
   return {
     name,

@@ -4,9 +4,10 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { dirname } from 'node:path';
 import { describeError } from '../../core/base/errors.ts';
 import type { Config } from '../../core/config/config.ts';
-import { userToBecome } from '../privileges.ts';
 import { listUsers } from '../users/file.ts';
 import type { Finding } from './check.ts';
+import { checkAccess } from './check-access.ts';
+import { checkDomains } from './check-domains.ts';
 
 /** Time enough to get a new one. */
 const expiryWarningDays = 21;
@@ -33,7 +34,7 @@ function checkTls({ tls, hostname }: Config): Finding[] {
   try {
     certificate = new X509Certificate(readFileSync(tls.certFile));
   } catch (error) {
-    return [at('error', tls.certFile, `is no readable certificate: ${describeError(error)}`)];
+    return [at('error', tls.certFile, `holds no certificate in PEM form: ${describeError(error)}`)];
   }
   const findings: Finding[] = [];
   try {
@@ -42,7 +43,7 @@ function checkTls({ tls, hostname }: Config): Finding[] {
       findings.push(at('error', tls.keyFile, `is not the key of ${tls.certFile}`));
     }
   } catch (error) {
-    findings.push(at('error', tls.keyFile, `is no readable key: ${describeError(error)}`));
+    findings.push(at('error', tls.keyFile, `holds no key in PEM form: ${describeError(error)}`));
   }
   findings.push(...secrecy('tls', tls.keyFile));
   const daysLeft = Math.floor((certificate.validToDate.getTime() - Date.now()) / dayMs);
@@ -60,7 +61,8 @@ function checkTls({ tls, hostname }: Config): Finding[] {
   return findings.length === 0 ? [at('ok', tls.certFile, `fits its key, is valid until ${until}`)] : findings;
 }
 
-async function checkUsers({ users, domains }: Config): Promise<Finding[]> {
+async function checkUsers(config: Config): Promise<Finding[]> {
+  const { users, domains } = config;
   if (users === undefined) return [];
   const area = 'users';
   try {
@@ -79,6 +81,7 @@ async function checkUsers({ users, domains }: Config): Promise<Finding[]> {
         }),
       ),
       ...secrecy(area, users.file),
+      ...checkDomains(config, known),
     ];
   } catch (error) {
     return [{ severity: 'error', area, where: users.file, what: describeError(error) }];
@@ -110,8 +113,7 @@ function checkDataDirectory({ dataDirectory }: Config): Finding {
 
 function checkPrivileges(config: Config): Finding[] {
   try {
-    userToBecome(config);
-    return [];
+    return checkAccess(config);
   } catch (error) {
     return [{ severity: 'error', area: 'user', where: config.file, what: describeError(error) }];
   }

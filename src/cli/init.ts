@@ -1,10 +1,16 @@
 /** `mailfilter init server`: a working config, and what to add to DNS. */
+import { existsSync } from 'node:fs';
 import { hostname as systemName } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { canonicalDomain } from '../../core/config/domain.ts';
+import { findSystemUser, handOver } from '../privileges.ts';
+import { calledAs } from './called-as.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { configText, installationFiles, writeCertificate, writeNew } from './installation.ts';
+
+/** Of the systemd unit that comes along, too. */
+const defaultUser = 'mailfilter';
 
 export function define(command: Command): void {
   command
@@ -15,7 +21,8 @@ export function define(command: Command): void {
     .option('--directory <folder>', 'where the files go', '.')
     .option('--address <ip>', 'address to listen on', '0.0.0.0')
     .option('--offset <number>', 'add this to every port, to try it without being root', '0')
-    .option('--user <name>', 'system user to become when started as root')
+    .option('--data <folder>', 'where mail, queue and state go', 'data')
+    .option('--user <name>', 'system user to become when started as root (default for root: mailfilter)')
     .option('--json', 'print the facts as JSON')
     .action(initServer);
 }
@@ -24,6 +31,7 @@ interface Options {
   domain: string[];
   hostname?: string;
   directory: string;
+  data: string;
   address: string;
   offset: string;
   user?: string;
@@ -40,7 +48,8 @@ async function initServer(options: Options): Promise<void> {
   }
   const file = join(directory, installationFiles.config);
   const listeners = serverListeners(options.address, offset);
-  const settings = serverSettings(hostname, domains, listeners, options.user);
+  const user = options.user ?? (process.getuid?.() === 0 ? defaultUser : undefined);
+  const settings = serverSettings({ hostname, domains, listeners, data: options.data, user });
   if (!writeNew(file, configText(settings))) {
     throw new CommandError(
       exitCodes.cannotCreate,
@@ -50,7 +59,19 @@ async function initServer(options: Options): Promise<void> {
   }
   writeCertificate(directory, [hostname]);
   writeNew(join(directory, installationFiles.users), '{ "version": 1, "users": {} }\n', 0o600);
-  const facts = { config: file, hostname, domains, listeners, dns: dnsRecords(hostname, domains) };
+  const secrets = [installationFiles.key, installationFiles.users].map((name) => join(directory, name));
+  const owner = user === undefined ? undefined : findSystemUser(user);
+  if (process.getuid?.() === 0) for (const secret of secrets) handOver(secret, owner);
+  const facts = {
+    config: file,
+    hostname,
+    domains,
+    listeners,
+    ...(user === undefined ? {} : { user }),
+    dns: dnsRecords(hostname, domains),
+    // What the server could not read once it has given up root.
+    handOver: user === undefined || owner !== undefined ? [] : secrets,
+  };
   process.stdout.write(options.json === true ? `${JSON.stringify(facts, null, 2)}\n` : advice(facts));
 }
 
@@ -65,21 +86,23 @@ function serverListeners(ip: string, offset: number): Listeners {
   };
 }
 
-function serverSettings(
-  hostname: string,
-  domains: readonly string[],
-  listeners: Listeners,
-  user: string | undefined,
-): Record<string, unknown> {
+function serverSettings(server: {
+  hostname: string;
+  domains: readonly string[];
+  listeners: Listeners;
+  data: string;
+  user: string | undefined;
+}): Record<string, unknown> {
+  const { hostname, domains, listeners, data, user } = server;
   return {
     hostname,
-    dataDirectory: 'data',
+    dataDirectory: data,
     user,
     domains,
     listeners,
     pipelines: { inbound: [], outbound: ['strip-origin'] },
     users: { file: installationFiles.users },
-    mailbox: { format: 'maildir', path: 'mail/{domain}/{user}' },
+    mailbox: { format: 'maildir', path: join(data, 'mail/{domain}/{user}') },
     routes: [
       ...domains.map((domain) => ({ to: `@${domain}`, deliver: 'mailbox' })),
       { to: '*', reject: '550 5.7.1 relaying denied' },
@@ -99,6 +122,8 @@ function dnsRecords(hostname: string, domains: readonly string[]): string[] {
 
 function advice(facts: {
   config: string;
+  user?: string;
+  handOver: readonly string[];
   hostname: string;
   domains: readonly string[];
   listeners: Listeners;
@@ -117,14 +142,28 @@ function advice(facts: {
     ...facts.dns.map((record) => `  ${record}`),
     '',
     'Then:',
+    ...newUserCommands(facts.user, facts.handOver),
     // RFC 5321 section 4.5.1: every domain takes mail for postmaster.
-    `  mailfilter user add -c ${facts.config} you@${facts.domains[0]} --alias ${facts.domains.map((domain) => `postmaster@${domain}`).join(' ')}`,
-    `  mailfilter check -c ${facts.config}`,
-    `  mailfilter serve -c ${facts.config}`,
+    `  ${calledAs} user add -c ${facts.config} you@${facts.domains[0]} --alias ${facts.domains.map((domain) => `postmaster@${domain}`).join(' ')}`,
+    `  ${calledAs} check -c ${facts.config}`,
+    `  ${calledAs} serve -c ${facts.config}`,
     '',
     'Put a certificate of a public authority in place of cert.pem and key.pem before others send to you.',
     '',
   ].join('\n');
+}
+
+/** For a system user that is not there yet. */
+function newUserCommands(user: string | undefined, files: readonly string[]): string[] {
+  if (user === undefined || files.length === 0) return [];
+  return [
+    `  useradd --system --user-group --no-create-home --shell ${noLogin()} ${user}`,
+    `  chown ${user}: ${files.join(' ')}`,
+  ];
+}
+
+function noLogin(): string {
+  return existsSync('/usr/sbin/nologin') ? '/usr/sbin/nologin' : '/sbin/nologin';
 }
 
 /** A host name without a dot means nothing to others. */

@@ -1,13 +1,15 @@
 /** `mailfilter check`: each thing that would go wrong later is said now, with its place, and fails the command. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { selfSigned } from '../../src/cli/certificate.ts';
+import { findSystemUser } from '../../src/privileges.ts';
 import { runCommand } from '../kit/command.ts';
+import { requirePeer } from '../kit/require.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mailfilter-check-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -25,6 +27,11 @@ writePair('soon', ['other.example.org'], 5);
 writeFileSync(join(folder, 'open.key'), selfSigned({ names: ['x'], days: 1, now: 0 }).key);
 chmodSync(join(folder, 'open.key'), 0o644);
 writeFileSync(join(folder, 'users.json'), '{ "version": 1, "users": {} }', { mode: 0o600 });
+writeFileSync(
+  join(folder, 'postmaster.json'),
+  '{ "version": 1, "users": { "ann@example.org": { "password": "", "aliases": ["Postmaster@example.org"] } } }',
+  { mode: 0o600 },
+);
 writeFileSync(join(folder, 'broken-users.json'), '{ "version": 2 }');
 const plugin = (body: string): string =>
   `import { definePlugin } from 'mailfilter/plugin';\nexport default definePlugin({ ${body} });\n`;
@@ -53,6 +60,7 @@ async function check(settings: object): Promise<{ code: number | null; findings:
   return { code, findings: JSON.parse(stdout) };
 }
 
+const toMailboxes = [{ to: '@example.org', deliver: 'mailbox' }];
 const smtp = { protocol: 'smtp', address: '127.0.0.1:0' };
 const pair = (name: string) => ({ certFile: `${name}.pem`, keyFile: `${name}.key` });
 
@@ -60,7 +68,8 @@ test('a config without fault', async () => {
   const { code, findings } = await check({
     listeners: { mx: { ...smtp, pipeline: 'inbound' } },
     pipelines: { inbound: ['strip-origin'] },
-    users: { file: 'users.json' },
+    users: { file: 'postmaster.json' },
+    routes: toMailboxes,
     tls: pair('good'),
   });
   assert.deepEqual(
@@ -126,7 +135,7 @@ const cases: readonly {
     severity: 'error',
     area: 'tls',
     where: /good\.key/,
-    what: /no readable certificate/,
+    what: /no certificate in PEM form/,
   },
   {
     name: 'a key that all can read',
@@ -153,8 +162,24 @@ const cases: readonly {
     what: /does not exist/,
   },
   {
+    name: 'a domain that no route delivers',
+    settings: { users: { file: 'users.json' }, routes: [{ to: '*', reject: '550 5.7.1 no mail here' }] },
+    severity: 'warning',
+    area: 'domain',
+    where: /json$/,
+    what: /no route takes mail for example\.org/,
+  },
+  {
+    name: 'a postmaster without mailbox',
+    settings: { users: { file: 'users.json' }, routes: toMailboxes },
+    severity: 'warning',
+    area: 'domain',
+    where: /json$/,
+    what: /^postmaster@example\.org reaches nobody.*users\.json$/,
+  },
+  {
     name: 'a data directory that is a file',
-    settings: { dataDirectory: 'users.json' },
+    settings: { dataDirectory: 'users.json', listeners: { mx: smtp } },
     severity: 'error',
     area: 'data',
     where: /users\.json/,
@@ -228,6 +253,42 @@ test('finds a port that is taken, and names listener and port', async (t) => {
   assert.equal(found?.where, `mx 127.0.0.1:${port}`);
   assert.match(found?.what ?? '', /listeners\.mx\.address|in use/);
   assert.equal(code, 1);
+});
+
+test('finds files that the user of the server cannot read or write', async (t) => {
+  if (!requirePeer(t, 'root', process.getuid?.() === 0)) return;
+  const house = mkdtempSync(join(tmpdir(), 'mailfilter-access-'));
+  t.after(() => rmSync(house, { recursive: true, force: true }));
+  chmodSync(house, 0o755);
+  const copy = join(house, 'users.json');
+  copyFileSync(join(folder, 'postmaster.json'), copy);
+  const settings = {
+    user: 'nobody',
+    dataDirectory: join(house, 'data'),
+    users: { file: copy },
+    mailbox: { path: join(house, 'mail/{domain}/{user}') },
+    routes: toMailboxes,
+  };
+  const denied = async () => {
+    const { findings } = await check(settings);
+    return findings.filter(({ area }) => area === 'user').map(({ where, what }) => `${where} ${what}`);
+  };
+  const closed = await denied();
+  assert.ok(
+    closed.some((each) => each.startsWith(`${copy} cannot be read by the user "nobody"`)),
+    closed.join('\n'),
+  );
+  assert.ok(
+    closed.some((each) => each.startsWith(`${house}/mail/ cannot be written`)),
+    closed.join('\n'),
+  );
+  const { uid, gid } = findSystemUser('nobody')!;
+  for (const path of [house, copy]) chownSync(path, uid, gid);
+  // The config itself lies in a folder that is closed to all but its owner.
+  assert.deepEqual(
+    (await denied()).map((each) => each.replace(/^\S+ /, '').replace(/\S+$/, '')),
+    [`lies in ${folder}, which is closed to the user "nobody" that the server becomes: chown nobody `],
+  );
 });
 
 test('the table for eyes ends with a count', async () => {
