@@ -34,12 +34,23 @@ export class CommandError extends Error {
   }
 }
 
+/** Operational errors that sysexits.h has a code for. */
+const operationalExitCodes: Readonly<Record<string, ExitCode>> = {
+  'config-unreadable': exitCodes.config,
+  'user-exists': exitCodes.cannotCreate,
+  'user-unknown': exitCodes.noUser,
+  'users-file-missing': exitCodes.noInput,
+  'users-file-invalid': exitCodes.dataError,
+  'password-unfit': exitCodes.dataError,
+};
+
 /** The exit code that an error means. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof ConfigError) return exitCodes.config;
   if (error instanceof OperationalError) {
-    if (error.code === 'config-unreadable') return exitCodes.config;
+    const known = operationalExitCodes[error.code];
+    if (known !== undefined) return known;
     return error.temporary ? exitCodes.tempFail : exitCodes.unavailable;
   }
   const { exitCode, code } = error as { exitCode?: unknown; code?: unknown };

@@ -1,7 +1,10 @@
 /** `mailfilter user add|password|list|remove`: changes users.json; the running server notices by itself. */
 import type { Command } from 'commander';
+import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
+import { isAddress } from '../../core/mail/address.ts';
 import { addUser, listUsers, removeUser, setPassword } from '../users/file.ts';
+import { canonicalAddress } from '../users/format.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { randomPassword } from './demo-installation.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -28,13 +31,21 @@ export function define(command: Command): void {
   withPassword('add', 'add a user')
     .option('--alias <address...>', 'further addresses of the user')
     .action(async (address: string, options: Options) => {
-      const file = usersFile(options);
-      await addUser(file, address, await choosePassword(options), { aliases: options.alias ?? [] });
+      const aliases = options.alias ?? [];
+      for (const each of [address, ...aliases]) needAddress(each);
+      const { file, domains } = usersOf(options);
+      const { password, show } = await choosePassword(options);
+      await addUser(file, address, password, { aliases });
+      show();
       process.stderr.write(`added ${address} to ${file}\n`);
+      for (const each of [address, ...aliases]) warnOfStranger(each, domains);
     });
   withPassword('password', 'set a new password').action(async (address: string, options: Options) => {
-    const file = usersFile(options);
-    await setPassword(file, address, await choosePassword(options));
+    needAddress(address);
+    const { file } = usersOf(options);
+    const { password, show } = await choosePassword(options);
+    await setPassword(file, address, password);
+    show();
     process.stderr.write(`changed the password of ${address} in ${file}\n`);
   });
   command
@@ -49,14 +60,14 @@ export function define(command: Command): void {
     .argument('<address>', 'local@domain')
     .option(...configOption)
     .action(async (address: string, options: Options) => {
-      const file = usersFile(options);
+      const { file } = usersOf(options);
       await removeUser(file, address);
       process.stderr.write(`removed ${address} from ${file}; the mailbox was left as it is\n`);
     });
 }
 
 async function list(options: Options): Promise<void> {
-  const users = await listUsers(usersFile(options));
+  const users = await listUsers(usersOf(options).file);
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify(users, null, 2)}\n`);
     return;
@@ -71,9 +82,19 @@ async function list(options: Options): Promise<void> {
   process.stdout.write(table);
 }
 
-function usersFile(options: Options): string {
+function needAddress(text: string): void {
+  if (!isAddress(text)) throw new CommandError(exitCodes.usage, `"${text}" is no address: local@domain`);
+}
+
+function warnOfStranger(address: string, domains: readonly string[]): void {
+  const domain = canonicalAddress(address).replace(/^.*@/, '');
+  if (domains.includes(domain)) return;
+  process.stderr.write(`warning: ${domain} is not in "domains" of the config: no mail reaches ${address}\n`);
+}
+
+function usersOf(options: Options): { file: string; domains: Config['domains'] } {
   const config = loadConfig(findConfig(options.config));
-  if (config.users !== undefined) return config.users.file;
+  if (config.users !== undefined) return { file: config.users.file, domains: config.domains };
   throw new CommandError(
     exitCodes.config,
     `${config.file} has no section "users"`,
@@ -81,12 +102,16 @@ function usersFile(options: Options): string {
   );
 }
 
-async function choosePassword(options: Options): Promise<string> {
+/** `show` prints a password that was made here; to be called once it holds. */
+async function choosePassword(options: Options): Promise<{ password: string; show(): void }> {
   if (options.generate === true) {
     const password = randomPassword();
-    process.stdout.write(`${password}\n`);
-    return password;
+    return { password, show: () => process.stdout.write(`${password}\n`) };
   }
+  return { password: await askPassword(options), show: () => {} };
+}
+
+async function askPassword(options: Options): Promise<string> {
   if (options.passwordStdin === true) return readLine(process.stdin);
   if (!process.stdin.isTTY) {
     throw new CommandError(

@@ -25,6 +25,21 @@ const user = (args: readonly string[], options: CommandOptions = {}) =>
   runCommand(['user', ...args], { env: { MAILFILTER_CONFIG: config }, ...options });
 const hashOf = (address: string): string => JSON.parse(readFileSync(users, 'utf8')).users[address].password;
 
+test('refuses what is no address before it asks for a password, and warns of a domain that is not served', async () => {
+  const nothing = await user(['add', 'zoe']);
+  assert.equal(nothing.code, 64);
+  assert.match(nothing.stderr, /"zoe" is no address/);
+  const stranger = await user(['add', 'zoe@elsewhere.example', '--generate']);
+  assert.match(stranger.stderr, /elsewhere\.example is not in "domains"/);
+  const again = await user(['add', 'zoe@elsewhere.example', '--generate']);
+  assert.deepEqual(
+    [again.code, again.stdout],
+    [73, ''],
+    'no password is printed for a user who was not added',
+  );
+  assert.equal((await user(['remove', 'zoe@elsewhere.example'])).code, 0);
+});
+
 test('add with a password from standard input, list, change, remove', async () => {
   const added = await user(['add', 'Alice@Example.org', '--password-stdin'], {
     input: 'open sesame\nmore\n',
