@@ -61,7 +61,11 @@ async function ensureCredentials(
   const made = new Map<string, string>(demoUsers.map((address) => [address, randomPassword()]));
   for (const [address, password] of made) {
     if (present.includes(address)) await setPassword(usersFile, address, password);
-    else await addUser(usersFile, address, password);
+    // RFC 5321 section 4.5.1: every domain takes mail for postmaster.
+    else
+      await addUser(usersFile, address, password, {
+        aliases: address === demoUsers[0] ? [`postmaster@${demoDomain}`] : [],
+      });
   }
   const lines = [...made].map(([address, password]) => `${address} ${password}\n`);
   writeNew(credentialsFile, lines.join(''), 0o600);

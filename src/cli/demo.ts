@@ -34,6 +34,7 @@ interface Row {
   readonly id: string;
 }
 
+const editWidth = 60;
 /** Deliveries are traced a moment after the answer. */
 const traceWaitMs = 5000;
 
@@ -157,6 +158,11 @@ function pathOf(trace: StoredTrace<WalkTrace> | undefined): string {
   return typeof path === 'string' ? path : '';
 }
 
+/** Enough to see what was done; `explain` has all of it. */
+function brief(edit: string): string {
+  return edit.length > editWidth ? `${edit.slice(0, editWidth - 1)}…` : edit;
+}
+
 function print(rows: readonly Row[], options: Options): void {
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
@@ -166,7 +172,7 @@ function print(rows: readonly Row[], options: Options): void {
     { title: 'sent', value: ({ sent }) => sent },
     { title: 'octets', value: ({ octets }) => octets, align: 'right' },
     { title: 'verdict', value: ({ verdict }) => verdict, shrink: true },
-    { title: 'edits', value: ({ edits }) => edits.join('; '), shrink: true },
+    { title: 'edits', value: ({ edits }) => edits.map(brief).join('; '), shrink: true },
     { title: 'ms', value: ({ ms }) => ms.toFixed(0), align: 'right' },
     { title: 'id', value: ({ id }) => id },
   ]);

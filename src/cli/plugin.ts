@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { calledAs } from './called-as.ts';
 import { usualConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { programDirectory } from './installation.ts';
@@ -72,12 +73,18 @@ function instructions(folder: string, linked: string | undefined): string {
     `Wrote ${folder}`,
     ...(linked === undefined ? [] : [`Linked ${linked} to this installation, so that imports resolve`]),
     '',
-    `Test it:  node --test ${pathFrom(process.cwd(), folder)}/index.test.ts   (Node 24)`,
-    `Use it:   "pipelines": { "inbound": [{ "plugin": "${pathFrom(base, folder)}/index.ts" }] }`,
-    `          in ${config ?? 'the config (the path is relative to it)'}`,
-    'Then:     mailfilter check, and mailfilter reload',
+    `Test it:  ${nodeForTests()} --test ${pathFrom(process.cwd(), folder)}/index.test.ts`,
+    `Use it:   put { "plugin": "${pathFrom(base, folder)}/index.ts" } into a pipeline`,
+    `          of ${config ?? 'the config (the path is relative to it)'}`,
+    `Then:     ${calledAs} check, and ${calledAs} reload`,
     '',
   ].join('\n');
+}
+
+/** Inside a clone npx finds the Node that came with the packages, however old the machine's own is. */
+function nodeForTests(): string {
+  const inClone = !relative(programDirectory, process.cwd()).startsWith('..');
+  return inClone ? 'npx node' : 'node';
 }
 
 /** As the config takes it: beginning with `./`, `../` or `/`. */
