@@ -107,13 +107,15 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
       if (all) journal.done(record);
       spooled?.release();
     };
-    const work = carryOut({ accepted, source, written: record.segment.written });
+    // A file that is not released here belongs to somebody who may remove it as soon as this resolves: the queue.
+    const lasting = source.kind === 'file' && !spooled ? files.sourceOf(kept[0]!) : source;
+    const work = carryOut({ accepted, source: lasting, written: record.segment.written });
     if (!work) return end();
     const settled = work.then(end).finally(() => unsettled.delete(settled));
     unsettled.add(settled);
   }
 
-  /** The record's octets; what is too large for it is synced to files first, named in `kept`. */
+  /** The record's octets; what is too large for it is synced to files first, named in `kept`, the message before the plan. */
   async function journalEntry(
     accepted: Accepted,
     source: MessageSource,

@@ -4,6 +4,7 @@ import { createReadStream, mkdirSync, rmSync, statSync } from 'node:fs';
 import { copyFile, link, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
 import type { DirectorySync } from '../delivery/directory-sync.ts';
 import type { JournalFile } from './plan-text.ts';
 
@@ -13,6 +14,8 @@ export interface JournalFiles {
   keepFile(id: string, path: string, length: number, sha256: Uint8Array | undefined): Promise<JournalFile>;
   /** @throws system errors */
   keepBytes(id: string, bytes: Uint8Array): Promise<JournalFile>;
+  /** Where a kept message can be read until its record is done. */
+  sourceOf(file: JournalFile): MessageSource;
   remove(name: string): void;
 }
 
@@ -60,6 +63,7 @@ export function createJournalFiles(directory: string, directorySync: DirectorySy
       });
       return { name, length: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     },
+    sourceOf: ({ name, length }) => ({ kind: 'file', path: join(directory, name), length }),
     remove(name) {
       rmSync(join(directory, name), { force: true });
     },
