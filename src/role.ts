@@ -1,6 +1,7 @@
 /** Entry of a role's process: `role.ts mta|access CONFIG`, forked by the supervisor, which hears when it is ready or why it is not. */
 import module from 'node:module';
 import { describeError } from '../core/base/errors.ts';
+import { exitCodeOf, exitCodes } from './cli/exit-codes.ts';
 import type { Role, RoleMessage } from './supervisor.ts';
 
 module.enableCompileCache();
@@ -13,8 +14,10 @@ try {
   const { runMta, runAccess } = await import('./daemon.ts');
   await (role === 'mta' ? runMta(configFile, tell) : runAccess(configFile, tell));
 } catch (error) {
-  const exitCode = (error as { exitCode?: number }).exitCode ?? 70;
-  tell({ failed: `${role}: ${describeError(error)}`, exitCode });
+  const exitCode = exitCodeOf(error);
+  // A bug is looked for by its stack, what is expected is mended in the config.
+  const stack = exitCode === exitCodes.software && error instanceof Error ? error.stack : undefined;
+  tell({ failed: `${role}: ${stack ?? `${describeError(error)}\nThe config is ${configFile}`}`, exitCode });
   process.exitCode = exitCode;
   process.disconnect?.();
 }
