@@ -101,12 +101,13 @@ const processPart = Math.floor(Math.random() * 36 ** 3)
 
 /**
  * A transaction id: time in milliseconds, a counter within it, a random part per process. Letters and digits only, so
- * that it can stand in Received, in file names and on a command line; sorts by time.
+ * that it can stand in Received, in file names and on a command line; sorts by time. A clock that is set back gives none
+ * twice: copies and queue entries are known by it.
  */
 export function newTransactionId(now: number): string {
-  counter = now === previous ? counter + 1 : 0;
-  previous = now;
-  return `${now.toString(36).padStart(9, '0')}${counter.toString(36).padStart(2, '0')}${processPart}`.toUpperCase();
+  counter = now > previous ? 0 : counter + 1;
+  previous = Math.max(now, previous);
+  return `${previous.toString(36).padStart(9, '0')}${counter.toString(36).padStart(2, '0')}${processPart}`.toUpperCase();
 }
 
 /** What a recipient that waits in the queue needs to go on with: everything but message, envelope and common edits. */

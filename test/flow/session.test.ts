@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HookAnswer } from '../../core/session/results.ts';
 import type { Answer } from '../../src/flow/session.ts';
+import { newTransactionId } from '../../src/flow/transaction.ts';
 import { FakeHouse, rightPassword, send, sendIn } from '../kit/fake-house.ts';
 
 const code = (answer: Answer) => (answer ? `${answer.code} ${answer.enhanced}` : 'yes');
@@ -225,4 +226,11 @@ test('a reload does not change mail in flight', async (t) => {
   await session.mailFrom({ sender: 'x@y.test', body: '7bit', smtputf8: false, requireTls: false });
   fake.house = { ...fake.house, users: undefined };
   assert.equal(code(await session.rcptTo({ address: 'alice@example.test', notify: [] })), 'yes');
+});
+
+test('a clock that is set back gives no transaction id twice', () => {
+  const times = [1000, 1000, 1001, 900, 1000, 1000, 1001, 1002];
+  const ids = times.map(newTransactionId);
+  assert.equal(new Set(ids).size, ids.length);
+  assert.deepEqual([...ids].sort(), ids);
 });
