@@ -77,9 +77,7 @@ function takeDotLock(path: string): string | undefined {
   const dotLock = `${path}.lock`;
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
-      const dotFd = openSync(dotLock, 'wx', 0o600);
-      writeSync(dotFd, `${process.pid}\n${holder}\n`);
-      closeSync(dotFd);
+      writeDotLock(dotLock);
       return dotLock;
     } catch (error) {
       const errno = errnoOf(error);
@@ -91,6 +89,19 @@ function takeDotLock(path: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** @throws system errors; the lock is not taken then: on a full disk the file can be made and not written. */
+function writeDotLock(path: string): void {
+  const fd = openSync(path, 'wx', 0o600);
+  try {
+    writeSync(fd, `${process.pid}\n${holder}\n`);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The second line of our dot locks; other programs read the first, the process id. */

@@ -1,7 +1,16 @@
 /** mbox delivery: locks that other programs see, quoting that loses nothing, appends undone on error. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import fs, {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -191,6 +200,22 @@ test('a dot lock of somebody else is waited for, a stale one is removed', async 
   utimesSync(`${path}.lock`, new Date(), new Date(Date.now() - 6 * 60_000));
   tryLockMbox(path)!.release();
   assert.ok(!existsSync(`${path}.lock`));
+});
+
+test('a dot lock that a full disk keeps from being written is not left behind', (t) => {
+  const full = t.mock.method(fs, 'writeSync', () => {
+    throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    full.mock.restore();
+    syncBuiltinESMExports();
+  });
+  assert.throws(() => tryLockMbox(path), { code: 'ENOSPC' });
+  assert.ok(!existsSync(`${path}.lock`));
+  full.mock.restore();
+  syncBuiltinESMExports();
+  tryLockMbox(path)!.release();
 });
 
 test('a dot lock of ours whose process died is removed at once, that of a live one is not', () => {
