@@ -112,13 +112,19 @@ export class SmtpSession {
 
   /** Sends one reply, counts errors, and closes where the reply says so. */
   answer(reply: Reply): void {
-    this.wire.reply(reply);
-    if (reply.code === 421 || reply.code === 521) {
+    this.#answerAll([reply]);
+  }
+
+  /** All that answer one message go out before any of them ends the session: who misses one sends that copy again. */
+  #answerAll(answers: readonly Reply[]): void {
+    for (const reply of answers) this.wire.reply(reply);
+    if (answers.some(({ code }) => code === 421 || code === 521)) {
       this.end('limit');
       return;
     }
-    if (reply.code < 500) return;
-    this.#errors += 1;
+    const errors = answers.filter(({ code }) => code >= 500).length;
+    if (errors === 0) return;
+    this.#errors += errors;
     if (this.#errors < this.door.limits.errorsPerSessionMax) return;
     this.door.log.info('smtp-too-many-errors', { id: this.peer.id, ip: this.peer.remoteIp });
     this.wire.reply(replies.tooManyErrors);
@@ -189,10 +195,9 @@ export class SmtpSession {
     }
     const answers = await this.#decide(reception);
     this.transaction = undefined;
-    for (let n = 0; n < wanted && !this.#closed; n += 1) {
-      // A flow that answers for fewer recipients than there are has not accepted the rest.
-      this.answer(answers[n] ?? replies.bug);
-    }
+    if (this.#closed) return;
+    // A flow that answers for fewer recipients than there are has not accepted the rest.
+    this.#answerAll(Array.from({ length: wanted }, (_, n) => answers[n] ?? replies.bug));
   }
 
   async #decide(reception: Reception): Promise<readonly Reply[]> {

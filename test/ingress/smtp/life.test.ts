@@ -310,3 +310,21 @@ test('a flow that cannot take note of TLS ends the session', async (t) => {
   client.send('EHLO c\r\n');
   assert.equal(await client.line(), undefined);
 });
+
+test('LMTP: every recipient is answered before too many errors, or a 421, end the session', async (t) => {
+  const refused = { code: 550, enhanced: '5.7.1', text: 'no' };
+  const closing = { code: 421, enhanced: '4.3.0', text: 'not now' };
+  const stored = { code: 250, enhanced: '2.1.5', text: 'stored' };
+  const { client } = await open(t, {
+    listener: { protocol: 'lmtp' },
+    limits: { errorsPerSessionMax: 1 },
+    answers: { message: () => [refused, closing, stored] },
+  });
+  client.send('LHLO c\r\nMAIL FROM:<a@b.test>\r\n');
+  for (const name of ['c', 'd', 'e']) client.send(`RCPT TO:<${name}@d.test>\r\n`);
+  client.send('DATA\r\n');
+  await client.codes(7);
+  client.send('a\r\n.\r\n');
+  assert.deepEqual(await client.codes(3), ['550 5.7.1', '421 4.3.0', '250 2.1.5']);
+  assert.equal(await client.line(), undefined);
+});
