@@ -123,13 +123,21 @@ class DiskQueue implements Queue {
       }
       // Also where nothing is new: what an earlier call began may not be on disk yet.
       added = await this.#group.run(() =>
-        this.#entries.add(entries, source.length, this.#expireMs, this.#init.clock.now()),
+        this.#entries.add(this.#waiting(entries), source.length, this.#expireMs, this.#init.clock.now()),
       );
     } finally {
       unpin();
       if (wrote && added === 0) await this.#takeBack(transactionId);
     }
     this.#worker?.wake();
+  }
+
+  /** Recipients who just said "later" are not asked again at once. */
+  #waiting(entries: readonly NewQueueEntry[]): readonly NewQueueEntry[] {
+    return entries.map((entry) => {
+      if (entry.work.kind !== 'deliver' || entry.notBefore !== undefined) return entry;
+      return { ...entry, notBefore: this.#init.clock.now() + retryDelayMs(this.#init, 1, Math.random()) };
+    });
   }
 
   start(handlers: QueueHandlers): void {
