@@ -25,8 +25,8 @@ export class MailClient {
   }
 
   /** Connects and says EHLO or LHLO. Throws when either is refused. */
-  static async open(port: number, protocol: 'smtp' | 'lmtp' = 'smtp'): Promise<MailClient> {
-    const client = await MailClient.connect(port, protocol);
+  static async open(port: number, protocol: 'smtp' | 'lmtp' = 'smtp', preface?: Buffer): Promise<MailClient> {
+    const client = await MailClient.connect(port, protocol, preface);
     const hello = await client.say(`${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} client.example`);
     if (!client.greeting.startsWith('220') || !hello.startsWith('250')) {
       client.destroy();
@@ -35,9 +35,14 @@ export class MailClient {
     return client;
   }
 
-  /** Connects and reads the greeting, whatever it says. */
-  static async connect(port: number, protocol: 'smtp' | 'lmtp' = 'smtp'): Promise<MailClient> {
+  /** Connects and reads the greeting, whatever it says. `preface` goes before everything else: a PROXY header. */
+  static async connect(
+    port: number,
+    protocol: 'smtp' | 'lmtp' = 'smtp',
+    preface?: Buffer,
+  ): Promise<MailClient> {
     const client = new MailClient(port, protocol === 'lmtp');
+    if (preface) client.write(preface);
     client.greeting = await client.reply();
     return client;
   }
