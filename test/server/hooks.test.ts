@@ -12,10 +12,10 @@ type Kept = { readonly runs: number; readonly kept: Readonly<Record<string, unkn
 
 test('all hooks in order, results handed on, state kept over a restart, dns answered', async (t) => {
   const dns = await serveZone({
-    'mail.sender.example': [{ A: '192.0.2.1' }],
-    'sender.example': [{ TXT: 'v=test one' }, { MX: [10, 'mail.sender.example'] }],
-    '1.2.0.192.in-addr.arpa': [{ PTR: 'mail.sender.example' }],
-    'broken.example': ['SERVFAIL'],
+    'mail.sender.example': { A: ['192.0.2.1'] },
+    'sender.example': { TXT: ['v=test one'], MX: [{ exchange: 'mail.sender.example', preference: 10 }] },
+    '192.0.2.1': { PTR: ['mail.sender.example'] },
+    'broken.example': 'SERVFAIL',
   });
   t.after(() => dns.close());
   await using server = await openServer({
@@ -40,7 +40,7 @@ test('all hooks in order, results handed on, state kept over a restart, dns answ
     mx: [{ exchange: 'mail.sender.example', preference: 10 }],
     ptr: ['mail.sender.example'],
     none: [],
-    failed: 'servfail true',
+    failed: 'dns-servfail true',
   });
   assert.ok(dns.asked.includes('A mail.sender.example'), dns.asked.join());
 
