@@ -1,5 +1,15 @@
 /** The data directory: made when missing, locked so that one server alone writes in it, with pid files for those who look. */
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { tryLock } from 'fs-native-extensions';
 import { OperationalError } from '../core/base/errors.ts';
@@ -20,7 +30,8 @@ export function openDataDirectory(root: string, owner: SystemUser | undefined): 
       handOver(join(root, folder), owner);
   }
   const lockFile = join(root, 'run', 'lock');
-  const lock = openSync(lockFile, 'a+', 0o600);
+  // Root opens it in a folder that is not root's: a link there must not lead it to another file.
+  const lock = openSync(lockFile, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   if (!tryLock(lock, 0, 0)) {
     closeSync(lock);
     throw new OperationalError(
@@ -29,16 +40,21 @@ export function openDataDirectory(root: string, owner: SystemUser | undefined): 
       { temporary: false },
     );
   }
-  handOver(lockFile, owner);
+  if (owner) fchownSync(lock, owner.uid, owner.gid);
   return {
     path: (folder) => join(root, folder),
     release: () => closeSync(lock),
   };
 }
 
-/** Written by each role; `mailfilter reload` and operators read it. */
+/** Written by each role, whole; `mailfilter reload` and operators read it. */
 export function writePidFile(root: string, role: string): void {
-  writeFileSync(join(root, 'run', `${role}.pid`), `${process.pid}\n`, { mode: 0o644 });
+  const path = join(root, 'run', `${role}.pid`);
+  const temporary = `${path}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  // A new file renamed into place: the supervisor may be root, and writes through no link.
+  writeFileSync(temporary, `${process.pid}\n`, { mode: 0o644, flag: 'wx' });
+  renameSync(temporary, path);
 }
 
 export function removePidFile(root: string, role: string): void {

@@ -1,5 +1,5 @@
 /** One unprivileged user owns everything; root is only for binding ports and reading keys. */
-import { chownSync, readFileSync } from 'node:fs';
+import { lchownSync, readFileSync } from 'node:fs';
 import { OperationalError } from '../core/base/errors.ts';
 import type { Config, ListenAddress } from '../core/config/config.ts';
 import { isLoopback } from '../core/net/ip.ts';
@@ -34,9 +34,9 @@ export function become({ uid, gid, groups }: SystemUser): void {
   process.setuid!(uid);
 }
 
-/** A folder made as root belongs to whom we become. */
+/** What was made as root belongs to whom we become; never what a link that was put in its place leads to. */
 export function handOver(path: string, user: SystemUser | undefined): void {
-  if (user) chownSync(path, user.uid, user.gid);
+  if (user) lchownSync(path, user.uid, user.gid);
 }
 
 /** @throws OperationalError `no-such-user` */
