@@ -154,6 +154,8 @@ function onSignals({ log, reload, reloaded, drain }: Life): void {
       }
     });
   });
+  // The log reopens its file by itself; without any handler Node would open its debugger to this machine.
+  process.on('SIGUSR1', () => {});
   const end = () => {
     if (draining) return;
     draining = true;

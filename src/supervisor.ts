@@ -37,6 +37,8 @@ interface RoleProcess {
   startedAt: number;
   delayMs: number;
   timer: NodeJS.Timeout | undefined;
+  /** Signals that came before it could hear them: without a handler they would end it. */
+  readonly missed: Set<NodeJS.Signals>;
 }
 
 export interface ServeOptions {
@@ -76,6 +78,7 @@ class Supervisor {
       startedAt: 0,
       delayMs: restartDelayMsMin,
       timer: undefined,
+      missed: new Set(),
     }));
   }
 
@@ -86,9 +89,11 @@ class Supervisor {
       SIGTERM: () => this.#stop(0),
       SIGINT: () => this.#stop(0),
       // A terminal that was closed says so with the same signal; then nobody is left to end the server.
-      SIGHUP: () => (onTerminal && !isatty(0) ? this.#stop(0) : this.#signalAll('SIGHUP')),
-      SIGUSR1: () => this.#signalAll('SIGUSR1'),
+      SIGHUP: () => (onTerminal && !isatty(0) ? this.#stop(0) : this.#signalReady('SIGHUP')),
+      SIGUSR1: () => this.#signalReady('SIGUSR1'),
     };
+    // Nobody reads what is said here any more: that must not end the server.
+    process.stderr.on('error', () => {});
     for (const [signal, handler] of Object.entries(signals)) process.on(signal, handler);
     return new Promise<number>((resolve) => {
       this.#finish = resolve;
@@ -103,16 +108,22 @@ class Supervisor {
   #start(role: RoleProcess): void {
     role.startedAt = Date.now();
     role.ready = false;
-    const child = fork(fileURLToPath(new URL('./role.ts', import.meta.url)), [role.role, this.#configFile], {
-      // A Ctrl-C on the terminal reaches the supervisor alone, which then drains its roles.
-      detached: true,
-      env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? `${ioThreads}` },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
+    role.missed.clear();
+    let child: ChildProcess;
+    try {
+      child = forkRole(role.role, this.#configFile);
+    } catch (error) {
+      // No memory for another process, as after the kernel ended one for want of it: tried again like any end.
+      this.#ended(role, describeError(error));
+      return;
+    }
     role.child = child;
     child.on('message', (message) => this.#heard(role, message as RoleMessage));
-    child.on('error', (error) => process.stderr.write(`mailfilter: ${role.role}: ${describeError(error)}\n`));
-    child.on('exit', (code, signal) => this.#ended(role, code, signal));
+    child.on('error', (error) => {
+      if (child.pid === undefined) this.#ended(role, describeError(error));
+      else process.stderr.write(`mailfilter: ${role.role}: ${describeError(error)}\n`);
+    });
+    child.on('exit', (code, signal) => this.#ended(role, signal ?? `exit ${code}`, code ?? undefined));
   }
 
   #heard(role: RoleProcess, message: RoleMessage): void {
@@ -122,6 +133,8 @@ class Supervisor {
       return;
     }
     role.ready = true;
+    for (const signal of role.missed) role.child?.kill(signal);
+    role.missed.clear();
     if (role.role === 'mta' && !this.#wasReady) {
       this.#lines = message.lines ?? [];
       writePidFile(this.#dataDirectory, 'mailfilter');
@@ -134,7 +147,7 @@ class Supervisor {
       for (const line of this.#lines) process.stdout.write(`${line}\n`);
   }
 
-  #ended(role: RoleProcess, code: number | null, signal: NodeJS.Signals | null): void {
+  #ended(role: RoleProcess, how: string, code?: number): void {
     role.child = undefined;
     role.ready = false;
     if (this.#stopping) {
@@ -148,7 +161,7 @@ class Supervisor {
     const stable = Date.now() - role.startedAt > stableAfterMs;
     role.delayMs = stable ? restartDelayMsMin : Math.min(role.delayMs * 2, restartDelayMsMax);
     process.stderr.write(
-      `mailfilter: ${role.role} ended (${signal ?? `exit ${code}`}), starting it again in ${role.delayMs} ms\n`,
+      `mailfilter: ${role.role} ended (${how}), starting it again in ${role.delayMs} ms\n`,
     );
     role.timer = setTimeout(() => this.#start(role), role.delayMs);
   }
@@ -170,4 +183,21 @@ class Supervisor {
   #signalAll(signal: NodeJS.Signals): void {
     for (const role of this.#roles) role.child?.kill(signal);
   }
+
+  /** A role that starts has read some of the old already, and hears it once it serves. */
+  #signalReady(signal: NodeJS.Signals): void {
+    for (const role of this.#roles) {
+      if (role.ready) role.child?.kill(signal);
+      else role.missed.add(signal);
+    }
+  }
+}
+
+function forkRole(role: Role, configFile: string): ChildProcess {
+  return fork(fileURLToPath(new URL('./role.ts', import.meta.url)), [role, configFile], {
+    // A Ctrl-C on the terminal reaches the supervisor alone, which then drains its roles.
+    detached: true,
+    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? `${ioThreads}` },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
 }
