@@ -127,11 +127,15 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
     },
     async reload(next) {
       const { hostname, domains, limits, processes } = next;
-      await pipelines.reload(next.pipelines, { hostname, domains, limits, ...processes });
+      const router = createRouter(next.routes);
+      // Before the pipelines: users are followed as their file changes, so that reading them early changes nothing else.
       await users?.reload();
-      house = { ...house, config: next, router: createRouter(next.routes) };
+      await pipelines.reload(next.pipelines, { hostname, domains, limits, ...processes });
+      house = { ...house, config: next, router };
     },
     async close() {
+      // What was accepted last may still have to go into the queue.
+      await acceptance.drain();
       await queue.close();
       await acceptance.drain();
       await acceptance.close();
