@@ -84,8 +84,7 @@ export function readAnswer(
       recipients: readRecipients(answer.recipients, stage, recipients),
     }),
     ...(answer.result !== undefined && { result: copyJson(answer.result, 'result') }),
-    ...(answer.score !== undefined && { score: readScore(answer.score, 'score') }),
-    ...(answer.symbols !== undefined && { symbols: readSymbols(answer.symbols) }),
+    ...readPoints(answer.score, answer.symbols),
     ...(answer.auth !== undefined && { auth: readAuth(answer.auth) }),
     ...(answer.actions !== undefined && { actions: readActionsOf(answer.actions, rights) }),
   };
@@ -146,6 +145,14 @@ function readRecipients(
     };
   }
   return result;
+}
+
+/** Symbols without a score count what they add up to. */
+function readPoints(score: unknown, symbols: unknown): Pick<HookAnswer, 'score' | 'symbols'> {
+  if (symbols === undefined) return score === undefined ? nothing : { score: readScore(score, 'score') };
+  const read = readSymbols(symbols);
+  const sum = () => read.reduce((total, symbol) => total + symbol.score, 0);
+  return { score: readScore(score === undefined ? sum() : score, 'score'), symbols: read };
 }
 
 function readSymbols(value: unknown): readonly ScoredSymbol[] {

@@ -26,8 +26,12 @@ export interface HookAnswer {
   readonly recipients?: Readonly<Record<RecipientId, RecipientResult>>;
   /** Seen by later plugins as `results[plugin]`; merged over what the same plugin left in an earlier stage. */
   readonly result?: Json;
-  /** SpamAssassin points: 5.0 is spam, negative is ham. Only the policy plugin acts on the sum. */
+  /**
+   * SpamAssassin points: 5.0 is spam, negative is ham. Left out beside `symbols`, it is the sum of theirs. Only the
+   * policy plugin acts on the sum of all plugins.
+   */
   readonly score?: number;
+  /** What the score is made of, by name. */
   readonly symbols?: readonly ScoredSymbol[];
   readonly auth?: readonly AuthResult[];
   /** deliver hook only. */

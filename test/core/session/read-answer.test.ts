@@ -33,6 +33,59 @@ const good: readonly [name: string, stage: HookName, value: unknown, want: unkno
     { edits: [{ type: 'changeSender', address: '' }] },
   ],
   [
+    'symbols alone: the score is their sum',
+    'message',
+    {
+      symbols: [
+        { name: 'A', score: 1.5 },
+        { name: 'B', score: -0.5 },
+      ],
+    },
+    {
+      score: 1,
+      symbols: [
+        { name: 'A', score: 1.5 },
+        { name: 'B', score: -0.5 },
+      ],
+    },
+  ],
+  [
+    'symbols with a score of its own',
+    'message',
+    {
+      score: 4,
+      symbols: [
+        { name: 'A', score: 1.5 },
+        { name: 'B', score: -0.5 },
+      ],
+    },
+    {
+      score: 4,
+      symbols: [
+        { name: 'A', score: 1.5 },
+        { name: 'B', score: -0.5 },
+      ],
+    },
+  ],
+  [
+    'a score of 0 beside symbols',
+    'message',
+    {
+      score: 0,
+      symbols: [
+        { name: 'A', score: 1.5 },
+        { name: 'B', score: -0.5 },
+      ],
+    },
+    {
+      score: 0,
+      symbols: [
+        { name: 'A', score: 1.5 },
+        { name: 'B', score: -0.5 },
+      ],
+    },
+  ],
+  [
     'recipients by id',
     'message',
     { recipients: { r2: { verdict: reject } } },
@@ -116,6 +169,17 @@ const bad: readonly [name: string, stage: HookName, value: unknown][] = [
   ['a result too large', 'message', { result: 'x'.repeat(2 ** 21) }],
   ['a score that is no number', 'message', { score: '5' }],
   ['an infinite score', 'message', { score: Number.POSITIVE_INFINITY }],
+  [
+    'symbols with no finite sum',
+    'message',
+    {
+      symbols: [
+        { name: 'A', score: 1e308 },
+        { name: 'B', score: 1e308 },
+      ],
+    },
+  ],
+  ['null for a score', 'message', { score: null, symbols: [] }],
   ['a symbol with no score', 'message', { symbols: [{ name: 'A' }] }],
   ['an auth method that is no word', 'message', { auth: [{ method: 'spf=pass;', result: 'pass' }] }],
   [
