@@ -3,7 +3,6 @@
  * plugin seeing what those before it left. A plugin that fails in any way is answered for by its policy.
  */
 
-import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Limits } from '../base/limits.ts';
 import { pipelineLimits } from '../base/limits.ts';
@@ -18,11 +17,10 @@ import { beginStage, ends, type Gathered, mergeAnswer, type Standing } from '../
 import type { HookName } from '../session/powers.ts';
 import { readAnswer } from '../session/read-answer.ts';
 import type { HookAnswer } from '../session/results.ts';
-import type { Asker } from './ask.ts';
 import { brokenSignatures } from './broken-signatures.ts';
 import type { Deadlines } from './deadlines.ts';
 import { failureAnswer } from './failure.ts';
-import { CallContext, CallTimeout, PluginCall } from './plugin-call.ts';
+import { CallContext, CallTimeout, type ContextBasis, PluginCall } from './plugin-call.ts';
 import type { PipelineOutcome, PipelineRequest, TraceEntry } from './request.ts';
 import type { Running } from './running.ts';
 import { type TraceFacts, traceCall } from './trace.ts';
@@ -32,7 +30,8 @@ import { callCode, type KnownFailure, type ReadyEntry, type RunTask } from './wi
 export interface RunnableEntry extends ReadyEntry {
   /** In the pipeline. */
   readonly index: number;
-  readonly hooks: Hooks<unknown>;
+  readonly hooks: Hooks<unknown, unknown>;
+  readonly context: ContextBasis;
   /** The plugin did not load, or its setup failed, in this thread. */
   readonly broken?: KnownFailure;
 }
@@ -43,9 +42,6 @@ export interface ChainHouse {
   entriesOf(pipeline: string, hook: HookName): readonly RunnableEntry[];
   readonly running: Running<PluginCall>;
   readonly deadlines: Deadlines;
-  readonly asker: Asker;
-  readonly clock: Clock;
-  readonly hostname: string;
   readonly domains: readonly string[];
   readonly limits: Limits;
 }
@@ -168,8 +164,7 @@ class Chain {
     if (known !== undefined) throw new KnownFailureError(known);
     if (call.timeoutMs <= 0) throw new CallTimeout(Math.round(call.timeoutMs));
     const input = this.#inputOf(stage, standing, delivery);
-    const { clock, hostname, domains, asker } = this.#house;
-    const context = new CallContext({ options: entry.options, clock, hostname, domains, asker }, call);
+    const context = new CallContext(entry.context, call);
     const { hooks } = entry;
     // The type of the input follows the hook's name, which the compiler cannot follow through a variable.
     const hook = hooks[stage] as (input: unknown, context: CallContext) => unknown;

@@ -129,6 +129,8 @@ function readFacts(facts: unknown): Readonly<Record<string, Json>> {
 /** What of a context is the same for all calls of one entry. */
 export interface ContextBasis {
   readonly options: unknown;
+  /** What the entry's setup answered in this thread. */
+  readonly prepared: unknown;
   readonly clock: Clock;
   readonly hostname: string;
   readonly domains: readonly string[];
@@ -136,8 +138,9 @@ export interface ContextBasis {
 }
 
 /** Everything is made when a plugin first looks at it: most hooks use one or two of these. */
-export class CallContext implements HookContext<unknown> {
+export class CallContext implements HookContext {
   readonly options: unknown;
+  readonly prepared: unknown;
   readonly clock: Clock;
   readonly hostname: string;
   readonly domains: readonly string[];
@@ -147,6 +150,7 @@ export class CallContext implements HookContext<unknown> {
 
   constructor(basis: ContextBasis, call: PluginCall) {
     this.options = basis.options;
+    this.prepared = basis.prepared;
     this.clock = basis.clock;
     this.hostname = basis.hostname;
     this.domains = basis.domains;

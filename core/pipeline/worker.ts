@@ -11,7 +11,7 @@
  *                      --- port: ping ------>  a beat in shared memory while the event loop turns
  */
 import { type MessagePort, parentPort } from 'node:worker_threads';
-import { systemClock } from '../base/clock.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Plugin } from '../plugin/define.ts';
 import type { SetupContext } from '../plugin/hooks.ts';
@@ -45,7 +45,12 @@ interface PluginThreadState extends ChainHouse {
   readonly task: LoadTask;
   readonly plugins: readonly (Plugin | Error)[];
   readonly send: (message: FromThread) => void;
+  readonly asker: Asker;
+  readonly clock: Clock;
+  readonly hostname: string;
   plans: ReadonlyMap<string, StagePlan>;
+  /** Of all pipelines. */
+  entries: readonly RunnableEntry[];
 }
 
 const noEntries: readonly RunnableEntry[] = [];
@@ -71,6 +76,7 @@ export async function load(task: LoadTask): Promise<readonly LoadedPlugin[]> {
     plugins,
     send,
     plans: new Map(),
+    entries: [],
     entriesOf: (pipeline, hook) => thread?.plans.get(pipeline)?.get(hook) ?? noEntries,
     running,
     deadlines: new Deadlines(),
@@ -91,23 +97,19 @@ export async function setup({ pipelines }: SetupTask): Promise<readonly SetupFai
   const state = loaded();
   const failures: SetupFailure[] = [];
   const plans = new Map<string, StagePlan>();
+  const all: RunnableEntry[] = [];
   for (const [pipeline, entries] of Object.entries(pipelines)) {
     const runnable: RunnableEntry[] = [];
     for (const [index, entry] of entries.entries()) {
-      const error = await setUpEntry(state, entry);
-      if (error !== undefined) failures.push({ pipeline, entry: index, error });
-      const plugin = state.plugins[entry.plugin];
-      runnable.push({
-        ...entry,
-        options: deepFreeze(entry.options),
-        index,
-        hooks: plugin === undefined || plugin instanceof Error ? {} : plugin.hooks,
-        ...(error !== undefined && { broken: { kind: 'load', message: error } }),
-      });
+      const ready = await readyEntry(state, entry, index);
+      if (ready.broken !== undefined) failures.push({ pipeline, entry: index, error: ready.broken.message });
+      runnable.push(ready);
     }
+    all.push(...runnable);
     plans.set(pipeline, planStages(runnable));
   }
   state.plans = plans;
+  state.entries = all;
   return failures;
 }
 
@@ -120,12 +122,33 @@ function loaded(): PluginThreadState {
   return thread;
 }
 
-async function setUpEntry(state: PluginThreadState, entry: ReadyEntry): Promise<string | undefined> {
-  const plugin = state.plugins[entry.plugin];
-  if (plugin === undefined || plugin instanceof Error) return plugin?.message ?? 'the plugin was not loaded';
-  if (plugin.setup === undefined) return undefined;
-  state.running.loading(entry.plugin);
-  const { hostname, domains, clock, task, send } = state;
+/** An entry as it runs from now on: set up, or broken. */
+async function readyEntry(
+  state: PluginThreadState,
+  entry: ReadyEntry,
+  index: number,
+): Promise<RunnableEntry> {
+  const { clock, hostname, domains, asker } = state;
+  const options = deepFreeze(entry.options);
+  const plugin = state.plugins[entry.plugin] ?? new Error('the plugin was not loaded');
+  const { prepared, error } =
+    plugin instanceof Error ? { error: plugin.message } : await setUpEntry(state, entry, plugin);
+  return {
+    ...entry,
+    index,
+    hooks: plugin instanceof Error ? {} : plugin.hooks,
+    context: { options, prepared, clock, hostname, domains, asker },
+    ...(error !== undefined && { broken: { kind: 'load', message: error } }),
+  };
+}
+
+async function setUpEntry(
+  { running, hostname, domains, clock, task, send }: PluginThreadState,
+  entry: ReadyEntry,
+  plugin: Plugin,
+): Promise<{ readonly prepared?: unknown; readonly error?: string }> {
+  if (plugin.setup === undefined) return {};
+  running.loading(entry.plugin);
   const context: SetupContext<unknown> = {
     options: entry.options,
     clock,
@@ -138,12 +161,11 @@ async function setUpEntry(state: PluginThreadState, entry: ReadyEntry): Promise<
     },
   };
   try {
-    await plugin.setup(context);
-    return undefined;
+    return { prepared: await plugin.setup(context) };
   } catch (error) {
-    return `setup failed: ${describeError(error)}`;
+    return { error: `setup failed: ${describeError(error)}` };
   } finally {
-    state.running.loading(undefined);
+    running.loading(undefined);
   }
 }
 
@@ -169,11 +191,12 @@ function receive(message: ToThread, state: PluginThreadState, port: MessagePort)
   }
 }
 
-async function dispose({ plugins, send }: PluginThreadState): Promise<void> {
-  for (const plugin of plugins) {
-    if (plugin instanceof Error || plugin.dispose === undefined) continue;
+async function dispose({ plugins, entries, send }: PluginThreadState): Promise<void> {
+  for (const { plugin: index, broken, context } of entries) {
+    const plugin = plugins[index];
+    if (broken !== undefined || plugin === undefined || plugin instanceof Error) continue;
     try {
-      await plugin.dispose();
+      await plugin.dispose?.({ options: context.options, prepared: context.prepared });
     } catch (error) {
       const text = `dispose failed: ${describeError(error)}`;
       send({ type: 'output', event: 'plugin-stray-error', plugin: plugin.manifest.name, text });

@@ -1,6 +1,7 @@
 /** definePlugin and the check of a plugin's shape: what a plugin file exports as default. */
 import { type HookName, hookNames, type Power, powerNames } from '../session/powers.ts';
 import type {
+  DisposeContext,
   EffectName,
   Effects,
   Hooks,
@@ -11,10 +12,14 @@ import type {
 } from './hooks.ts';
 import type { OptionsOf } from './options.ts';
 
-/** A plugin as its author writes it. `Schemas` are the options' JSON Schemas, `Required` the names that must be given. */
+/**
+ * A plugin as its author writes it. `Schemas` are the options' JSON Schemas, `Required` the names that must be given,
+ * `Prepared` what setup answers.
+ */
 export interface PluginDefinition<
   Schemas extends OptionSchemas = OptionSchemas,
   Required extends keyof Schemas & string = never,
+  Prepared = undefined,
 > extends Effects {
   /** Lower case letters, digits and hyphens; results, state and traces go by it. */
   readonly name: string;
@@ -26,24 +31,31 @@ export interface PluginDefinition<
   readonly needs?: readonly Power[];
   /** `connection`: all hooks of one connection run in one thread; losing that thread is then a failure. Default `any`. */
   readonly affinity?: 'any' | 'connection';
-  /** Runs once per thread and config entry, before any hook; a rejection keeps the plugin from starting. */
-  readonly setup?: (context: SetupContext<OptionsOf<Schemas, Required>>) => void | Promise<void>;
-  /** Runs when the thread ends in good order. */
-  readonly dispose?: () => void | Promise<void>;
-  readonly hooks: Hooks<OptionsOf<Schemas, Required>>;
+  /**
+   * Runs once per thread and config entry, before any hook; a rejection keeps the plugin from starting. What it answers
+   * is `context.prepared` in every hook of that entry: compiled rules, a table, a client. Stands above `hooks`, so that
+   * its type is known there.
+   */
+  readonly setup?: (context: SetupContext<OptionsOf<Schemas, Required>>) => Prepared | Promise<Prepared>;
+  /** Runs once for each setup that went well, when the thread ends in good order. */
+  readonly dispose?: (
+    context: DisposeContext<OptionsOf<Schemas, Required>, Prepared>,
+  ) => void | Promise<void>;
+  readonly hooks: Hooks<OptionsOf<Schemas, Required>, Prepared>;
 }
 
 /** A checked plugin of any options. */
 export interface Plugin {
   readonly manifest: PluginManifest;
-  readonly hooks: Hooks<unknown>;
-  readonly setup?: (context: SetupContext<unknown>) => void | Promise<void>;
-  readonly dispose?: () => void | Promise<void>;
+  readonly hooks: Hooks<unknown, unknown>;
+  readonly setup?: (context: SetupContext<unknown>) => unknown;
+  readonly dispose?: (context: DisposeContext<unknown, unknown>) => unknown;
 }
 
 /**
  * Types a plugin; its result is what the plugin file exports as default. Option types are inferred from the schemas:
- * an option is present when it has a `default`, stands in `required`, or is a list (empty when left out).
+ * an option is present when it has a `default`, stands in `required`, or is a list (empty when left out). The type of
+ * `context.prepared` is what `setup` answers or resolves to; without a setup it is undefined.
  *
  * @throws TypeError at load when a name, hook or effect is not one that exists
  * @example
@@ -57,7 +69,8 @@ export interface Plugin {
 export function definePlugin<
   const Schemas extends OptionSchemas = Record<never, never>,
   const Required extends keyof Schemas & string = never,
->(definition: PluginDefinition<Schemas, Required>): PluginDefinition<Schemas, Required> {
+  Prepared = undefined,
+>(definition: PluginDefinition<Schemas, Required, Prepared>): PluginDefinition<Schemas, Required, Prepared> {
   readPlugin(definition);
   return definition;
 }
@@ -84,7 +97,7 @@ export function readPlugin(exported: unknown): Plugin {
   }
   return {
     manifest: readManifest(name, definition),
-    hooks: definition.hooks as Hooks<unknown>,
+    hooks: definition.hooks as Hooks<unknown, unknown>,
     setup: readFunction(name, 'setup', definition.setup) as Plugin['setup'],
     dispose: readFunction(name, 'dispose', definition.dispose) as Plugin['dispose'],
   };

@@ -1,7 +1,6 @@
 /** The hooks a plugin may have, what each is given, and the context that replaces the outside world. */
 import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
-import type { Edit } from '../mail/edit.ts';
 import type { Envelope, Recipient } from '../mail/envelope.ts';
 import type { Message } from '../mail/message.ts';
 import type { Connection, Session } from '../session/connection.ts';
@@ -108,8 +107,10 @@ export interface PluginMailboxes {
 }
 
 /** Everything a hook may use of the outside world; a test or a replay hands in others. */
-export interface HookContext<Options = unknown> {
+export interface HookContext<Options = unknown, Prepared = unknown> {
   readonly options: Options;
+  /** What the plugin's setup answered in this thread, for this entry of the config; shared by all its hooks. */
+  readonly prepared: Prepared;
   readonly dns: PluginDns;
   readonly state: PluginState;
   readonly clock: Clock;
@@ -128,12 +129,14 @@ export interface HookContext<Options = unknown> {
   readonly mailboxes: PluginMailboxes;
 }
 
-export type Hook<Name extends HookName, Options> = (
+export type Hook<Name extends HookName, Options, Prepared = undefined> = (
   input: HookInputs[Name],
-  context: HookContext<Options>,
+  context: HookContext<Options, Prepared>,
 ) => HookResult | Promise<HookResult>;
 
-export type Hooks<Options> = { readonly [Name in HookName]?: Hook<Name, Options> };
+export type Hooks<Options, Prepared = undefined> = {
+  readonly [Name in HookName]?: Hook<Name, Options, Prepared>;
+};
 
 /** Where a plugin stands in verify -> score -> mutate -> sign. */
 export type PluginKind = 'verify' | 'score' | 'mutate' | 'sign' | 'deliver';
@@ -147,7 +150,7 @@ export interface Effects {
   readonly writes?: readonly EffectName[];
 }
 
-/** What the setup of a plugin, once per thread, is given. */
+/** What the setup of a plugin, once per thread and config entry, is given. */
 export interface SetupContext<Options> {
   readonly options: Options;
   readonly clock: Clock;
@@ -156,6 +159,12 @@ export interface SetupContext<Options> {
   /** Directory of the config file: relative paths in options start here. */
   readonly baseDirectory: string;
   log(event: string, facts?: Readonly<Record<string, Json>>): void;
+}
+
+/** What dispose is given: whatever setup opened is to be closed. */
+export interface DisposeContext<Options, Prepared> {
+  readonly options: Options;
+  readonly prepared: Prepared;
 }
 
 /** JSON Schema of one option; the subset that is typed at compile time, all of JSON Schema at load. */
@@ -182,6 +191,3 @@ export interface PluginManifest {
   readonly needs: readonly Power[];
   readonly affinity: 'any' | 'connection';
 }
-
-/** How `edits` relate to signatures: refuse an edit that would break a passing foreign DKIM signature. */
-export type { Edit, HookName, HookResult };

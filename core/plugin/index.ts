@@ -38,6 +38,7 @@ export { definePlugin, type PluginDefinition } from './define.ts';
 export type {
   CloseInput,
   DeliverInput,
+  DisposeContext,
   EffectName,
   Effects,
   Hook,

@@ -90,7 +90,7 @@ export interface TestAnswer {
 export type PluginTest = { readonly [Name in HookName]: (input?: TestInput) => Promise<TestAnswer> } & {
   /** What the plugin has in its state. */
   readonly state: TestState;
-  /** Runs the plugin's dispose. */
+  /** Runs the plugin's dispose, after its setup. */
   dispose(): Promise<void>;
 };
 
@@ -113,11 +113,12 @@ export function testPlugin(definition: unknown, setup: TestSetup = {}): PluginTe
   return {
     ...Object.fromEntries(hooks),
     state,
-    dispose: async () => void (await plugin.dispose?.()),
+    dispose: () => bench.dispose(),
   } as PluginTest;
 }
 
 type LogLine = TestAnswer['log'][number];
+type UnpreparedContext = Omit<HookContext, 'prepared'>;
 
 class Bench {
   readonly #plugin: Plugin;
@@ -125,7 +126,8 @@ class Bench {
   readonly #setup: TestSetup;
   readonly #state: TestState;
   readonly #limits: Limits;
-  #ready: Promise<void> | undefined;
+  /** What setup answers; it runs once, before the first hook. */
+  #prepared: Promise<unknown> | undefined;
 
   constructor(plugin: Plugin, options: unknown, setup: TestSetup, state: TestState) {
     this.#plugin = plugin;
@@ -140,8 +142,8 @@ class Bench {
     const run = hooks[hook] as ((input: unknown, context: HookContext) => unknown) | undefined;
     if (run === undefined) throw new Error(`plugin ${manifest.name} has no hook ${hook}`);
     const log: LogLine[] = [];
-    this.#ready ??= this.#setUp(log);
-    await this.#ready;
+    this.#prepared ??= this.#setUp(log);
+    const prepared = await this.#prepared;
     const source = testMessage(test.message);
     const envelope = testEnvelope(test);
     const recipient = testRecipient(test.recipient ?? envelope.recipients[0] ?? 'alice@example.test');
@@ -150,7 +152,7 @@ class Bench {
     const input = deepFreeze(structuredClone(plainInput(hook, test, envelope, recipient)));
     const given = await this.#inTime(
       hook,
-      (context) => run.call(hooks, withMessage(hook, input, message), context),
+      (context) => run.call(hooks, withMessage(hook, input, message), { ...context, prepared }),
       log,
     );
     const answer = structuredClone(readAnswer(given, hook, envelope.recipients));
@@ -175,20 +177,26 @@ class Bench {
     };
   }
 
+  async dispose(): Promise<void> {
+    this.#prepared ??= this.#setUp([]);
+    const prepared = await this.#prepared;
+    await this.#plugin.dispose?.({ options: this.#options, prepared });
+  }
+
   #open(source: ReturnType<typeof testMessage>, edits: readonly Edit[]): Message {
     const message = openMessage(source, edits, { limits: this.#limits });
     Object.freeze(message.headers);
     return Object.freeze(message);
   }
 
-  async #setUp(log: LogLine[]): Promise<void> {
+  async #setUp(log: LogLine[]): Promise<unknown> {
     const {
       clock = systemClock,
       hostname = 'mx.example.test',
       domains = ['example.test'],
       baseDirectory = process.cwd(),
     } = this.#setup;
-    await this.#plugin.setup?.({
+    return await this.#plugin.setup?.({
       options: this.#options,
       clock,
       hostname,
@@ -198,7 +206,11 @@ class Bench {
     });
   }
 
-  async #inTime(hook: HookName, run: (context: HookContext) => unknown, log: LogLine[]): Promise<unknown> {
+  async #inTime(
+    hook: HookName,
+    run: (context: UnpreparedContext) => unknown,
+    log: LogLine[],
+  ): Promise<unknown> {
     const seconds = this.#setup.timeoutSeconds ?? 5;
     const controller = new AbortController();
     const late = Promise.withResolvers<never>();
@@ -216,7 +228,7 @@ class Bench {
     }
   }
 
-  #context(signal: AbortSignal, seconds: number, log: LogLine[]): HookContext {
+  #context(signal: AbortSignal, seconds: number, log: LogLine[]): UnpreparedContext {
     const {
       clock = systemClock,
       hostname = 'mx.example.test',

@@ -22,7 +22,6 @@ export default definePlugin({
       if (!isShouting(subject, options.lettersMin)) return;
       log('shouting', { letters: subject.length });
       return {
-        score: options.score,
         symbols: [{ name: 'SHOUTING', score: options.score }],
         edits: [addHeader('X-Shouting', 'yes')],
       };

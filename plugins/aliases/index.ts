@@ -1,10 +1,7 @@
 /** Deliver mail for one address to others: an alias table, expanded at RCPT. RFC 5321 section 3.9. */
 import { addRecipient, definePlugin, deleteRecipient, type Edit } from 'mailfilter/plugin';
-import { type AliasTable, checkEntries, expand } from './expand.ts';
+import { checkEntries, expand } from './expand.ts';
 import { readTable } from './read-table.ts';
-
-/** By the options object: one plugin may stand in several pipelines. */
-const tables = new WeakMap<object, AliasTable>();
 
 export default definePlugin({
   name: 'aliases',
@@ -49,13 +46,11 @@ export default definePlugin({
   setup({ options, domains, baseDirectory, log }) {
     const table = readTable({ ...options, domains, baseDirectory });
     checkEntries(table, options);
-    tables.set(options, table);
     log('loaded', { entries: table.entries.size });
+    return table;
   },
   hooks: {
-    rcptTo({ recipient, route }, { options, log }) {
-      const table = tables.get(options);
-      if (!table) throw new Error('the alias table was not loaded');
+    rcptTo({ recipient, route }, { options, prepared: table, log }) {
       const targets = expand(table, recipient.address, { ...options, known: route === 'mailbox' });
       if (!targets) return undefined;
       log('expanded', { recipient: recipient.address, targets: targets.length });

@@ -1,11 +1,8 @@
 /** Rules on header, decoded text and attachments that score, mark, hold or refuse. RFC 5322, RFC 2045 to 2047. */
 import { definePlugin, type HookAnswer, quarantine, reject, tempfail } from 'mailfilter/plugin';
-import { compileRules, gatherFacts, type Outcome, type RuleSet } from '../../rules/json/rules.ts';
+import { compileRules, gatherFacts, type Outcome } from '../../rules/json/rules.ts';
 import { rulesSchema } from '../../rules/json/schema.ts';
 import { contentOf } from './content.ts';
-
-/** By the options object: one plugin may stand in several pipelines, each with its own rules. */
-const compiled = new WeakMap<object, RuleSet>();
 
 export default definePlugin({
   name: 'content-rules',
@@ -35,12 +32,9 @@ export default definePlugin({
     },
   },
   required: ['rules'],
-  setup({ options }) {
-    rulesOf(options);
-  },
+  setup: ({ options }) => compileRules(options.rules, { withContent: true }),
   hooks: {
-    async message(input, { options, log }) {
-      const rules = rulesOf(options);
+    async message(input, { options, prepared: rules, log }) {
       const parsed = rules.needsContent ? await input.message.parsed() : undefined;
       if (parsed?.tooLarge && options.tooLarge !== 'continue') {
         log('too-large', { bytes: input.message.length });
@@ -67,23 +61,14 @@ const tooLargeVerdicts = {
 
 const noContent = { plain: '', html: '', attachments: [], truncated: false };
 
-function rulesOf(options: { readonly rules: readonly unknown[] }): RuleSet {
-  const known = compiled.get(options);
-  if (known) return known;
-  const rules = compileRules(options.rules, { withContent: true });
-  compiled.set(options, rules);
-  return rules;
-}
-
 function answerOf(
-  { decision, edits, score, symbols, matched }: Outcome,
+  { decision, edits, symbols, matched }: Outcome,
   limits: { readonly tooLarge: boolean; readonly truncated: boolean },
 ): HookAnswer | undefined {
   if (matched.length === 0 && !limits.tooLarge && !limits.truncated) return undefined;
   return {
     verdict: decision,
     edits,
-    score,
     symbols,
     result: {
       matched,

@@ -16,9 +16,6 @@ const zoneName = {
 } as const;
 const action = { type: 'string', enum: ['reject', 'score', 'mark'] } as const;
 
-/** By the options object: one plugin may stand in several pipelines. */
-const zones = new WeakMap<object, readonly Zone[]>();
-
 export default definePlugin({
   name: 'dnsbl',
   kind: 'score',
@@ -76,15 +73,12 @@ export default definePlugin({
     },
   },
   required: ['zones'],
-  setup({ options }) {
-    zonesOf(options);
-  },
+  setup: ({ options }) => readZones(options.zones, options),
   hooks: {
-    async connect({ connection }, { options, dns, log }) {
+    async connect({ connection }, { options, prepared: zones, dns, log }) {
       const ip = connection.remoteIp;
       if (ip === '' || connection.trusted || (options.skipPrivate && isPrivateAddress(ip))) return undefined;
-      const asked = zonesOf(options);
-      const replies = await Promise.allSettled(asked.map((zone) => ask(zone, ip, options.testPoints, dns)));
+      const replies = await Promise.allSettled(zones.map((zone) => ask(zone, ip, options.testPoints, dns)));
       const hits = replies.flatMap((reply) =>
         reply.status === 'fulfilled' && reply.value ? [reply.value] : [],
       );
@@ -104,18 +98,6 @@ export default definePlugin({
 });
 
 type Log = (event: string, facts?: Record<string, string>) => void;
-
-function zonesOf(options: {
-  readonly zones: readonly unknown[];
-  readonly action: Zone['action'];
-  readonly score: number;
-}): readonly Zone[] {
-  const known = zones.get(options);
-  if (known) return known;
-  const read = readZones(options.zones, options);
-  zones.set(options, read);
-  return read;
-}
 
 /** @throws when DNS fails, the zone answers with an error code of its own, or it lists the whole world */
 async function ask(zone: Zone, ip: string, testPoints: boolean, dns: PluginDns): Promise<Hit | undefined> {
@@ -143,7 +125,6 @@ function answerOf(hits: readonly Hit[]): HookAnswer {
     result: {
       listed: hits.map(({ zone, answers }) => ({ zone: zone.name, answers, action: zone.action })),
     },
-    score: scored.reduce((sum, { zone }) => sum + zone.score, 0),
     symbols: scored.map(({ zone }) => ({ name: zone.symbol, score: zone.score })),
   };
 }

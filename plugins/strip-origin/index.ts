@@ -5,8 +5,6 @@ import { defaultHeaders, type NameTest, nameTest } from './names.ts';
 import { receivedEdits, seesOwnReceived } from './received.ts';
 
 interface StripOptions {
-  readonly headers: readonly string[];
-  readonly extraHeaders: readonly string[];
   readonly received: 'rewrite' | 'remove' | 'keep';
   readonly allReceived: boolean;
   readonly trustedClients: boolean;
@@ -14,9 +12,6 @@ interface StripOptions {
 }
 
 const fieldName = { type: 'string', pattern: '^[!-)+-9;-~]+\\*?$' } as const;
-
-/** By the options object: one plugin may stand in several pipelines. */
-const tests = new WeakMap<object, NameTest>();
 
 export default definePlugin({
   name: 'strip-origin',
@@ -61,14 +56,12 @@ export default definePlugin({
         "Replace a Message-ID whose right side is no domain of ours nor the sender's: it names the client's host.",
     },
   },
-  setup({ options }) {
-    testOf(options);
-  },
+  setup: ({ options }) => nameTest([...options.headers, ...options.extraHeaders]),
   hooks: {
-    message(input, { options, domains, hostname, log }) {
+    message(input, { options, prepared: isRemoved, domains, hostname, log }) {
       if (!isOurs(input, options)) return undefined;
       const edits = [
-        ...headerEdits(input, testOf(options)),
+        ...headerEdits(input, isRemoved),
         ...receivedEdits(input, options),
         ...messageIdEdits(input, options, [...domains, hostname]),
       ];
@@ -88,17 +81,9 @@ function isOurs({ session, connection }: MessageInput, { trustedClients }: Strip
   );
 }
 
-function testOf(options: StripOptions): NameTest {
-  const known = tests.get(options);
-  if (known) return known;
-  const test = nameTest([...options.headers, ...options.extraHeaders]);
-  tests.set(options, test);
-  return test;
-}
-
-function headerEdits({ message }: MessageInput, test: NameTest): Edit[] {
+function headerEdits({ message }: MessageInput, isRemoved: NameTest): Edit[] {
   const names = new Map<string, string>();
-  for (const { name } of message.headers) if (test(name)) names.set(name.toLowerCase(), name);
+  for (const { name } of message.headers) if (isRemoved(name)) names.set(name.toLowerCase(), name);
   return [...names.values()].map((name) => ({ type: 'deleteHeader', name, nth: 'all' }));
 }
 

@@ -42,6 +42,49 @@ test('options have the types of their schemas', () => {
   assert.equal(plugin.name, 'typed');
 });
 
+test('what setup answers has its type in every hook, and in dispose', () => {
+  const awaited = definePlugin({
+    name: 'awaited',
+    options: { words: { type: 'array', items: { type: 'string' } } },
+    async setup({ options }) {
+      return { words: new Set(options.words), pattern: /x/ };
+    },
+    dispose({ prepared, options }) {
+      const words: Set<string> = prepared.words;
+      void [words, options.words];
+    },
+    hooks: {
+      message(_, { prepared }) {
+        const words: ReadonlySet<string> = prepared.words;
+        // @ts-expect-error no such part
+        void prepared.word;
+        return words.size > 0 && prepared.pattern.test('x') ? reject() : undefined;
+      },
+      connect: async (_, { prepared }) => ({ result: [...prepared.words] }),
+    },
+  });
+  const given = definePlugin({
+    name: 'given',
+    setup: ({ hostname }) => hostname.length,
+    hooks: { helo: (_, { prepared }) => ({ score: prepared * 2 }) },
+  });
+  const without = definePlugin({
+    name: 'without',
+    hooks: {
+      helo(_, { prepared }) {
+        const nothing: undefined = prepared;
+        // @ts-expect-error there is no setup
+        void prepared.length;
+        return nothing;
+      },
+    },
+  });
+  assert.deepEqual(
+    [awaited, given, without].map(({ name }) => name),
+    ['awaited', 'given', 'without'],
+  );
+});
+
 test('what the compiler refuses', () => {
   const undeclared = {
     name: 'x',

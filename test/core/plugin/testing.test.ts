@@ -124,17 +124,23 @@ test('a hook that the plugin does not have is an error', async () => {
   await assert.rejects(testPlugin(listed).helo(), /no hook helo/);
 });
 
-test('setup runs once, before the first hook', async () => {
+test('setup runs once, before the first hook; hooks and dispose have what it answered', async () => {
   let times = 0;
-  const plugin = testPlugin(
-    definePlugin({
-      name: 'prepared',
-      setup: () => {
-        times += 1;
-      },
-      hooks: { message: () => ({ result: times }) },
-    }),
-  );
+  const disposed: unknown[] = [];
+  const definition = definePlugin({
+    name: 'prepared',
+    options: { word: { type: 'string', default: 'a' } },
+    async setup({ options }) {
+      times += 1;
+      return { word: new RegExp(options.word), times };
+    },
+    dispose: ({ prepared, options }) => void disposed.push([prepared.word.source, options.word]),
+    hooks: { message: (_, { prepared }) => ({ result: [prepared.word.source, prepared.times] }) },
+  });
+  const plugin = testPlugin(definition, { options: { word: 'b' } });
   await plugin.message();
-  assert.equal((await plugin.message()).answer.result, 1);
+  assert.deepEqual((await plugin.message()).answer.result, ['b', 1]);
+  await plugin.dispose();
+  assert.deepEqual(disposed, [['b', 'b']]);
+  assert.deepEqual((await testPlugin(definition).message()).answer.result, ['a', 2]);
 });
