@@ -7,14 +7,19 @@ export const tracedCalls = [
   'fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat',
 ].join();
 
+/** By which threads and processes are made: a descriptor's number means something within one process only. */
+const threadCalls = 'clone,clone3,fork,vfork';
+
 export const straceOptions = [
   '-f',
+  // Calls that are not asked for cost nothing then.
+  '--seccomp-bpf',
   '-qq',
   '-xx',
   '-s',
   '4000000',
   '-e',
-  `trace=${tracedCalls}`,
+  `trace=${tracedCalls},${threadCalls}`,
   '-e',
   'signal=none',
 ];
@@ -30,14 +35,20 @@ export interface SystemCall {
   readonly result: number;
 }
 
-/** Calls that succeeded, in the order in which they ended. */
-export function readSystemCalls(path: string): SystemCall[] {
+/**
+ * Calls that succeeded, in the order in which they ended.
+ * @param pid where more than one process was traced: the one whose calls are wanted
+ */
+export function readSystemCalls(path: string, pid?: number): SystemCall[] {
   const begun = new Map<string, { text: string; start: number }>();
   const calls: SystemCall[] = [];
-  for (const [index, line] of readFileSync(path, 'latin1').split('\n').entries()) {
+  const lines = readFileSync(path, 'latin1').split('\n');
+  const threads = pid === undefined ? undefined : threadsOf(lines, pid);
+  for (const [index, line] of lines.entries()) {
     const match = /^(\d+)\s+(.*)$/s.exec(line);
     if (!match) continue;
     const [, thread, rest] = match as unknown as [string, string, string];
+    if (threads && !threads.has(thread)) continue;
     if (rest.endsWith('<unfinished ...>')) {
       begun.set(thread, { text: rest.slice(0, -'<unfinished ...>'.length), start: index });
       continue;
@@ -61,6 +72,24 @@ export function readSystemCalls(path: string): SystemCall[] {
   return calls;
 }
 
+/** Threads of a process, by their numbers: its first one, and all that these made as threads. */
+function threadsOf(lines: readonly string[], pid: number): Set<string> {
+  const makers = new Map<string, string>();
+  const making = new Set<string>();
+  for (const line of lines) {
+    const match = /^(\d+)\s+(?:clone3?\(|<\.\.\. clone3? resumed>)(.*)$/.exec(line);
+    if (!match) continue;
+    const [, maker, rest] = match as unknown as [string, string, string];
+    const isThread = making.delete(maker) || rest.includes('CLONE_THREAD');
+    const made = /= (\d+)$/.exec(rest)?.[1];
+    if (isThread && made === undefined) making.add(maker);
+    if (isThread && made !== undefined) makers.set(made, maker);
+  }
+  const isOurs = (thread: string | undefined): boolean =>
+    thread !== undefined && (thread === String(pid) || isOurs(makers.get(thread)));
+  return new Set([String(pid), ...[...makers.keys()].filter(isOurs)]);
+}
+
 function parseCall(text: string, start: number, end: number): SystemCall | undefined {
   const strings: Buffer[] = [];
   const plain = text.replace(
@@ -72,7 +101,7 @@ function parseCall(text: string, start: number, end: number): SystemCall | undef
     },
   );
   const match = /^(\w+)\((.*)\)\s+= (-?\d+)/s.exec(plain);
-  if (!match) return undefined;
+  if (!match || threadCalls.split(',').includes(match[1]!)) return undefined;
   const args = match[2]!.split(/,\s*(?![^[{]*[\]}])/).map((arg) => arg.trim());
   return { name: match[1]!, start, end, args, strings, result: Number(match[3]) };
 }

@@ -37,8 +37,8 @@ export interface TestServer {
   readonly ports: Readonly<Record<string, number>>;
   /** Everything the server wrote to standard error and output so far. */
   output(): string;
-  /** Pid of a role, from its pid file. */
-  pidOf(role: 'mta' | 'access'): number;
+  /** Pid of a role or of the supervisor (`mailfilter`), from its pid file. */
+  pidOf(role: 'mta' | 'access' | 'mailfilter'): number;
   /** Root of a user's Maildir. */
   mailbox(user: string): string;
   /** Messages in new/ and cur/ of a user's INBOX. */
@@ -87,25 +87,13 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     mailbox,
     messages: (user) => messagesIn(mailbox(user)),
     stop: async () => {
-      child.kill('SIGTERM');
+      // A command put in front does not hand signals on.
+      if (!options.wrap) child.kill('SIGTERM');
+      else if (isRunning(child)) process.kill(pidOf('mailfilter'), 'SIGTERM');
       return ended(child);
     },
     kill: async () => {
-      for (const role of ['mta', 'access']) {
-        try {
-          process.kill(pidOf(role), 'SIGSTOP');
-        } catch {
-          // Not running: nothing to hold back.
-        }
-      }
-      child.kill('SIGKILL');
-      for (const role of ['mta', 'access']) {
-        try {
-          process.kill(pidOf(role), 'SIGKILL');
-        } catch {
-          // Already gone.
-        }
-      }
+      if (isRunning(child)) killAll(options.wrap ? pidOf('mailfilter') : child.pid!);
       await ended(child);
       await sleep(20);
     },
@@ -194,7 +182,7 @@ async function waitForListeners(
 ): Promise<Record<string, number>> {
   const end = Date.now() + 30_000;
   while (Date.now() < end) {
-    if (child.exitCode !== null || child.signalCode !== null) break;
+    if (!isRunning(child)) break;
     if (existsSync(file)) {
       const listeners = JSON.parse(readFileSync(file, 'utf8')) as { name: string; port?: number }[];
       return Object.fromEntries(listeners.map(({ name, port }) => [name, port ?? 0]));
@@ -205,7 +193,30 @@ async function waitForListeners(
   throw new Error(`the server did not start:\n${output()}`);
 }
 
+/** SIGKILL to a supervisor and its roles, which have no time to notice. */
+export function killAll(supervisor: number): void {
+  if (!signal(supervisor, 'SIGSTOP')) return;
+  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8');
+  const roles = children.split(' ').filter(Boolean).map(Number);
+  for (const pid of roles) signal(pid, 'SIGSTOP');
+  for (const pid of [supervisor, ...roles]) signal(pid, 'SIGKILL');
+}
+
+/** False when it is gone already. */
+function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
+  }
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
 function ended(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+  if (!isRunning(child)) return Promise.resolve(child.exitCode);
   return new Promise((resolve) => child.once('exit', (code) => resolve(code)));
 }
