@@ -1,6 +1,7 @@
 /** What no schema can say: that names exist, files are there, sockets are free of each other, routes can be reached. */
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { nearest } from '../base/nearest.ts';
 import { ipMatcher } from '../net/ip.ts';
 import { bundledPlugins } from './bundled.ts';
 import type { Config, ListenerConfig } from './config.ts';
@@ -9,7 +10,6 @@ import type { FileConfig } from './file-config.ts';
 import { type Finding, show } from './findings.ts';
 import { pointerStep } from './jsonc.ts';
 import { isLocalAddress, listenAddressForms, parseListenAddress, sameSocket } from './listen-address.ts';
-import { nearest } from './nearest.ts';
 import { checkRoutes } from './route-check.ts';
 
 /** `config` is what `written` was made into; values that did not parse stand in it as they are. */

@@ -1,8 +1,8 @@
 /** What is wrong with a config: where, what was found, what is expected; and ajv's errors in these words. */
 import type { ErrorObject } from 'ajv';
 import { OperationalError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
 import { pointerStep } from './jsonc.ts';
-import { nearest } from './nearest.ts';
 
 /** One thing wrong, not yet placed in the file. */
 export interface Finding {

@@ -1,6 +1,7 @@
 /** Checks the options of a config entry against a plugin's schemas, and fills in defaults. JSON Schema draft-07, by ajv. */
 import { Ajv, type ErrorObject } from 'ajv';
 import type { Json } from '../base/json.ts';
+import { nearest } from '../base/nearest.ts';
 import type { PluginManifest } from './hooks.ts';
 import { optionsSchema } from './options.ts';
 
@@ -36,7 +37,7 @@ export function checkOptions(
   return { options, errors: validate(options) ? [] : (validate.errors ?? []) };
 }
 
-/** `/zones/0: must be string`, and for an unknown name the names there are. */
+/** `/zones/0: must be string`; for an unknown name the names there are, and the nearest of them. */
 export function describeOptionError(error: ErrorObject): { pointer: string; message: string } {
   const { instancePath: pointer, keyword, params, parentSchema } = error;
   switch (keyword) {
@@ -45,19 +46,27 @@ export function describeOptionError(error: ErrorObject): { pointer: string; mess
       const known = Object.keys((parentSchema?.properties ?? {}) as object);
       return {
         pointer: `${pointer}/${pointerToken(unknown)}`,
-        message: `unknown option "${unknown}"; expected ${known.length === 0 ? 'none' : `one of ${known.join(', ')}`}`,
+        message: `unknown option "${unknown}"; expected ${known.length === 0 ? 'none' : `one of ${known.join(', ')}`}${didYouMean(unknown, known)}`,
       };
     }
     case 'required':
       return { pointer, message: `the option "${String(params.missingProperty)}" is missing` };
-    case 'enum':
+    case 'enum': {
+      const allowed = params.allowedValues as unknown[];
+      const hint = typeof error.data === 'string' ? didYouMean(error.data, allowed.map(String)) : '';
       return {
         pointer,
-        message: `found ${show(error.data)}, expected one of ${(params.allowedValues as unknown[]).map(show).join(', ')}`,
+        message: `found ${show(error.data)}, expected one of ${allowed.map(show).join(', ')}${hint}`,
       };
+    }
     default:
       return { pointer, message: `found ${show(error.data)}, which ${error.message ?? `fails ${keyword}`}` };
   }
+}
+
+function didYouMean(word: string, known: readonly string[]): string {
+  const suggestion = nearest(word, known);
+  return suggestion === undefined ? '' : `; did you mean "${suggestion}"?`;
 }
 
 /** RFC 6901 section 3. */

@@ -91,7 +91,7 @@ const optionTable: readonly [name: string, given: Record<string, never>, pointer
       'an unknown option',
       { mode: 'score', zone: 'x' } as never,
       '/pipelines/in/0/options/zone',
-      /unknown option "zone".*zones/,
+      /unknown option "zone".*did you mean "zones"/,
     ],
     ['a wrong type', { mode: 'score', zones: 'x' } as never, '/pipelines/in/0/options/zones', /"x".*array/],
     [

@@ -116,7 +116,7 @@ test('input cannot be changed', async () => {
 test('options are checked, and every mistake is told', () => {
   assert.throws(
     () => testPlugin(listed, { options: { zone: 'x', header: 5 } }),
-    /\/options\/zone: unknown option "zone"; expected one of zones, header\n\/options\/header: found 5, which must be string/,
+    /\/options\/zone: unknown option "zone"; expected one of zones, header; did you mean "zones"\?\n\/options\/header: found 5, which must be string/,
   );
 });
 
