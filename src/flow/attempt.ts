@@ -11,6 +11,7 @@ import { keep } from './actions.ts';
 import { concludeAccepted } from './conclude.ts';
 import { decideFates, type Fates } from './fates.ts';
 import type { House } from './house.ts';
+import { wantsFailure } from './plan.ts';
 import { routeOf } from './recipients.ts';
 import type { SpooledMessage } from './session.ts';
 import { replyText, type SubmitRequest, submit } from './submit.ts';
@@ -26,19 +27,20 @@ export async function attempt(house: House, entry: QueueEntry, source: MessageSo
 }
 
 /**
- * Tells the sender what was given up, unless there is nobody to tell. RFC 5321 section 4.5.5, RFC 3461 section 5.2.6.
- * Rejects when the report could not be made or submitted: the queue keeps the entry and asks again.
+ * Tells the sender what was given up, unless nobody is to be told. RFC 5321 section 4.5.5, RFC 3461 section 4.1. Where
+ * the report goes nowhere the mail is held: it was answered with a yes, and must not vanish unseen.
+ * Rejects when the report could not be made or submitted now: the queue keeps the entry and asks again.
  */
 export async function bounce(
   house: House,
   entry: QueueEntry,
   source: MessageSource,
   reply: Reply,
-): Promise<void> {
+): Promise<{ readonly hold: string } | void> {
   const { id, work, transactionId } = entry;
   house.log.warn('gave-up', { id: transactionId, action: id, reply: replyText(reply) });
   const sender = work.kind === 'submit' ? work.sender : entry.envelope.sender;
-  const recipients = failedRecipients(entry).filter((recipient) => !recipient.notify.includes('never'));
+  const recipients = failedRecipients(entry).filter(wantsFailure);
   if (sender === '' || recipients.length === 0) return;
   const message = await reportOn(house, entry, source, sender, recipients, reply);
   const spooled = await spoolBytes(house, message);
@@ -49,9 +51,9 @@ export async function bounce(
     spooled,
   );
   if (told.outcome === 'retry') throw new Error(`the bounce could not be submitted: ${told.reason}`);
-  if (told.outcome === 'failed') {
-    house.log.warn('bounce-refused', { id: transactionId, action: id, reply: replyText(told.reply) });
-  }
+  if (told.outcome === 'done') return undefined;
+  house.log.warn('bounce-refused', { id: transactionId, action: id, reply: replyText(told.reply) });
+  return { hold: `${replyText(reply)}; the sender cannot be told: ${replyText(told.reply)}` };
 }
 
 async function reportOn(

@@ -82,7 +82,7 @@ function settleInput(transaction: Transaction, fates: Fates): SettleInput {
     fates,
     answered: transaction.answered,
     answersPerRecipient: answersPerRecipient(transaction.connection.door),
-    senderVerified: senderVerified(transaction),
+    senderVerified: senderVerified(transaction) && senderReachable(transaction),
   };
 }
 
@@ -100,6 +100,11 @@ function senderVerified({ session, connection, state, envelope }: Transaction): 
     const author = normaliseDomain(properties?.['header.from'] ?? '');
     return author !== '' && (isWithin(domain, author) || isWithin(author, domain));
   });
+}
+
+/** A report that no route takes would be no report. */
+function senderReachable({ house, envelope }: Transaction): boolean {
+  return house.router({ recipient: envelope.sender, sender: '', authenticated: true }).kind !== 'reject';
 }
 
 function isWithin(domain: string, parent: string): boolean {

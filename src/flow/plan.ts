@@ -63,8 +63,7 @@ function planRecipient(draft: Draft, recipient: Recipient, outcome: Outcome): vo
       planJunk(draft, recipient, outcome.reply);
       return;
     case 'bounce':
-      // RFC 3461 section 4.1: NOTIFY=NEVER.
-      if (recipient.notify.includes('never')) return;
+      if (!wantsFailure(recipient)) return;
       draft.bounced.push({ recipient, action: 'failed', reply: outcome.reply });
       return;
     case 'wait':
@@ -77,6 +76,11 @@ function planRecipient(draft: Draft, recipient: Recipient, outcome: Outcome): vo
     case 'discard':
       return;
   }
+}
+
+/** RFC 3461 section 4.1: NOTIFY names what is reported; without it that is failure. */
+export function wantsFailure({ notify }: Recipient): boolean {
+  return notify.length === 0 || notify.includes('failure');
 }
 
 function planDelivery(draft: Draft, recipient: Recipient, actions: readonly Action[]): void {

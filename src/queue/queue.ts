@@ -89,9 +89,9 @@ export interface QueueHandlers {
   attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt>;
   /**
    * Called for what was given up, so that it can be bounced; again until it resolves. The source is empty when the
-   * message itself was lost.
+   * message itself was lost. Who can tell nobody answers why: then the entry is held for an operator.
    */
-  expired(entry: QueueEntry, source: MessageSource, reply: Reply): Promise<void>;
+  expired(entry: QueueEntry, source: MessageSource, reply: Reply): Promise<{ readonly hold: string } | void>;
 }
 
 export interface Queue {

@@ -160,8 +160,10 @@ export class QueueWorker {
 
   /** The sender's side hears of it; until it has, the entry stays. */
   async #tell({ entry }: TakenEntry, reply: Reply, source: MessageSource): Promise<void> {
+    const { group, entries, finish } = this.#init;
+    let untold: { readonly hold: string } | void;
     try {
-      await this.#handlers.expired(entry, source, reply);
+      untold = await this.#handlers.expired(entry, source, reply);
     } catch (error) {
       this.#init.log.error('queue-bounce-failed', {
         id: entry.transactionId,
@@ -170,7 +172,10 @@ export class QueueWorker {
       });
       return this.#postpone(entry, `bounce: ${describeError(error)}`);
     }
-    return this.#persist(() => this.#init.finish(entry.id));
+    return this.#persist(async () => {
+      if (untold) await group.run(() => entries.hold(entry.id, untold.hold));
+      else await finish(entry.id);
+    });
   }
 
   #giveUp(entry: QueueEntry, reply: Reply): Promise<void> {

@@ -248,12 +248,23 @@ test('a reply that nobody takes is returned to who wrote it, not to the sender o
   assert.doesNotMatch(text, /Subject: hello/);
 });
 
-test('a bounce that bounces ends, and the operator hears of it', async (t) => {
+test('where the sender cannot be told the mail is held, and the operator hears of it', async (t) => {
   const fake = new FakeHouse(t);
   await send(fake, { connection: { trusted: true }, from: 'nobody@example.test', to: ['x@else.test'] });
   const [{ entry, source }] = fake.entries() as [ReturnType<FakeHouse['entries']>[number]];
-  await bounce(fake.house, entry, source, expired);
+  assert.deepEqual(await bounce(fake.house, entry, source, expired), {
+    hold: '554 5.4.7 delivery time expired; the sender cannot be told: 550 5.1.1 no such user here',
+  });
   assert.deepEqual([fake.kept.length, fake.events('warn')], [1, ['gave-up', 'bounce-refused']]);
+});
+
+test('a bounce or a reply of ours that goes nowhere ends there', async (t) => {
+  const fake = new FakeHouse(t);
+  await send(fake);
+  const work = { kind: 'submit', sender: '', recipients: ['nobody@example.test'], message: '\r\n' } as const;
+  const [{ entry, source }] = withWork(fake, work);
+  assert.equal(await bounce(fake.house, entry, source, expired), undefined);
+  assert.equal(fake.kept.length, 1);
 });
 
 test('a bounce that cannot be accepted now is asked for again', async (t) => {
@@ -264,16 +275,16 @@ test('a bounce that cannot be accepted now is asked for again', async (t) => {
   await assert.rejects(bounce(fake.house, entry, source, expired), /disk/);
 });
 
-test('who asked for no report gets none when mail is given up', async (t) => {
-  const fake = new FakeHouse(t);
-  await send(fake);
-  const recipients = [
-    { id: 'r1', address: 'x@else.test', original: 'x@else.test', notify: ['never'] as const },
-  ];
-  const [{ entry, source }] = withWork(fake, { kind: 'relay', via: 'mx', recipients });
-  await bounce(fake.house, entry, source, expired);
-  assert.equal(fake.kept.length, 1);
-});
+for (const notify of [['never'], ['success', 'delay']] as const) {
+  test(`NOTIFY=${notify}: no report when mail is given up`, async (t) => {
+    const fake = new FakeHouse(t);
+    await send(fake);
+    const recipients = [{ id: 'r1', address: 'x@else.test', original: 'x@else.test', notify }];
+    const [{ entry, source }] = withWork(fake, { kind: 'relay', via: 'mx', recipients });
+    assert.equal(await bounce(fake.house, entry, source, expired), undefined);
+    assert.equal(fake.kept.length, 1);
+  });
+}
 
 function withWork(fake: FakeHouse, work: ReturnType<FakeHouse['entries']>[number]['entry']['work']) {
   const { accepted, bytes } = fake.kept[0]!;

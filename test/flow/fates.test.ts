@@ -283,6 +283,12 @@ const senders = [
     want: 'submit',
   },
   {
+    name: 'DMARC passed, and no route leads to the sender',
+    auth: [{ method: 'dmarc', result: 'pass', properties: { 'header.from': 'sender.test' } }],
+    routes: [{ to: '@example.test', from: 'any', action: { kind: 'mailbox' } }] as const,
+    want: 'bob/Junk',
+  },
+  {
     name: 'DMARC passed for the organisation',
     auth: [{ method: 'dmarc', result: 'pass', properties: { 'header.from': 'mail.sender.test' } }],
     want: 'submit',
@@ -313,10 +319,10 @@ const senders = [
   },
 ];
 
-for (const { name, auth, from, trusted, want } of senders) {
+for (const { name, auth, from, trusted, routes, want } of senders) {
   test(`refused for one of two: ${name}`, async (t) => {
     const deliver = forUser('bob@example.test', { verdict: reject });
-    const fake = new FakeHouse(t, { hooks: { message: () => ({ auth }), deliver } });
+    const fake = new FakeHouse(t, { hooks: { message: () => ({ auth }), deliver }, routes });
     await send(fake, {
       ...both,
       ...(from === undefined ? {} : { from }),

@@ -274,6 +274,23 @@ test('what failed is told, once it could be told, and then gone', async () => {
   await queue.close();
 });
 
+test('given up, and nobody can be told: held with the reason, until an operator lets it go on', async () => {
+  const queue = open({ directory: folder() });
+  const { attempts, handlers } = recorder(
+    { outcome: 'failed', reply: { code: 550, enhanced: '5.1.1', text: 'nobody' } },
+    { outcome: 'done' },
+  );
+  handlers.expired = async () => ({ hold: 'nobody to tell' });
+  await queue.enqueue([entry('T1/r1/0')], memory());
+  queue.start(handlers);
+  await until(() => queue.list()[0]?.status === 'held');
+  assert.equal(queue.list()[0]?.lastError, 'nobody to tell');
+  assert.equal(await queue.release('T1/r1/0'), true);
+  await until(empty(queue));
+  assert.equal(attempts.length, 2);
+  await queue.close();
+});
+
 test('an entry past its time gets one more attempt, and is then given up with 5.4.7', async () => {
   const queue = open({ expireSeconds: 10 });
   const { attempts, expired, handlers } = recorder({ outcome: 'retry', reason: 'no route' });
