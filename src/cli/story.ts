@@ -91,16 +91,19 @@ function filtering({ entries }: WalkTrace): string {
 
 function whatItDid(entry: TraceEntry): string[] {
   const { verdict, edits = [], score, failure, actions = [], log = [], asked = [] } = entry;
+  const { shadow = false, breaksSignatures = [] } = entry;
   const did = [
     ...(failure === undefined ? [] : [`FAILED (${failure.kind}): ${failure.message}, so ${failure.policy}`]),
     ...(verdict === undefined || verdict.action === 'continue' ? [] : [describeVerdict(verdict)]),
     ...(score === undefined || score === 0 ? [] : [`score ${score}`]),
     ...edits.map(describeEdit),
+    ...(breaksSignatures.length === 0 ? [] : [`breaks the DKIM signature of ${breaksSignatures.join(', ')}`]),
     ...actions.map((action) => ('mailbox' in action ? `${action.type} ${action.mailbox}` : action.type)),
     ...log.map(({ event, facts }) => (facts === undefined ? event : `${event} ${showFacts(facts)}`)),
     ...asked.map(({ what, answer, ms }) => `asked ${what}: ${JSON.stringify(answer)} (${Math.round(ms)} ms)`),
   ];
-  return did.length === 0 ? ['nothing'] : did;
+  if (did.length === 0) did.push('nothing');
+  return shadow ? ['SHADOW, so nothing of this counted', ...did] : did;
 }
 
 function aftermath({ recipients, parts }: StoredTrace<WalkTrace>): string[] {

@@ -58,6 +58,15 @@ const trace: WalkTrace = {
       edits: [{ type: 'addHeader', name: 'X-Seen', value: 'yes\u001b[2J' }],
       failure: { kind: 'throw', message: 'no such thing', policy: 'continue' },
     },
+    {
+      stage: 'message',
+      plugin: 'on-trial',
+      at,
+      ms: 1,
+      edits: [{ type: 'deleteHeader', name: 'Subject', nth: 'all' }],
+      breaksSignatures: ['x.example', 'list.example'],
+      shadow: true,
+    },
   ],
   outcome: 'accepted',
   replies: [{ code: 250, enhanced: '2.0.0', text: 'accepted as T1' }],
@@ -100,6 +109,7 @@ for (const id of ['T1', 'T1/r1/1', '<m1@x.example>', 'm1@x.example']) {
       'asked a 7.100.51.198.bl.example: ["127.0.0.2"] (3 ms)',
       'FAILED (throw): no such thing, so continue',
       '+ X-Seen: yes\\x1b[2J',
+      'SHADOW, so nothing of this counted; - Subject; breaks the DKIM signature of x.example, list.example',
       'stored path=/mail/alice/new/1',
     ]) {
       assert.ok(stdout.includes(fact), `${fact} is missing from\n${stdout}`);
