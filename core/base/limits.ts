@@ -169,7 +169,7 @@ export const pipelineLimits = {
   threadStartsMax: 3,
   /** Threads that look for a culprit, one transaction alone in each. */
   isolationThreadsMax: 4,
-  /** Runs of one request: the first and two more; one beyond that without a call that was found to end threads. */
+  /** Runs of one request: the first and two more; one beyond where the last showed which of its calls ends threads. */
   runsMax: 3,
   /** Past the sum of all plugins' timeouts, a request with no answer is settled by policy after this long. */
   lostReplyMs: 5000,

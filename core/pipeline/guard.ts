@@ -2,8 +2,10 @@
  * Keeps requests safe from plugins: carries them to threads, watches the threads' heartbeat, and when a thread dies
  * names the culprit, lets its policy decide for its own transaction, and runs the innocent ones again.
  *
- * A request always gets an outcome. It is run at most `runsMax` times; then, or when its time is up, the policies of
- * its plugins answer. A dead thread's culprit is the call that was executing; where that is not known, or where a full
+ * A request always gets an outcome. It is run `runsMax` times at most: once, and twice again after deaths of its
+ * thread. Only the last of these is always alone in its thread; if it ends that thread as well, the request is guilty,
+ * and has one more run that leaves the guilty call out, so that no other plugin's policy answers for it. Then, or when
+ * its time is up, the policies of its plugins answer. A dead thread's culprit is the call that was executing; where that is not known, or where a full
  * heap may be anybody's doing, each suspect runs again alone in a fresh thread, and the one that kills again is it.
  */
 import { describeError } from '../base/errors.ts';
@@ -269,7 +271,7 @@ export class Guard {
   }
 
   #runAgain(flight: Flight, alone: boolean): void {
-    // Who was only now found guilty, after two deaths by others, is let through to the end without that call once.
+    // Who was found guilty only in the last run, after two deaths by others, gets one more without that call.
     const runsMax = pipelineLimits.runsMax + Math.min(1, flight.failed.size);
     if (flight.runs >= runsMax) {
       this.#settle(flight, 'thread-died', `its thread ended ${flight.runs} times`);

@@ -51,6 +51,40 @@ test('a thread that ends with nobody running: each runs alone, and the one that 
   assert.equal((await house.pipelines.run(request('\n\nx'))).verdict.action, 'continue');
 });
 
+const guiltyLate: readonly [
+  name: string,
+  pipeline: string,
+  verdict: string,
+  failed: string[],
+  deaths: number,
+][] = [
+  ['its own policy answers', 'once', 'continue', ['trouble'], 3],
+  ['a second guilty call is not let run again', 'twice', 'tempfail', ['wait'], 4],
+];
+
+for (const [name, pipeline, verdict, failed, deaths] of guiltyLate) {
+  test(`found guilty only after two deaths by others: ${name}`, async () => {
+    const trouble = entry('trouble', { onFailure: 'continue' });
+    await using house = await open({
+      once: [entry('wait'), trouble, entry('edit')],
+      twice: [entry('wait'), trouble, trouble],
+    });
+    const exit = (wait: number) =>
+      house.pipelines.run(request(`X-Wait: ${wait}\nSubject: exit\n\nx`, { pipeline }));
+    const late = exit(700);
+    for (let others = 0; others < 2; others += 1)
+      await house.pipelines.run(request('Subject: exit\n\nx', { pipeline: 'once' }));
+    const outcome = await late;
+    assert.equal(outcome.verdict.action, verdict);
+    const failures = outcome.trace.filter(({ failure }) => failure !== undefined);
+    assert.deepEqual(
+      failures.map(({ plugin }) => plugin),
+      failed,
+    );
+    assert.equal(house.lines.filter(({ event }) => event === 'plugin-thread-ended').length, deaths);
+  });
+}
+
 for (const trouble of ['eat-buffers', 'eat-buffers-slowly']) {
   test(`buffers outside the heap end their thread, not the process: ${trouble}`, async () => {
     await using house = await open({ inbound: [entry('trouble', { timeoutSeconds: 20 })] });
