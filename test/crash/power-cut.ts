@@ -38,10 +38,11 @@ export interface PowerCutReport {
   readonly failures: string[];
 }
 
-type Survives = (operation: Disk['operations'][number]) => boolean | number;
+/** Asked for an operation that was not synced: whether it is there, or how many of its octets. */
+export type Survives = (operation: Disk['operations'][number]) => boolean | number;
 
 /** Kinds of worlds: what becomes of everything that was not synced. */
-const kinds: Record<string, (random: () => number) => Survives> = {
+export const worldKinds: Record<string, (random: () => number) => Survives> = {
   'nothing survives': () => () => false,
   'names survive without data': () => (operation) => operation.kind === 'name' || operation.kind === 'unname',
   'everything survives': () => () => true,
@@ -63,7 +64,7 @@ export async function cutPower(options: PowerCutOptions): Promise<PowerCutReport
     const totals = { worlds: 0, replayed: 0, damage: 0, failures: [] as string[] };
     for (const moment of moments(calls, acknowledged, options.moments, random)) {
       const heard = acknowledged.filter(({ start }) => start < moment).map(({ number }) => number);
-      for (const [kind, survives] of Object.entries(kinds)) {
+      for (const [kind, survives] of Object.entries(worldKinds)) {
         const world = disk.worldAt(moment, survives(random));
         const outcome = await recoverIn(world, root, options);
         totals.worlds += 1;

@@ -27,9 +27,14 @@ export interface RecordingOptions {
   readonly durability?: Durability;
   readonly format?: Format;
   readonly letters: number;
+  /** Every sync ends late, so that an answer that does not wait for it comes before. */
+  readonly slowSyncs?: boolean;
   /** Keeps the server's folder, with config and users. */
   readonly keep?: boolean;
 }
+
+/** By 4 ms. */
+const slowSyncs = ['-e', 'inject=fdatasync,fsync:delay_exit=4000'];
 
 /** Runs a server until all letters are answered, and ends it without a warning. */
 export async function recordServer(options: RecordingOptions): Promise<Recording> {
@@ -40,7 +45,7 @@ export async function recordServer(options: RecordingOptions): Promise<Recording
   const server = await startServer({
     directory: root,
     config: loadConfig(format, durability),
-    wrap: ['strace', ...straceOptions, '-o', output],
+    wrap: ['strace', ...straceOptions, ...(options.slowSyncs ? slowSyncs : []), '-o', output],
   });
   const load = new Load();
   const pid = server.pidOf('mta');

@@ -21,7 +21,7 @@ for (const durability of ['journal', 'file'] as const) {
 
 async function record(t: TestContext, durability: Durability): Promise<Recording | undefined> {
   if (!requireProgram(t, 'strace')) return undefined;
-  return recordServer({ durability, letters: 24 });
+  return recordServer({ durability, letters: 24, slowSyncs: true });
 }
 
 /** Answers that were begun while nothing that is synced held the message. */
