@@ -65,7 +65,7 @@ function runCell(sessions: string, directory: string): Row[] {
   mkdirSync(directory);
   chmodSync(directory, 0o755);
   const configFile = writeConfig(directory);
-  const maildir = join(directory, 'mail/bench.test/benchmail');
+  const maildir = join(directory, 'mailboxes/bench.test/benchmail');
   const profile = options['cpu-prof'] ? `--cpu-prof --cpu-prof-dir=${directory}/profile` : '';
   const command = `${process.execPath} ${profile} ${join(projectRoot, 'src/main.ts')} serve -q -c ${configFile}`;
   const run = spawnSync(
@@ -101,7 +101,7 @@ function writeConfig(directory: string): string {
     },
     pipelines: { inbound: options.bare ? [] : filters },
     users: { file: 'users.json' },
-    mailbox: { format: 'maildir', path: 'mail/{domain}/{user}' },
+    mailbox: { format: 'maildir', path: 'mailboxes/{domain}/{user}' },
     routes: [{ to: '@bench.test', deliver: 'mailbox' }],
     log: { level: 'warn' },
   };
