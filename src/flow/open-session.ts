@@ -185,9 +185,9 @@ class ClientSession implements FlowSession {
     if (door === 'submission' && this.#session.user === undefined && !trusted) {
       return { code: 530, enhanced: '5.7.0', text: 'authentication required' };
     }
-    if (this.#session.user === undefined || sender === '') return undefined;
+    if (this.#session.user === undefined) return undefined;
     const user = sessionUser(house, this.#session.user);
-    if (user && house.users!.owns(user, sender)) return undefined;
+    if (user && (sender === '' || house.users!.owns(user, sender))) return undefined;
     return { code: 553, enhanced: '5.7.1', text: `sender address is not one of ${this.#session.user}` };
   }
 

@@ -1,6 +1,7 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
 import { describeError } from '../../core/base/errors.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
+import type { Reply } from '../../core/mail/reply.ts';
 import type { PipelineRequest } from '../../core/pipeline/request.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import { mailboxPath } from '../mailbox/locate.ts';
@@ -11,6 +12,9 @@ import type { Answer, RcptTo } from './session.ts';
 import type { Destination, Transaction } from './transaction.ts';
 
 type Routed = Exclude<Destination, { kind: 'nowhere' }>;
+
+/** What the recipients of one transaction may become by lists: every hook is given all of them. */
+const expandedRecipientsMax = 10_000;
 
 /** Admits one recipient, or several when a plugin expanded it; all or none, so that the client's answer is true of each. */
 export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): Promise<Answer> {
@@ -23,6 +27,10 @@ export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): 
   const { targets, verdict } = await rewrite(transaction, asked);
   const refused = refusalOf(verdict);
   if (refused) return refused;
+  const { house, envelope } = transaction;
+  const recipientsMax = Math.max(expandedRecipientsMax, house.config.limits.recipientsMax);
+  // RFC 5321 section 4.5.3.1.10; the client sends to the others in a transaction of their own.
+  if (envelope.recipients.length + targets.length > recipientsMax) return tooManyRecipients;
   if (verdict.action === 'discard') return admit(transaction, targets, [nowhere(verdict.reason)]);
   const ownInitiative = isRewritten(asked, targets) && isServed(transaction, asked.address);
   const routed = targets.map((target) => routeOf(transaction, target.address, ownInitiative));
@@ -34,6 +42,8 @@ export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): 
   if (judged.action === 'discard') return admit(transaction, targets, [nowhere(judged.reason)]);
   return refusalOf(judged) ?? admit(transaction, targets, routed);
 }
+
+const tooManyRecipients: Reply = { code: 452, enhanced: '4.5.3', text: 'too many recipients' };
 
 /**
  * Where one address goes, or why it goes nowhere. The replies name no address: what an alias stands for is not the

@@ -146,6 +146,23 @@ for (const { name, targets, want, users = [], relayed = 0 } of expansions) {
   });
 }
 
+test('lists do not make more recipients of one transaction than every hook can be given', async (t) => {
+  let calls = 0;
+  const fake = new FakeHouse(t, {
+    hooks: {
+      rewrite: () => {
+        calls += 1;
+        const names = Array.from({ length: 2000 }, (_, index) => `x${calls}-${index}@example.test`);
+        return { edits: names.map((address) => ({ type: 'addRecipient', address }) as const) };
+      },
+    },
+    users: [{ address: 'alice@example.test' }],
+    routes: [{ to: '*', from: 'any', action: { kind: 'relay', via: 'mx' } }],
+  });
+  const { rcpt } = await send(fake, { to: Array<string>(6).fill('list@example.test') });
+  assert.deepEqual(rcpt.map(code), ['yes', 'yes', 'yes', 'yes', '452 4.5.3', '452 4.5.3']);
+});
+
 test('rewriting an address of another host opens no relay', async (t) => {
   const fake = new FakeHouse(t, { hooks: aliases({ 'x+tag@elsewhere.test': ['x@elsewhere.test'] }) });
   assert.deepEqual((await send(fake, { to: ['x+tag@elsewhere.test'] })).rcpt.map(code), ['550 5.7.1']);

@@ -87,8 +87,10 @@ test('a user who was disabled or removed since the login sends no more', async (
     await session.helo('c', true);
     await session.authenticate('PLAIN', 'alice@example.test', rightPassword);
     fake.house = { ...fake.house, users: new FakeHouse(t, { users }).house.users };
-    const { mail } = await sendIn(fake, session, { from: 'alice@example.test' });
-    assert.equal(code(mail), '553 5.7.1');
+    for (const from of ['alice@example.test', '']) {
+      const { mail } = await sendIn(fake, session, { from });
+      assert.equal(code(mail), '553 5.7.1');
+    }
   }
 });
 

@@ -148,6 +148,16 @@ test('forged results go before the first hook of the message, those of others st
   assert.doesNotMatch(text, /dmarc=pass/);
 });
 
+test('a thousand forged results cost one edit, and go with all others', async (t) => {
+  const fake = new FakeHouse(t);
+  const forged = Array<string>(1000).fill('Authentication-Results: mx.example.test; dmarc=pass');
+  await send(fake, {
+    message: message('Authentication-Results: other.test; spf=fail', ...forged, 'From: a@b.test'),
+  });
+  assert.equal(fake.plan.edits.filter(({ type }) => type === 'deleteHeader').length, 1);
+  assert.doesNotMatch(await fake.text(), /authentication-results/i);
+});
+
 const limits = [
   {
     name: 'Received fields at the limit',
