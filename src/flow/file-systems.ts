@@ -7,7 +7,7 @@ import { release } from 'node:os';
 import { dirname } from 'node:path';
 import koffi from 'koffi';
 import { errnoOf } from '../../core/base/errors.ts';
-import { syncPath } from '../delivery/directory-sync.ts';
+import { createDirectorySync, type DirectorySync, syncPath } from '../delivery/directory-sync.ts';
 import { createFinder } from '../delivery/find.ts';
 import type { StoreAction } from '../delivery/store.ts';
 
@@ -35,6 +35,7 @@ export function createFileSystems(syncfs: Syncfs | null = loadSyncfs()): FileSys
   /** By device number: open since before the first write, so that every write error since is reported to it. */
   const descriptors = new Map<number, number>();
   const covered = new Set<string>();
+  const directorySync = createDirectorySync();
   return {
     byPath: syncfs === null,
     cover(directory) {
@@ -48,7 +49,7 @@ export function createFileSystems(syncfs: Syncfs | null = loadSyncfs()): FileSys
     },
     async sync(written) {
       if (syncfs === null) {
-        await syncEach(written);
+        await syncEach(written, directorySync);
         return;
       }
       for (const fd of descriptors.values()) {
@@ -93,21 +94,22 @@ function nearest(directory: string): string {
   return path;
 }
 
-async function syncEach(written: Iterable<WrittenCopy>): Promise<void> {
+async function syncEach(written: Iterable<WrittenCopy>, directorySync: DirectorySync): Promise<void> {
   const finder = createFinder();
   for (const { action, path } of written) {
-    if (await syncedIfThere(path)) continue;
+    if (await syncedIfThere(path, directorySync)) continue;
     // Moved by its user, or deleted: then it is theirs to have deleted.
     const moved = action.format === 'maildir' ? finder.inMaildir(action.path, action.name) : undefined;
-    if (moved !== undefined) await syncedIfThere(moved);
+    if (moved !== undefined) await syncedIfThere(moved, directorySync);
   }
 }
 
-/** File and folder. */
-async function syncedIfThere(path: string): Promise<boolean> {
+/** File and folder, and the names that lead to it: delivery may have made the folder. */
+async function syncedIfThere(path: string, directorySync: DirectorySync): Promise<boolean> {
   try {
     await syncPath(path);
     await syncPath(dirname(path));
+    await directorySync.syncNamesTo(dirname(path));
     return true;
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;

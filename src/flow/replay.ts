@@ -127,7 +127,7 @@ async function replaySegment(replay: Replay, found: FoundSegment): Promise<void>
     report.damage.push(facts);
     if (damage.kind === 'torn') log.warn('journal-torn', facts);
     else log.error('journal-damaged', facts);
-    if (damage.kind !== 'torn') keepAside(found.path);
+    if (damage.kind !== 'torn') keepAside(replay.directory, found.path);
   };
   for (const record of readSegment(found, replay.bootId, onDamage)) {
     report.records += 1;
@@ -146,7 +146,7 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
     if (record.done) {
       report.alreadyDone += 1;
       // They must outlast a power cut before the next checkpoint, after which the mark is not believed.
-      keepFiles(replay, segment, filesOfDone(replay.files.directory, record));
+      keepFiles(replay, segment, namedFiles(replay.files.directory, record));
       done();
       return;
     }
@@ -167,7 +167,10 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
     };
     report.lost.push(lost);
     log.error('journal-record-lost', { ...lost, id: error.id ?? '' });
-    keepAside(segment.path);
+    keepAside(replay.directory, segment.path);
+    for (const name of namedFiles(replay.files.directory, record)) {
+      keepAside(replay.directory, join(replay.files.directory, name));
+    }
     done();
   }
 }
@@ -213,8 +216,8 @@ function innerPlan(directory: string, plan: PlanText): Extract<PlanText, { accep
   return inner;
 }
 
-/** Names only, as far as they can be read: a record that is done needs nothing from them now. */
-function filesOfDone(directory: string, record: SegmentRecord): string[] {
+/** Names only, as far as they can be read. */
+function namedFiles(directory: string, record: SegmentRecord): string[] {
   const names: string[] = [];
   try {
     const plan = parsePlan(record.plan);
@@ -245,18 +248,19 @@ function fileSource(directory: string, { name, length }: JournalFile): MessageSo
   return { kind: 'file', path: join(directory, name), length };
 }
 
-/** A second name for the segment, so that an operator can look at what could not be read. */
-function keepAside(segmentPath: string): void {
-  const directory = join(segmentPath, '..', 'damaged');
+/** A second name for a segment or a message file, so that an operator can look at what could not be read. */
+function keepAside(journalDirectory: string, path: string): void {
+  const directory = join(journalDirectory, 'damaged');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   try {
-    linkSync(segmentPath, join(directory, basename(segmentPath)));
+    linkSync(path, join(directory, basename(path)));
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
+    // A file that is not there is what is wrong.
+    if (errnoOf(error) !== 'EEXIST' && errnoOf(error) !== 'ENOENT') throw error;
   }
 }
 
-/** Writes again every copy that records of these segments led to. @throws when that cannot be done now */
+/** Writes again every copy that records of these segments led to; those that are lost led to none. @throws when that cannot be done now */
 export async function rewriteSegments(used: readonly UsedSegment[], filesDirectory: string): Promise<void> {
   const finder = createFinder();
   const mboxes = new Set<string>();
@@ -264,13 +268,21 @@ export async function rewriteSegments(used: readonly UsedSegment[], filesDirecto
     const found = findSegments(join(path, '..')).find((segment) => segment.path === path);
     if (!found) throw new Error(`journal segment ${basename(path)} of ${bytes} octets is gone`);
     for (const record of readSegment(found, unknownBoot, () => undefined)) {
-      const { accepted } = innerPlan(filesDirectory, parsePlan(record.plan));
-      for (const action of accepted.stores) {
+      for (const action of storesOf(filesDirectory, record)) {
         const mbox = `${action.path}\0${action.folder}`;
         if (action.format === 'mbox' && mboxes.has(mbox)) continue;
         mboxes.add(mbox);
         await rewriteCopy(action, finder);
       }
     }
+  }
+}
+
+function storesOf(filesDirectory: string, record: SegmentRecord): Accepted['stores'] {
+  try {
+    return innerPlan(filesDirectory, parsePlan(record.plan)).accepted.stores;
+  } catch (error) {
+    if (!(error instanceof LostRecord) && errnoOf(error) !== 'ENOENT') throw error;
+    return [];
   }
 }

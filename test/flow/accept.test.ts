@@ -68,8 +68,21 @@ function journalFiles(ending: string): string[] {
 }
 
 /** As after a power cut: nothing in memory, nothing is believed of what was marked as done. */
-async function startAfterPowerCut() {
-  const next = openAcceptance(root, { bootId: `boot-${Math.random()}` });
+/** The first sync of a checkpoint fails. */
+function failingOnce(): FileSystems {
+  let failures = 1;
+  const real = createFileSystems();
+  return {
+    ...real,
+    sync: async (written) => {
+      if (failures-- > 0) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
+      return real.sync(written);
+    },
+  };
+}
+
+async function startAfterPowerCut(overrides: Parameters<typeof openAcceptance>[1] = {}) {
+  const next = openAcceptance(root, { bootId: `boot-${Math.random()}`, ...overrides });
   const report = await next.acceptance.recover();
   return { ...next, report };
 }
@@ -216,7 +229,30 @@ test('a damaged message file is reported and kept, and the rest is replayed', as
   assert.equal(report.lost[0]!.id, 'LARGE');
   assert.deepEqual(maildirTexts(mail), [storedText('SMALL')]);
   assert.ok(log.lines.some(({ level, event }) => level === 'error' && event === 'journal-record-lost'));
-  assert.equal(readdirSync(join(root, 'journal', 'damaged')).length, 1);
+  const aside = readdirSync(join(root, 'journal', 'damaged'));
+  assert.deepEqual(
+    aside.filter((each) => !each.endsWith('.segment')),
+    [name],
+  );
+  assert.equal(aside.length, 2);
+});
+
+test('a record whose plan is lost does not keep the journal from being let go of after a failed sync', async () => {
+  const house = openAcceptance(root);
+  await house.acceptance.recover();
+  const body = Buffer.alloc(200_000, 'new body\r\n');
+  const message = await spooled(messageText('EDITED'));
+  const accepted = { ...planOf('EDITED', root), edits: [{ type: 'replaceBody' as const, body }] };
+  await house.acceptance.accept({ accepted, source: message.source, spooled: message });
+  await accept(house, 'SMALL');
+  for (const name of readdirSync(join(root, 'journal', 'messages'))) {
+    rmSync(join(root, 'journal', 'messages', name));
+  }
+  const { acceptance, log, report } = await startAfterPowerCut({ fileSystems: failingOnce() });
+  assert.equal(report.lost.length, 1);
+  await acceptance.drain();
+  assert.equal(log.lines.filter(({ event }) => event === 'checkpoint-failed').length, 1);
+  assert.deepEqual(journalFiles('.done'), []);
 });
 
 test('a plan with a large new body survives', async () => {
@@ -326,16 +362,7 @@ test('a failed write refuses those who wait, gives the segment up, and service r
 });
 
 test('a failed checkpoint keeps the segment and writes the copies again', async () => {
-  let failures = 1;
-  const real = createFileSystems();
-  const fileSystems: FileSystems = {
-    ...real,
-    sync: async (written) => {
-      if (failures-- > 0) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
-      return real.sync(written);
-    },
-  };
-  const house = openAcceptance(root, { fileSystems });
+  const house = openAcceptance(root, { fileSystems: failingOnce() });
   await house.acceptance.recover();
   await accept(house, 'ONE');
   await accept(house, 'BOX', { stores: [{ format: 'mbox', path: join(root, 'mail', 'box') }] });
