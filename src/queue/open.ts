@@ -6,7 +6,7 @@
  * | (none)  | not here, and not done                   | waiting: enqueue; held: enqueue of work `held`                     |
  * | waiting | due at nextAttemptAt                     | active: due; held: hold; gone: remove                            |
  * | active  | an attempt, or a bounce, is running      | gone: done, told; waiting: retry, crash; failed: failed, expired, |
- * |         |                                          | not told, crash while telling; held: hold                        |
+ * |         |                                          | not told, crash while telling; held: hold, nobody to tell        |
  * | held    | waits for an operator                    | waiting: release; gone: remove, or done by an attempt that ran   |
  * | failed  | given up, the sender is yet to be told   | active: due (at once, then as retries); waiting: retry; held: hold; gone: remove |
  * | gone    | no entry; the id is remembered for days  | never anything else: enqueue of that id does nothing             |
