@@ -1,0 +1,102 @@
+/**
+ * Power cuts under a whole server: from what it wrote and synced under load, worlds are built as a cut might have left
+ * them, and the server starts in each. Every acknowledged letter is found, whole, exactly once.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { readBootId } from '../../core/base/boot-id.ts';
+import { type RandomSource, randomSource } from '../kit/random.ts';
+import { requireProgram } from '../kit/require.ts';
+import { startServer, type TestServer, until } from '../kit/server.ts';
+import { campaign, logOf, queueOf } from '../server/observe.ts';
+import { Disk, type World } from './disk.ts';
+import { worldKinds } from './power-cut.ts';
+import { type Format, judge, type Letter } from './server-load.ts';
+import { type Recording, recordServer } from './server-recording.ts';
+
+for (const format of ['maildir', 'mbox'] as const) {
+  test(`the server starts in every world that a power cut may leave: ${format}`, async (t) => {
+    if (!requireProgram(t, 'strace')) return;
+    const random = randomSource(`power cuts ${format}`);
+    const recording = await recordServer({ format, letters: campaign ? 400 : 60, keep: true });
+    try {
+      const disk = new Disk(recording.root, recording.calls);
+      const moments = momentsOf(recording, campaign ? 20 : 1, random);
+      for (const moment of moments) {
+        for (const [kind, survives] of Object.entries(worldKinds)) {
+          const world = disk.worldAt(
+            moment,
+            survives(() => random.below(2 ** 30) / 2 ** 30),
+          );
+          const where = `${kind}, cut at line ${moment}`;
+          assert.deepEqual(
+            await startIn(world, recording, heardBefore(recording, moment), format),
+            [],
+            where,
+          );
+        }
+      }
+      t.diagnostic(`${recording.acknowledgements.length} letters, ${moments.length} moments`);
+    } finally {
+      rmSync(dirname(recording.root), { recursive: true, force: true });
+    }
+  });
+}
+
+/** Right after answers: some of the first, some late ones, when segments were let go of. */
+function momentsOf({ acknowledgements }: Recording, count: number, random: RandomSource): number[] {
+  const late = acknowledgements.slice(Math.floor(acknowledgements.length / 2));
+  return Array.from({ length: count }, () => random.pick(late).start + 1);
+}
+
+/** The letters as their clients knew them at that moment. */
+function heardBefore({ letters, acknowledgements }: Recording, moment: number): Letter[] {
+  const heard = new Set(acknowledgements.filter(({ start }) => start < moment).map(({ letter }) => letter));
+  return letters.map((letter) => (heard.has(letter) ? letter : { ...letter, acknowledged: new Set() }));
+}
+
+async function startIn(
+  world: World,
+  { root }: Recording,
+  letters: Letter[],
+  format: Format,
+): Promise<string[]> {
+  restore(world, root);
+  const server = await startServer({ directory: root });
+  try {
+    await until('an empty queue', () => queueOf(server).length === 0);
+    return [...judge(server, letters, format), ...damageIn(server)];
+  } finally {
+    await server.stop();
+  }
+}
+
+/** A torn end is what a power cut leaves; anything else would be said of records that were synced. */
+function damageIn(server: TestServer): string[] {
+  const events = ['journal-damaged', 'journal-record-lost', 'queue-message-missing'];
+  return logOf(server)
+    .filter(({ event }) => events.includes(String(event)))
+    .map((line) => JSON.stringify(line));
+}
+
+/** The files of the world in place of those that are there; config and users stay. */
+function restore(world: World, root: string): void {
+  const folders = ['data', 'mail'].map((folder) => join(root, folder));
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const [path, octets] of world) {
+    if (!folders.some((folder) => path === folder || path.startsWith(`${folder}/`))) continue;
+    if (octets === undefined) mkdirSync(path, { recursive: true });
+    else
+      writeFileSync(path, path.endsWith('.done') || path.endsWith('.lock') ? ofAnotherBoot(octets) : octets);
+    // The machine was off for a while: dot locks are those of before.
+    if (octets && path.endsWith('.lock')) utimesSync(path, 1, 1);
+  }
+}
+
+/** After a power cut the kernel's name for its run is another. */
+function ofAnotherBoot(octets: Buffer): Buffer {
+  const bootId = readBootId();
+  return Buffer.from(octets.toString('latin1').replaceAll(bootId, bootId.replace(/./g, '0')), 'latin1');
+}
