@@ -50,6 +50,8 @@ const troubles: readonly [trouble: string, kind: string, message: RegExp][] = [
   ['shape', 'bad-answer', /unknown key/],
 ];
 
+const severe = ['throw', 'loop', 'exit'];
+
 const answers: Readonly<Record<Policy, RegExp>> = {
   tempfail: /^451 4\.3\.0 /,
   continue: /^250 2\.0\.0 Ok: queued as /,
@@ -58,9 +60,11 @@ const answers: Readonly<Record<Policy, RegExp>> = {
 };
 
 for (const [trouble, kind, message] of troubles) {
-  test(`${trouble} in the message hook, under each policy, while other mail comes in`, async () => {
+  // The rest of the table stands in the test of all at once.
+  const some = campaign || severe.includes(trouble) ? policies : policies.slice(0, 2);
+  test(`${trouble} in the message hook: ${some.join(', ')}, while other mail comes in`, async () => {
     await using load = startLoad(campaign ? 20 : 6);
-    const failures = policies.map((policy) => misbehave(trouble, 'message', policy, { kind, message }));
+    const failures = some.map((policy) => misbehave(trouble, 'message', policy, { kind, message }));
     await Promise.all(failures);
     assert.deepEqual(await load.stop(), []);
     assert.equal(server.pidOf('mta'), mta);
@@ -71,12 +75,12 @@ const others: readonly [hook: string, trouble: string, policies: readonly Policy
   ['headers', 'throw', policies],
   ['headers', 'exit', ['tempfail', 'continue']],
   ['deliver', 'throw', policies],
-  ['deliver', 'loop', ['continue', 'reject']],
+  ['deliver', 'loop', ['reject']],
   ['rcptto', 'exit', ['tempfail', 'quarantine']],
   ['mailfrom', 'silence', ['tempfail', 'reject']],
   ['mailfrom', 'throw', ['continue', 'quarantine']],
   ['data', 'throw', policies],
-  ['data', 'loop', ['tempfail', 'continue']],
+  ['data', 'loop', ['continue']],
 ];
 
 for (const [hook, trouble, some] of others) {
