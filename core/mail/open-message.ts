@@ -47,11 +47,11 @@ class OpenMessage implements Message {
   }
 
   body(): Readable {
-    return readable(ownBody(this.#rendered.body));
+    return octetStream([], this.#rendered.body);
   }
 
   raw(): Readable {
-    return readable(ownOctets(this.#rendered));
+    return octetStream(this.#rendered.header, this.#rendered.body);
   }
 
   parsed(): Promise<ParsedMessage | TooLarge> {
@@ -61,32 +61,46 @@ class OpenMessage implements Message {
 
   /** raw() with the empty line that a parser needs where the message has none. */
   #separated(): Readable {
-    const { header, body, length } = this.#rendered;
+    const { header, body } = this.#rendered;
     const last = header.at(-1);
     if (last && last.length <= 2 && last.at(-1) === 10) return this.raw();
-    return readable(ownOctets({ header: [...header, crlf], body, length }));
+    return octetStream([...header, crlf], body);
   }
 }
 
-function readable(chunks: AsyncGenerator<Uint8Array, void>): Readable {
-  return Readable.from(chunks, { objectMode: false, highWaterMark: chunkBytes });
+/** Octets of the reader's own, so that a plugin that writes to a chunk changes nothing but its own chunk. */
+function octetStream(header: readonly Uint8Array[], body: RenderedBody): Readable {
+  if (body.kind === 'memory') return new MemoryStream([...header, body.bytes]);
+  return Readable.from(headerAndFile(header, body), { objectMode: false, highWaterMark: chunkBytes });
 }
 
-/** Copies, so that a plugin that writes to a chunk changes nothing but its own chunk. */
-async function* copies(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  for (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; at += chunkBytes)
-      yield Buffer.from(chunk.subarray(at, at + chunkBytes));
+async function* headerAndFile(
+  header: readonly Uint8Array[],
+  body: RenderedBody,
+): AsyncGenerator<Uint8Array, void> {
+  yield* copies(header);
+  // What comes from a file was read for this stream alone.
+  yield* streamBody(body);
+}
+
+/** What lies in memory, pushed when it is asked for: a generator would cost promises for each chunk. */
+class MemoryStream extends Readable {
+  readonly #chunks: Iterator<Uint8Array>;
+
+  constructor(pieces: readonly Uint8Array[]) {
+    super({ highWaterMark: chunkBytes });
+    this.#chunks = copies(pieces);
+  }
+
+  override _read(): void {
+    const { value, done } = this.#chunks.next();
+    this.push(done ? null : value);
   }
 }
 
-/** What comes from a file was read for this stream alone. */
-async function* ownBody(body: RenderedBody): AsyncGenerator<Uint8Array, void> {
-  if (body.kind === 'memory') yield* copies([body.bytes]);
-  else yield* streamBody(body);
-}
-
-async function* ownOctets(rendered: Rendered): AsyncGenerator<Uint8Array, void> {
-  yield* copies(rendered.header);
-  yield* ownBody(rendered.body);
+function* copies(pieces: readonly Uint8Array[]): Generator<Uint8Array, void> {
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += chunkBytes)
+      yield Buffer.from(piece.subarray(at, at + chunkBytes));
+  }
 }
