@@ -1,5 +1,5 @@
 /** Runs `mailfilter` as a user does, through its launcher, and gives back what it said. */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from './require.ts';
 
@@ -26,6 +26,14 @@ export function runCommand(args: readonly string[], options: CommandOptions = {}
     cwd: options.cwd ?? projectRoot,
     env: { ...inherited, ...options.env },
   });
+  return collect(child, options.input);
+}
+
+/** Gives a program its input and collects what it says. */
+export function collect(
+  child: ChildProcessWithoutNullStreams,
+  input: string | Buffer = '',
+): Promise<CommandResult> {
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {
@@ -36,7 +44,7 @@ export function runCommand(args: readonly string[], options: CommandOptions = {}
   });
   // A command that fails early does not read what it is given.
   child.stdin.on('error', () => {});
-  child.stdin.end(options.input ?? '');
+  child.stdin.end(input);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));

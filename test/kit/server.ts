@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly config?: Record<string, unknown>;
   /** Entries of the pipeline `inbound`. */
   readonly inbound?: readonly unknown[];
+  /** Further files beside the config, name to text. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly env?: Record<string, string>;
   /** Command put in front of the server's (strace, say). */
   readonly wrap?: readonly string[];
@@ -124,10 +126,12 @@ export async function until(
 async function writeConfig(
   directory: string,
   configFile: string,
-  { config, inbound }: ServerOptions,
+  { config, inbound, files = {} }: ServerOptions,
 ): Promise<void> {
   mkdirSync(directory, { recursive: true });
   usersText ??= await usersFile();
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(directory, name), text, { mode: 0o600 });
   writeFileSync(join(directory, 'users.json'), usersText, { mode: 0o600 });
   const base = {
     hostname: 'mx.example.test',
