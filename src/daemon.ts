@@ -1,6 +1,4 @@
 /** The roles' lives: open, listen, give up root, tell the supervisor, reload on SIGHUP, drain on SIGTERM. */
-import { renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describeError } from '../core/base/errors.ts';
 import { createLog, type RootLog } from '../core/base/log.ts';
 import type { ListenAddress, ListenerConfig } from '../core/config/config.ts';
@@ -8,7 +6,7 @@ import { formatListenAddress } from '../core/config/listen-address.ts';
 import { loadConfig } from '../core/config/load.ts';
 import { ipMatcher } from '../core/net/ip.ts';
 import { TlsContexts } from '../core/net/tls.ts';
-import { openDataDirectory, removePidFile, writePidFile } from './data-directory.ts';
+import { openDataDirectory, removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
 import { createOpenSession } from './flow/open-session.ts';
 import { ConnectionCount } from './ingress/connections.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
@@ -47,7 +45,7 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
   ready.resolve();
   const lines = doors.map(describeDoor);
   writePidFile(config.dataDirectory, 'mta');
-  writeWhole(join(config.dataDirectory, 'run', 'listeners.json'), doors.map(listenerFacts));
+  writeRunFile(config.dataDirectory, 'listeners.json', `${JSON.stringify(doors.map(listenerFacts))}\n`);
   onSignals({
     log,
     reload: async () => {
@@ -178,10 +176,6 @@ function onSignals({ log, reload, reloaded, drain }: Life): void {
 
 /** What `mailfilter reload` waits for. */
 function writeReloadOutcome(dataDirectory: string, error: string | undefined): void {
-  writeWhole(join(dataDirectory, 'run', 'reload.json'), { at: Date.now(), ok: error === undefined, error });
-}
-
-function writeWhole(path: string, value: unknown): void {
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(value)}\n`, { mode: 0o644 });
-  renameSync(`${path}.tmp`, path);
+  const outcome = { at: Date.now(), ok: error === undefined, error };
+  writeRunFile(dataDirectory, 'reload.json', `${JSON.stringify(outcome)}\n`);
 }

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { tryLock } from 'fs-native-extensions';
-import { OperationalError } from '../core/base/errors.ts';
+import { describeError, errnoOf, OperationalError } from '../core/base/errors.ts';
 import { handOver, type SystemUser } from './privileges.ts';
 
 const folders = ['', 'run', 'journal', 'spool', 'queue', 'state'] as const;
@@ -49,12 +49,24 @@ export function openDataDirectory(root: string, owner: SystemUser | undefined): 
 
 /** Written by each role, whole; `mailfilter reload` and operators read it. */
 export function writePidFile(root: string, role: string): void {
-  const path = join(root, 'run', `${role}.pid`);
+  writeRunFile(root, `${role}.pid`, `${process.pid}\n`);
+}
+
+/** A file for those who look from outside. Where it cannot be written there is none: an old one would tell lies. */
+export function writeRunFile(root: string, name: string, text: string): void {
+  const path = join(root, 'run', name);
   const temporary = `${path}.${process.pid}.tmp`;
-  rmSync(temporary, { force: true });
-  // A new file renamed into place: the supervisor may be root, and writes through no link.
-  writeFileSync(temporary, `${process.pid}\n`, { mode: 0o644, flag: 'wx' });
-  renameSync(temporary, path);
+  try {
+    rmSync(temporary, { force: true });
+    // A new file renamed into place: the supervisor may be root, and writes through no link.
+    writeFileSync(temporary, text, { mode: 0o644, flag: 'wx' });
+    renameSync(temporary, path);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    for (const each of [temporary, path]) rmSync(each, { force: true });
+    // Mail goes on: a full disk is no reason to end, and the way out of it may be to read and delete mail.
+    process.stderr.write(`mailfilter: cannot write ${path}: ${describeError(error)}\n`);
+  }
 }
 
 export function removePidFile(root: string, role: string): void {
