@@ -1,37 +1,17 @@
 /** A full disk: on the journal nothing is accepted, on a mailbox it is deferred; service resumes by itself when space returns. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { OperationalError } from '../../core/base/errors.ts';
 import type { StoreAction } from '../../src/delivery/store.ts';
 import { createSpool } from '../../src/flow/spool.ts';
 import { maildirTexts, messageText, openAcceptance, planOf, storedText } from '../flow/acceptance-kit.ts';
-import { requirePeer } from '../kit/require.ts';
+import { fill, smallDisk } from './small-disk.ts';
 
 const KiB = 1024;
-
-/** A directory on a small file system of its own; undefined after skipping. */
-function smallDisk(t: TestContext, kibibytes: number): string | undefined {
-  const directory = mkdtempSync(join(tmpdir(), 'full-'));
-  const mounted =
-    process.getuid?.() === 0 &&
-    spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', directory]).status === 0;
-  t.after(() => {
-    if (mounted) spawnSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return requirePeer(t, 'the right to mount a tmpfs (root)', mounted) ? directory : undefined;
-}
-
-function fill(directory: string): string {
-  const path = join(directory, 'filler');
-  const { bavail, bsize } = statfsSync(directory);
-  writeFileSync(path, Buffer.alloc(bavail * bsize));
-  return path;
-}
 
 function isFull(error: unknown): boolean {
   return error instanceof OperationalError && error.code === 'storage-full' && error.temporary;
