@@ -1,4 +1,6 @@
 /** A client's session before its messages: connect, helo, auth, MAIL and RCPT, each judged by the core first and by the plugins after. */
+import { OperationalError } from '../../core/base/errors.ts';
+import type { Envelope } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import {
   emptyPipelineState,
@@ -8,6 +10,7 @@ import {
 } from '../../core/pipeline/request.ts';
 import type { Connection, Session, TlsInfo } from '../../core/session/connection.ts';
 import type { HookName } from '../../core/session/powers.ts';
+import type { User } from '../users/users.ts';
 import { raiseInTransaction, refusalOf } from './hooks.ts';
 import type { House } from './house.ts';
 import { admitRecipient } from './recipients.ts';
@@ -21,6 +24,7 @@ import type {
   SpooledMessage,
 } from './session.ts';
 import { sessionUser } from './session-user.ts';
+import { leaveTrace } from './trace.ts';
 import { transact } from './transact.ts';
 import { beginTransaction, newTransactionId, type Transaction } from './transaction.ts';
 
@@ -86,7 +90,13 @@ class ClientSession implements FlowSession {
     address: string,
     password: string,
   ): Promise<{ user: string } | { refused: Reply }> {
-    const user = await this.#current().users?.authenticate(address, password);
+    const user = await this.#check(address, password);
+    if (user === 'busy') {
+      // RFC 4954 section 6: a failure of ours is not the client's.
+      return {
+        refused: { code: 454, enhanced: '4.7.0', text: 'passwords cannot be checked now, try again later' },
+      };
+    }
     if (!user) {
       this.#current().log.warn('auth-failed', {
         connection: this.connection.id,
@@ -124,17 +134,19 @@ class ClientSession implements FlowSession {
       { ...this.#left, trace: [...this.#left.trace] },
     );
     this.#transaction = transaction;
-    const answer = await raiseInTransaction(transaction, 'mailFrom');
+    const answer = note(transaction, '', await raiseInTransaction(transaction, 'mailFrom'));
     if (answer) this.reset();
     return answer;
   }
 
   async rcptTo(rcptTo: RcptTo): Promise<Answer> {
-    return admitRecipient(this.#transaction!, rcptTo);
+    const transaction = this.#transaction!;
+    return note(transaction, rcptTo.address, await admitRecipient(transaction, rcptTo));
   }
 
   async data(): Promise<Answer> {
-    return raiseInTransaction(this.#transaction!, 'data');
+    const transaction = this.#transaction!;
+    return note(transaction, '', await raiseInTransaction(transaction, 'data'));
   }
 
   openMessage(): MessageSink {
@@ -152,9 +164,13 @@ class ClientSession implements FlowSession {
   }
 
   reset(): void {
-    if (!this.#transaction) return;
-    this.#transaction.house.pipelines.forget(this.#transaction.id);
+    const transaction = this.#transaction;
+    if (!transaction) return;
     this.#transaction = undefined;
+    // What was refused before its message has a story too; what the client merely gave up has none.
+    const last = transaction.refusals.at(-1);
+    if (last) leaveTrace(transaction, 0, [last.reply], new Map());
+    transaction.house.pipelines.forget(transaction.id);
   }
 
   async close(reason: 'quit' | 'lost' | 'timeout' | 'limit' | 'shutdown'): Promise<void> {
@@ -167,6 +183,21 @@ class ClientSession implements FlowSession {
       await pipelines.run({ ...this.#request('close'), reason });
     }
     pipelines.forget(this.connection.id);
+  }
+
+  async #check(address: string, password: string): Promise<User | undefined | 'busy'> {
+    const { users, log } = this.#current();
+    try {
+      return await users?.authenticate(address, password);
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      log.warn('auth-unavailable', {
+        connection: this.connection.id,
+        code: error.code,
+        error: error.message,
+      });
+      return 'busy';
+    }
   }
 
   /** The auth hooks have the last word. */
@@ -202,7 +233,26 @@ class ClientSession implements FlowSession {
       trace: [...this.#left.trace, ...outcome.trace],
       discard: this.#left.discard ?? (verdict.action === 'discard' ? verdict.reason : undefined),
     };
-    return refusalOf(verdict);
+    const refused = refusalOf(verdict);
+    if (refused) leaveTrace(this.#withoutMail(), 0, [refused], new Map());
+    return refused;
+  }
+
+  /** What the trace of a connection that was refused is made of. */
+  #withoutMail(): Transaction {
+    const house = this.#current();
+    const startedAt = this.connection.openedAt;
+    const [connection, session, pipeline] = [this.connection, this.#session, this.#pipeline];
+    const beginning = {
+      id: connection.id,
+      house,
+      connection,
+      session,
+      pipeline,
+      startedAt,
+      envelope: noEnvelope,
+    };
+    return beginTransaction(beginning, { trace: [...this.#left.trace] });
   }
 
   #request(stage: HookName): PipelineRequest {
@@ -215,4 +265,12 @@ class ClientSession implements FlowSession {
       state: this.#left.state,
     };
   }
+}
+
+const noEnvelope: Envelope = { sender: '', recipients: [], body: '7bit', smtputf8: false, requireTls: false };
+
+function note(transaction: Transaction, to: string, answer: Answer): Answer {
+  const { refusals, house } = transaction;
+  if (answer && refusals.length < house.config.limits.recipientsMax) refusals.push({ to, reply: answer });
+  return answer;
 }

@@ -28,6 +28,8 @@ function writeTrace(
   const { house, connection, session, envelope } = transaction;
   const now = house.clock.now();
   const recipients: Record<string, Json> = {};
+  for (const { to, reply } of transaction.refusals)
+    if (to !== '') recipients[to] = `refused: ${reply.code} ${reply.enhanced ?? ''}`;
   for (const recipient of envelope.recipients)
     recipients[recipient.address] = outcomes.get(recipient.id)?.kind ?? 'refused';
   const outcome = outcomeWord(

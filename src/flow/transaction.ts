@@ -66,6 +66,8 @@ export interface Transaction {
     RecipientId,
     { readonly user: string; readonly octets: number; readonly copies: number }
   >;
+  /** What the client was refused on the way, for the trace; `to` is empty where it was not about a recipient. */
+  readonly refusals: { readonly to: string; readonly reply: Reply }[];
   readonly trace: TraceEntry[];
 }
 
@@ -87,6 +89,7 @@ export function beginTransaction(beginning: Beginning, more: Partial<Transaction
     judged: false,
     messageId: '',
     reserved: new Map(),
+    refusals: [],
     trace: [],
     ...beginning,
     ...more,

@@ -209,6 +209,31 @@ test('a hook that refuses MAIL or DATA is the answer', async (t) => {
   assert.equal(atData.kept.length, 0);
 });
 
+test('what is refused before its message leaves a trace; what a client gives up leaves none', async (t) => {
+  const reject: HookAnswer = { verdict: { action: 'reject', code: 550, enhanced: '5.7.1', text: 'no' } };
+  const atConnect = new FakeHouse(t, { hooks: { connect: () => reject } });
+  await atConnect.connect();
+  assert.deepEqual(
+    atConnect.traces.map(({ id, outcome, replies }) => [id, outcome, replies[0]?.enhanced]),
+    [['c1', 'refused', '5.7.1']],
+  );
+  const fake = new FakeHouse(t);
+  const session = await fake.connect();
+  const begin = () =>
+    session.mailFrom({ sender: 'x@y.test', body: '7bit', smtputf8: false, requireTls: false });
+  await begin();
+  session.reset();
+  assert.equal(fake.traces.length, 0);
+  await begin();
+  await session.rcptTo({ address: 'nobody@example.test', notify: [] });
+  session.reset();
+  session.reset();
+  assert.deepEqual(
+    fake.traces.map(({ outcome, recipients }) => [outcome, recipients]),
+    [['refused', { 'nobody@example.test': 'refused: 550 5.1.1' }]],
+  );
+});
+
 test('every transaction and the connection are forgotten by the pipelines when they end', async (t) => {
   const fake = new FakeHouse(t, { hooks: { close: () => undefined } });
   const { session } = await send(fake);
