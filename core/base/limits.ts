@@ -74,6 +74,8 @@ export const smtpReplyBytesMax = 256 * KiB;
 export const smtpRepliesAheadMax = 20_000;
 /** A secret kept in a file of its own; a longer one is a mistaken path. */
 export const secretBytesMax = 64 * KiB;
+/** Lines that a log cannot take now, its disk full or its reader stuck; past this they are dropped. */
+export const logBufferBytesMax = 16 * MiB;
 /** How deep facts of a log line are searched for secrets. */
 export const logFactsDepthMax = 6;
 

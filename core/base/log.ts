@@ -1,7 +1,9 @@
 /** Logs: one JSON line per event through pino, or a line for eyes on a terminal. */
+import { writeSync } from 'node:fs';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Json } from './json.ts';
 import { logFactsDepthMax } from './limits.ts';
+import { LineWriter } from './line-writer.ts';
 import { prettyLine } from './log-pretty.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -144,31 +146,35 @@ function openDestination(options: LogOptions): Destination {
       close: () => {},
     };
   }
-  // Not synchronous: a slow reader of standard error must not hold up mail.
-  const stream = pino.destination({ dest: 2, sync: false });
-  return {
-    write: (line) => stream.write(line),
-    reopen: () => {},
-    close: () => stream.flushSync(),
-  };
+  // There is nowhere left to say that standard error is gone.
+  return new LineWriter({ to: 2, failed: () => {} });
 }
 
 const reopenSignals = ['SIGHUP', 'SIGUSR1'] as const;
 
 function openFile(file: string): Destination {
-  const stream = pino.destination({ dest: file, sync: false, mkdir: true, mode: 0o640 });
-  // A disk that is full must not end the server; pino keeps the lines and writes them when it can.
-  stream.on('error', (error: Error) => process.stderr.write(`mailfilter: log ${file}: ${error.message}\n`));
-  const reopen = (): void => stream.reopen();
+  const writer = new LineWriter({
+    to: file,
+    failed: (error) => tell(`mailfilter: log ${file}: ${error.message}\n`),
+  });
+  const reopen = (): void => writer.reopen();
   for (const signal of reopenSignals) process.on(signal, reopen);
   return {
-    write: (line) => stream.write(line),
+    write: (line) => writer.write(line),
     reopen,
     close: () => {
       for (const signal of reopenSignals) process.off(signal, reopen);
-      stream.end();
+      writer.close();
     },
   };
+}
+
+function tell(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Standard error may lie on the same full disk; a log that is lost ends nothing.
+  }
 }
 
 const secretName = /passw(or)?d|passphrase|secret|token|credential|authorization|private_?key|api_?key/i;

@@ -1,9 +1,12 @@
 /** The log: one JSON line per event, levels, bindings, secrets, files that are moved away, lines for eyes. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { createLog } from '../../../core/base/log.ts';
 import { prettyLine } from '../../../core/base/log-pretty.ts';
 import { until } from '../../kit/server.ts';
@@ -80,6 +83,30 @@ test('a file is appended to, and opened anew on SIGUSR1', async () => {
   }
   assert.equal(process.listenerCount('SIGUSR1'), 0);
 });
+
+const logModule = fileURLToPath(new URL('../../../core/base/log.ts', import.meta.url));
+/** 128 MiB of lines, some at a time, then what they took. */
+const script = (options: string) => `
+  import { createLog } from ${JSON.stringify(logModule)};
+  const log = createLog({ level: 'info', pretty: false, ${options} });
+  for (let line = 0; line < 2048; line += 1) {
+    log.info('line', { text: 'x'.repeat(65536) });
+    if (line % 64 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  process.stdout.write(String(process.memoryUsage().rss));
+  process.exit(0);`;
+
+for (const { name, options } of [
+  { name: 'a log file on a full disk', options: "file: '/dev/full'" },
+  { name: 'standard error on a full disk', options: '' },
+]) {
+  test(`${name} neither ends the process nor fills its memory`, async () => {
+    const command = `exec "$0" --input-type=module-typescript -e "$1" 2>/dev/full`;
+    const given = ['-c', command, process.execPath, script(options)];
+    const { stdout } = await promisify(execFile)('sh', given, { timeout: 20_000, killSignal: 'SIGKILL' });
+    assert.ok(Number(stdout) > 0 && Number(stdout) < 160 * 1024 * 1024, stdout);
+  });
+}
 
 test('a line for eyes shows no control characters of the mail', () => {
   const line = prettyLine(
