@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
- * The command: finds a Node that runs this program and starts src/main.ts (or dist/src/main.js) in it. Plain JavaScript
+ * The command: finds a Node that runs this program and starts main.ts (main.js, where it was built) in it. Plain JavaScript
  * for any Node from 20 on, since a machine's own Node may be older than the one that the program needs.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
-import { dirname, join, sep } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const nodeMajorMin = 24;
@@ -19,9 +19,8 @@ else startAgain();
 /** In this process: nothing stands between the program and its signals. */
 async function run() {
   module.enableCompileCache?.();
-  // Node strips no types below node_modules: an installed package runs what was built.
-  const installed = root.includes(`${sep}node_modules${sep}`);
-  const main = join(root, installed ? 'dist/src/main.js' : 'src/main.ts');
+  // Node strips no types below node_modules, so the package that is installed there was built.
+  const main = ['src/main.ts', 'src/main.js'].map((file) => join(root, file)).find(existsSync) ?? root;
   try {
     const { main: runCommand } = await import(pathToFileURL(main).href);
     process.exitCode = await runCommand(process.argv.slice(2));

@@ -3,6 +3,7 @@
  * It holds no mail and parses nothing from the network; started as root it stays root so that a role can bind again.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { extname } from 'node:path';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { describeError } from '../core/base/errors.ts';
@@ -194,10 +195,14 @@ class Supervisor {
 }
 
 function forkRole(role: Role, configFile: string): ChildProcess {
-  return fork(fileURLToPath(new URL('./role.ts', import.meta.url)), [role, configFile], {
-    // A Ctrl-C on the terminal reaches the supervisor alone, which then drains its roles.
-    detached: true,
-    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? `${ioThreads}` },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
+  return fork(
+    fileURLToPath(new URL(`./role${extname(import.meta.url)}`, import.meta.url)),
+    [role, configFile],
+    {
+      // A Ctrl-C on the terminal reaches the supervisor alone, which then drains its roles.
+      detached: true,
+      env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? `${ioThreads}` },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  );
 }
