@@ -25,7 +25,6 @@ const SPACE = 32;
 const TAB = 9;
 const COLON = 58;
 const fromLine = Buffer.from('From ');
-const noBytes = Buffer.alloc(0);
 
 /** A parsed header block. Bytes are views on the message: never written to, never handed to a plugin. */
 export class HeaderBlock {
@@ -93,13 +92,6 @@ export function parseHeader(message: Buffer, maxBytes: number): HeaderBlock | ty
     message.subarray(layout.headerEnd, layout.bodyStart),
     layout.bodyStart,
   );
-}
-
-/** A header block of its own, such as a MIME part's; it ends at the first empty line or at the end of the bytes. */
-export function parseHeaderBytes(bytes: Uint8Array): HeaderBlock {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const parsed = parseHeader(buffer, Number.MAX_SAFE_INTEGER);
-  return parsed === headerTooLarge ? new HeaderBlock(noBytes, noBytes, 0) : parsed;
 }
 
 /** Name of a field as written; `raw` begins with it. Empty for a line that is no field. */

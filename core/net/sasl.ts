@@ -2,7 +2,6 @@
 
 /** Mechanisms in the order in which a server offers them. */
 export const saslMechanisms = ['PLAIN', 'LOGIN'] as const;
-export type SaslMechanism = (typeof saslMechanisms)[number];
 
 export type SaslStep =
   | { readonly kind: 'challenge'; readonly data: Buffer }
