@@ -23,8 +23,9 @@ import { failureAnswer } from './failure.ts';
 import { CallContext, CallTimeout, type ContextBasis, PluginCall } from './plugin-call.ts';
 import type { PipelineOutcome, PipelineRequest, TraceEntry } from './request.ts';
 import type { Running } from './running.ts';
+import { stateChange } from './state-change.ts';
 import { type TraceFacts, traceCall } from './trace.ts';
-import { callCode, type KnownFailure, type ReadyEntry, type RunTask } from './wire.ts';
+import { callCode, type KnownFailure, type ReadyEntry, type RunReply, type RunTask } from './wire.ts';
 
 /** An entry of a pipeline as the thread runs it. */
 export interface RunnableEntry extends ReadyEntry {
@@ -47,7 +48,7 @@ export interface ChainHouse {
 }
 
 /** Never throws for what a plugin does. */
-export function runChain(task: RunTask, house: ChainHouse): Promise<PipelineOutcome> {
+export function runChain(task: RunTask, house: ChainHouse): Promise<RunReply> {
   return new Chain(task, house).run();
 }
 
@@ -71,7 +72,7 @@ class Chain {
     this.#house = house;
   }
 
-  async run(): Promise<PipelineOutcome> {
+  async run(): Promise<RunReply> {
     const { state, envelope, recipient, stages } = this.#request;
     const trace: TraceEntry[] = [];
     let standing = beginStage(state, envelope, recipient);
@@ -86,7 +87,7 @@ class Chain {
       }
       if (standing.ended) break;
     }
-    return outcomeOf(this.#request, standing, outcomes, trace);
+    return replyOf(this.#request, standing, outcomes, trace);
   }
 
   async #runStage(
@@ -326,12 +327,12 @@ function freezeRequest(request: PipelineRequest): PipelineRequest {
   return request;
 }
 
-function outcomeOf(
+function replyOf(
   request: PipelineRequest,
   standing: Standing,
   delivered: PipelineOutcome['recipients'],
   trace: readonly TraceEntry[],
-): PipelineOutcome {
+): RunReply {
   const { verdict, envelope, pending, gathered } = standing;
   const recipients: Record<string, PipelineOutcome['recipients'][string]> = { ...delivered };
   for (const [id, own] of Object.entries(standing.recipients))
@@ -342,7 +343,7 @@ function outcomeOf(
     ...(envelope !== request.envelope && { envelope }),
     ...(pending !== undefined && pending.recipient !== request.recipient && { recipient: pending.recipient }),
     ...(pending !== undefined && pending.added.length > 0 && { addedRecipients: pending.added }),
-    state: gathered,
+    change: stateChange(request.state, gathered),
     trace,
   };
 }

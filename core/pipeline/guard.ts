@@ -16,6 +16,7 @@ import { dueOf, type Flight, nextNumber, taskOf } from './flight.ts';
 import { Isolation } from './isolation.ts';
 import type { FailureKind, PipelineOutcome, PipelineRequest } from './request.ts';
 import { settleByPolicy } from './settle-by-policy.ts';
+import { changeState } from './state-change.ts';
 import { ThreadSlots, type ThreadsInit } from './thread-slots.ts';
 import {
   decodeCall,
@@ -25,6 +26,7 @@ import {
   type Question,
   type ReadyEntry,
   type ReadyPipelines,
+  type RunReply,
 } from './wire.ts';
 import type { DeathCause, PluginThread, RunningAt } from './worker-pool.ts';
 
@@ -178,16 +180,16 @@ export class Guard {
     flight.runs += 1;
     carrier.flights.set(flight.number, flight);
     carrier.thread.run(taskOf(flight)).then(
-      (outcome) => this.#land(flight, carrier, outcome),
+      (reply) => this.#land(flight, carrier, reply),
       (error) => this.#runFailed(flight, carrier, error),
     );
   }
 
-  #land(flight: Flight, carrier: Carrier, outcome: PipelineOutcome): void {
+  #land(flight: Flight, carrier: Carrier, { change, ...outcome }: RunReply): void {
     // An outcome that comes after the request was settled otherwise, or from a run that was given up, counts for nothing.
     if (flight.carrier !== carrier) return;
     this.#leave(flight);
-    flight.resolve(outcome);
+    flight.resolve({ ...outcome, state: changeState(flight.request.state, change) });
     if (carrier.alone) this.#isolation.next();
     this.#pump();
   }

@@ -8,7 +8,8 @@ import type { Limits } from '../base/limits.ts';
 import type { FailurePolicy } from '../plugin/entry.ts';
 import type { PluginManifest } from '../plugin/hooks.ts';
 import type { HookName } from '../session/powers.ts';
-import type { FailureKind, PipelineRequest } from './request.ts';
+import type { FailureKind, PipelineOutcome, PipelineRequest } from './request.ts';
+import type { StateChange } from './state-change.ts';
 
 /** Indexes into the shared Int32Array. Written by the thread, read by the core. */
 export const beacon = {
@@ -87,6 +88,11 @@ export interface RunTask {
   readonly failed?: ReadonlyMap<number, KnownFailure>;
   /** The thread that this connection was pinned to is gone: plugins of that affinity have failed. */
   readonly connectionLost?: boolean;
+}
+
+/** An outcome on its way back. */
+export interface RunReply extends Omit<PipelineOutcome, 'state'> {
+  readonly change: StateChange;
 }
 
 export const questionServices = ['dns', 'state', 'scripts', 'mailboxes'] as const;

@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Tinypool } from 'tinypool';
 import { describeError } from '../base/errors.ts';
-import type { PipelineOutcome } from './request.ts';
 import {
   beacon,
   type FromThread,
@@ -15,6 +14,7 @@ import {
   type LoadedPlugin,
   type LoadTask,
   type ReadyPipelines,
+  type RunReply,
   type RunTask,
   type SetupFailure,
   type ToThread,
@@ -104,7 +104,7 @@ export class PluginThread {
    * The outcome of a request. When the thread ends the promise may stay open for ever: onDeath tells, and its owner
    * settles the request.
    */
-  run(task: RunTask): Promise<PipelineOutcome> {
+  run(task: RunTask): Promise<RunReply> {
     return this.#pool.run(task, runOptions);
   }
 

@@ -23,13 +23,13 @@ import { type ChainHouse, type RunnableEntry, runChain } from './chain.ts';
 import { Deadlines } from './deadlines.ts';
 import { loadPlugin, resolveToInstallation } from './load-plugins.ts';
 import type { PluginCall } from './plugin-call.ts';
-import type { PipelineOutcome } from './request.ts';
 import { Running } from './running.ts';
 import type {
   FromThread,
   LoadedPlugin,
   LoadTask,
   ReadyEntry,
+  RunReply,
   RunTask,
   SetupFailure,
   SetupTask,
@@ -113,7 +113,7 @@ export async function setup({ pipelines }: SetupTask): Promise<readonly SetupFai
   return failures;
 }
 
-export function run(task: RunTask): Promise<PipelineOutcome> {
+export function run(task: RunTask): Promise<RunReply> {
   return runChain(task, loaded());
 }
 

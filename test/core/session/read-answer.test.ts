@@ -212,7 +212,9 @@ test('what the plugin keeps and changes later changes nothing', () => {
   assert.deepEqual(answer.edits, [{ type: 'replaceBody', body: new Uint8Array([1, 2, 3]) }]);
 });
 
-test('answers are frozen', () => {
-  const answer = readAnswer({ result: { list: [1] } }, 'message', recipients);
+test('what later plugins are shown is frozen', () => {
+  const symbols = [{ name: 'A', score: 1 }];
+  const answer = readAnswer({ result: { list: [1] }, symbols }, 'message', recipients);
+  assert.ok(Object.isFrozen(answer.symbols?.[0]));
   assert.throws(() => (answer.result as { list: number[] }).list.push(2), TypeError);
 });
