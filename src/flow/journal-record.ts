@@ -114,7 +114,8 @@ export function* scanSegment(
     const record = head === 'damaged' ? undefined : head && readRecord(head, readAt, offset);
     if (!record) {
       if (head) {
-        bad ??= { start: offset, end: offset, version: head !== 'damaged' && head.version !== recordVersion };
+        bad ??= { start: offset, end: offset, version: false };
+        bad.version ||= head !== 'damaged' && head.version !== recordVersion;
         bad.end = offset + (head === 'damaged' ? headerBytes : recordLength(head.planBytes, head.bodyBytes));
       }
       // Lengths that were read from damaged octets are not followed: only a group can begin after them, at a block.

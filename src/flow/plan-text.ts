@@ -36,13 +36,16 @@ function textEdits(edits: readonly Edit[]): boolean {
   return edits.every(({ type }) => type !== 'replaceBody');
 }
 
-/** @throws Error when the text is no plan of a version known here */
+/** The plan is of a version that this program does not know. */
+export class NewerPlan extends Error {}
+
+/** @throws NewerPlan; Error when the text is no plan */
 export function readPlan(text: Uint8Array): PlanText {
   const plan = parseWithBytes(
     Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString(),
   ) as PlanText;
   if ('accepted' in plan && plan.accepted.version !== acceptedVersion) {
-    throw new Error(`unknown version of a plan: ${plan.accepted.version}`);
+    throw new NewerPlan(`unknown version of a plan: ${plan.accepted.version}`);
   }
   return plan;
 }

@@ -7,7 +7,7 @@ import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unknownBoot } from '../../core/base/boot-id.ts';
-import { describeError, errnoOf } from '../../core/base/errors.ts';
+import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { unsettledMessagesMax } from '../../core/base/limits.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { createFinder } from '../delivery/find.ts';
@@ -20,7 +20,7 @@ import { isWhole, type JournalFiles } from './journal-files.ts';
 import { readSegment, type SegmentRecord } from './journal-read.ts';
 import type { Damage } from './journal-record.ts';
 import { type FoundSegment, findSegments, type Segments } from './journal-segments.ts';
-import { type JournalFile, type PlanText, readPlan } from './plan-text.ts';
+import { type JournalFile, NewerPlan, type PlanText, readPlan } from './plan-text.ts';
 import { pruneTombstones, readTombstones } from './tombstones.ts';
 
 export interface RecoveryReport {
@@ -123,6 +123,7 @@ async function replaySegment(replay: Replay, found: FoundSegment): Promise<void>
   const { journal, segments, report, log } = replay;
   let used: UsedSegment | undefined;
   const onDamage = (damage: Damage) => {
+    if (damage.kind === 'version') throw newerJournal(found.path);
     const facts = { segment: basename(found.path), ...damage };
     report.damage.push(facts);
     if (damage.kind === 'torn') log.warn('journal-torn', facts);
@@ -158,6 +159,7 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
     if (work) await replay.patience(work.then((all) => all && done()));
     else done();
   } catch (error) {
+    if (error instanceof NewerPlan) throw newerJournal(segment.path);
     if (!(error instanceof LostRecord)) throw error;
     const lost = {
       segment: basename(segment.path),
@@ -178,6 +180,15 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
 function keepFiles(replay: Replay, segment: UsedSegment, names: readonly string[]): void {
   for (const name of names) replay.named.add(name);
   segment.files.push(...names);
+}
+
+/** Mail that a later version promised: to go on without it would be to lose it, silently but for the log. */
+function newerJournal(path: string): OperationalError {
+  return new OperationalError(
+    'journal-newer',
+    `${path} holds accepted mail in the format of a newer version: run that version until it has ended in order, then this one`,
+    { temporary: false, facts: { file: path } },
+  );
 }
 
 /** A record whose octets are right, yet it cannot be carried out. */
@@ -234,6 +245,7 @@ function parsePlan(text: Uint8Array): PlanText {
   try {
     return readPlan(text);
   } catch (error) {
+    if (error instanceof NewerPlan) throw error;
     throw new LostRecord(describeError(error));
   }
 }

@@ -249,6 +249,11 @@ export class Entries {
     return counts;
   }
 
+  /** The latest format that a message's file is in; 0 without messages. */
+  newestFormat(): number {
+    return (this.#get('SELECT coalesce(max(format), 0) AS n FROM messages') as { n: number }).n;
+  }
+
   /** Transactions with a message, one after the other. */
   *messages(): Generator<{ id: string; length: number }> {
     for (const row of this.#statement('SELECT id, length FROM messages').iterate()) {

@@ -26,7 +26,7 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import { CommitGroup } from '../../core/state/commit-group.ts';
 import { openDatabase } from '../../core/state/sqlite-file.ts';
 import { Entries, steps } from './entries.ts';
-import { fileName, MessageFiles } from './message-files.ts';
+import { fileName, MessageFiles, messageFormat } from './message-files.ts';
 import type { NewQueueEntry, Queue, QueueEntry, QueueFilter, QueueHandlers, QueueStatus } from './queue.ts';
 import { retryDelayMs } from './schedule.ts';
 import { WalSync } from './wal-sync.ts';
@@ -49,6 +49,10 @@ export function openQueue(init: QueueInit): Queue {
   const begun = existsSync(path);
   const database = openQueueDatabase(path);
   const entries = new Entries(database);
+  if (entries.newestFormat() > messageFormat) {
+    database.close();
+    throw newerMessages(path);
+  }
   const files = new MessageFiles(join(init.directory, 'messages'));
   // The log exists once something was read or written.
   entries.count();
@@ -68,6 +72,14 @@ export function readQueue(directory: string): Pick<Queue, 'list' | 'count'> & { 
     count: () => entries.count(),
     close: () => database.close(),
   };
+}
+
+function newerMessages(path: string): OperationalError {
+  return new OperationalError(
+    'queue-newer',
+    `${path} holds messages in the format of a newer version: run that version until the queue is empty, then this one`,
+    { temporary: false, facts: { file: path } },
+  );
 }
 
 function openQueueDatabase(path: string): DatabaseSync {
