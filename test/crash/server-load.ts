@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ServerOptions, TestServer } from '../kit/server.ts';
+import { type ServerOptions, type TestServer, until } from '../kit/server.ts';
 import { MailClient } from '../server/mail-client.ts';
 
 export type Format = 'maildir' | 'mbox';
@@ -108,11 +108,17 @@ export class Load {
       }
       await client.quit();
     } catch (error) {
+      console.log(Date.now(), error);
       if (!isGone(error)) throw error;
     } finally {
       client?.destroy();
     }
   }
+}
+
+/** Resolves when every role serves: until then a role that fails ends the start, and with it the server. */
+export function everyRole(server: TestServer): Promise<void> {
+  return until('every role', () => /^smtp: smtp on /m.test(server.output()));
 }
 
 export function letterOf(number: number, recipients: readonly string[]): Letter {

@@ -1,18 +1,18 @@
 /** kill -9 of one role: the other does not notice, and the dead one is back within a second. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { projectRoot } from '../kit/require.ts';
 import { type TestServer, until } from '../kit/server.ts';
 import { MailClient } from '../server/mail-client.ts';
 import { openServer } from '../server/observe.ts';
-import { judge, letterOf, loadConfig, send } from './server-load.ts';
+import { everyRole, judge, letterOf, loadConfig, send } from './server-load.ts';
 
 test('kill -9 of access: a session that is open across it goes on', async (t) => {
   await using server = await openServer({ config: loadConfig() });
-  await until('both roles', () => existsSync(join(server.directory, 'data', 'run', 'access.pid')));
+  await everyRole(server);
   const client = await MailClient.open(server.ports.smtp!);
   const letters = [0, 1].map((number) => letterOf(number, ['alice']));
   await send(client, 'smtp', letters[0]!);
@@ -32,7 +32,7 @@ test('kill -9 of access: a session that is open across it goes on', async (t) =>
 
 test('kill -9 of mta: access goes on, SMTP is back', async (t) => {
   await using server = await openServer({ config: loadConfig() });
-  await until('both roles', () => existsSync(join(server.directory, 'data', 'run', 'access.pid')));
+  await everyRole(server);
   const letters = [0, 1].map((number) => letterOf(number, ['alice', 'bob']));
   const client = await MailClient.open(server.ports.smtp!);
   await send(client, 'smtp', letters[0]!);
