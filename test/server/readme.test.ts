@@ -51,7 +51,7 @@ test('start in a minute', async (t) => {
   server.stdout!.on('data', (chunk) => {
     said += chunk;
   });
-  await until('the server', () => said.includes('Ctrl-C stops'), 20_000);
+  await until('the server', () => said.includes('Ctrl-C stops'), 60_000);
 
   const shown = await works('npm run demo');
   for (const title of [
@@ -139,7 +139,7 @@ test('run it for real', async (t) => {
   await until(
     'the server',
     () => existsSync(join(clone.folder, 'lib/run/mailfilter.pid')) && existsSync(listeners),
-    20_000,
+    60_000,
   );
   const mx = JSON.parse(readFileSync(listeners, 'utf8'))[0];
   assert.match(

@@ -24,7 +24,7 @@ interface Started {
   readonly npm: number;
 }
 
-async function start(where: Clone = clone, line = 'npm start', timeoutMs = 20_000): Promise<Started> {
+async function start(where: Clone = clone, line = 'npm start', timeoutMs = 60_000): Promise<Started> {
   rmSync(join(where.demo, 'data/run'), { recursive: true, force: true });
   const terminal = where.onTerminal(line);
   let said = '';
@@ -60,7 +60,7 @@ async function exitCode({ terminal }: Started): Promise<number | null> {
 }
 
 const allGone = ({ processes }: Started) =>
-  until(`the end of ${processes}`, () => !processes.some((pid) => lives(pid)));
+  until(`the end of ${processes}`, () => !processes.some((pid) => lives(pid)), 30_000);
 
 test('npm start, Ctrl-C, and again: drained with exit code 0, the same users', async (t) => {
   if (requireProgram(t, 'script') === undefined || requireProgram(t, 'npm') === undefined) return;
