@@ -178,13 +178,13 @@ test('content-rules: rules on the header alone never parse', async () => {
 });
 
 test('content-rules: a catastrophic pattern on hostile text takes no time', async () => {
-  const begin = performance.now();
+  const begin = process.cpuUsage();
   const { verdict } = await run(
     [rule({ text: 'plain', matches: '(a+)+$' }, { reject: 'no' })],
     `Subject: x\n\n${`${'a'.repeat(900)}!\n`.repeat(60)}`,
   );
   assert.equal(verdict.action, 'continue');
-  assert.ok(performance.now() - begin < 1000);
+  assert.ok(process.cpuUsage(begin).user < 3_000_000);
 });
 
 const mistakes: readonly [name: string, options: object, want: RegExp][] = [
