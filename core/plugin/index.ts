@@ -3,8 +3,8 @@
  *
  * A plugin is a file whose default export is `definePlugin({ name, hooks, ... })`. A hook is given read-only input and a
  * context, and answers with a value: nothing, a verdict, or `{ verdict, edits, recipients, result, score, symbols, auth,
- * actions }`. What `setup` answers, every hook has as `context.prepared`. A hook that throws, rejects, never answers or answers in another shape has failed, and the config's
- * `onFailure` decides what becomes of the mail.
+ * actions }`. What `setup` answers, every hook has as `context.prepared`. A hook that throws, rejects, never answers or
+ * answers in another shape has failed, and the config's `onFailure` decides what becomes of the mail.
  */
 export type { Clock } from '../base/clock.ts';
 export type { Json } from '../base/json.ts';
