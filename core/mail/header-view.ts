@@ -44,14 +44,7 @@ export class HeaderView implements Headers {
     for (const item of this.#header.items) {
       if (!this.#header.isField(item)) continue;
       const raw = this.#header.itemBytes(item);
-      yield {
-        name: fieldName(raw),
-        value: fieldValue(raw),
-        // Made when asked for, which few do: a copy of each field's octets costs more than its text.
-        get raw() {
-          return new Uint8Array(raw);
-        },
-      };
+      yield { name: fieldName(raw), value: fieldValue(raw), raw: new Uint8Array(raw) };
     }
   }
 
