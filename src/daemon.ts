@@ -1,5 +1,6 @@
 /** The roles' lives: open, listen, give up root, tell the supervisor, reload on SIGHUP, drain on SIGTERM. */
 import { describeError } from '../core/base/errors.ts';
+import { drainLimits } from '../core/base/limits.ts';
 import { createLog, type RootLog } from '../core/base/log.ts';
 import type { ListenAddress, ListenerConfig } from '../core/config/config.ts';
 import { formatListenAddress } from '../core/config/listen-address.ts';
@@ -13,9 +14,6 @@ import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/s
 import { become, systemUser, userToBecome } from './privileges.ts';
 import { openRooms, type Rooms } from './rooms.ts';
 import type { RoleMessage } from './supervisor.ts';
-
-/** SIGTERM drains for at most this long. */
-const drainMs = 30_000;
 
 type Tell = (message: RoleMessage) => void;
 
@@ -60,7 +58,7 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     },
     reloaded: (error) => writeReloadOutcome(config.dataDirectory, error),
     drain: async () => {
-      await Promise.all(doors.map(({ door }) => door.close(drainMs)));
+      await Promise.all(doors.map(({ door }) => door.close(drainLimits.sessionsMs)));
       await rooms.close();
       removePidFile(config.dataDirectory, 'mta');
       data.release();
@@ -158,6 +156,11 @@ function onSignals({ log, reload, reloaded, drain }: Life): void {
     if (draining) return;
     draining = true;
     log.info('draining');
+    setTimeout(() => {
+      log.error('drain-late');
+      log.close();
+      process.exit(70);
+    }, drainLimits.wholeMs).unref();
     busy
       .then(drain)
       .catch((error) => {

@@ -24,7 +24,7 @@ const restartDelayMsMin = 50;
 const restartDelayMsMax = 30_000;
 /** A role that lived this long starts with the smallest delay again. */
 const stableAfterMs = 10_000;
-/** Longer than the 30 seconds a role takes to drain. */
+/** Longer than a role takes to drain. */
 const drainTimeoutMs = 35_000;
 
 /** Syncs wait in libuv's pool, and most at once count: with 16 threads `"durability": "file"` syncs a quarter more than with 4. */

@@ -298,3 +298,15 @@ export const dnsLimits = {
   /** Long enough that one message does not ask a dead server ten times; RFC 2308 section 7 allows five minutes. */
   failureSeconds: 2,
 } as const;
+
+/** How a role ends after SIGTERM; all of it is less than the 35 seconds after which the supervisor kills it. */
+export const drainLimits = {
+  /** Clients may end what they began. */
+  sessionsMs: 27_000,
+  /** Then messages that are being decided may still be answered. */
+  decisionMs: 4000,
+  /** Close hooks of sessions whose message was given up. */
+  closeHooksMs: 500,
+  /** Then the process ends whatever still runs; the journal has all that was answered with a yes. */
+  wholeMs: 34_000,
+} as const;

@@ -1,7 +1,7 @@
 /** The doors for SMTP (RFC 5321), message submission (RFC 6409) and LMTP (RFC 2033). */
 import { type Clock, systemClock } from '../../core/base/clock.ts';
 import { OperationalError } from '../../core/base/errors.ts';
-import { authFailureDelayMs } from '../../core/base/limits.ts';
+import { authFailureDelayMs, drainLimits } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenAddress, ListenerConfig } from '../../core/config/config.ts';
 import { ipMatcher } from '../../core/net/ip.ts';
@@ -35,9 +35,11 @@ export interface SmtpDoor {
   reconfigure(config: Config): void;
   /**
    * Stops listening, sends 421 4.3.2 to sessions without a transaction, waits for the others and cuts those that are
-   * left after `drainMs`. Resolves when all sockets are closed and all close hooks have run.
+   * left after `drainMs`; a message that is being decided then has `decisionMs` more to be answered, after which its
+   * socket is closed without an answer. Resolves when all sockets are closed and all close hooks have run, or when
+   * those of abandoned messages are late.
    */
-  close(drainMs: number): Promise<void>;
+  close(drainMs: number, decisionMs?: number): Promise<void>;
 }
 
 /** @throws OperationalError `listen` or `tls-missing`, which name listener and option. */
@@ -71,8 +73,8 @@ export async function createSmtpDoor(options: SmtpDoorOptions): Promise<SmtpDoor
         door,
         reloadable(next, next.listeners.find(({ name }) => name === listener.name) ?? listener),
       ),
-    close: async (drainMs) => {
-      await drain(server, drainMs);
+    close: async (drainMs, decisionMs = drainLimits.decisionMs) => {
+      await drain(server, drainMs, decisionMs);
       clearInterval(sweeper);
     },
   };
@@ -100,7 +102,7 @@ function startSweeper(server: SmtpServer): NodeJS.Timeout {
   }, everyMs).unref();
 }
 
-async function drain(server: SmtpServer, drainMs: number): Promise<void> {
+async function drain(server: SmtpServer, drainMs: number, decisionMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.server.close(() => resolve()));
   server.door.draining = true;
   for (const connection of server.live) {
@@ -108,10 +110,16 @@ async function drain(server: SmtpServer, drainMs: number): Promise<void> {
   }
   // Handshakes and PROXY headers that are still to come belong to no session.
   for (const socket of server._pendingSockets.values()) socket.destroy();
-  const timer = setTimeout(() => {
+  const cut = setTimeout(() => {
     for (const connection of server.live) connection.cut();
   }, drainMs);
-  await closed;
-  clearTimeout(timer);
-  await server.ended();
+  const late = Promise.withResolvers<void>();
+  const abandon = setTimeout(() => {
+    for (const connection of server.live) connection.abandon();
+    // A session's close hooks wait for its message, which may never be decided.
+    setTimeout(late.resolve, drainLimits.closeHooksMs);
+  }, drainMs + decisionMs);
+  await Promise.race([closed.then(() => server.ended()), late.promise]);
+  clearTimeout(cut);
+  clearTimeout(abandon);
 }

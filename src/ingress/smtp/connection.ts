@@ -139,13 +139,22 @@ export class DoorConnection extends SMTPConnection implements Wire {
     this.smtp.end('timeout');
   }
 
-  /** Ends what outlived the time to drain; who has heard a last word already is not waited for. */
+  /**
+   * Ends what outlived the time to drain; who has heard a last word already is not waited for. A message that is being
+   * decided keeps its session: a 421 before a yes would have the client send it twice.
+   */
   cut(): void {
     const socket = this.#handshake?.socket ?? this._socket;
     if (this._closing) socket.destroy();
+    if (this.smtp.deciding) return;
     this.reply(replies.shuttingDown);
     this.smtp.end('shutdown');
     socket.destroySoon();
+  }
+
+  /** The socket goes without another word: what the client has not heard, it does not know. */
+  abandon(): void {
+    (this.#handshake?.socket ?? this._socket).destroy();
   }
 
   readonly #judgeEarlyTalker = (): void => {

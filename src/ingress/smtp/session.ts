@@ -55,6 +55,8 @@ export class SmtpSession {
   authFailures = 0;
   /** The command or message that is being decided; the flow's session is not closed before. */
   busy: Promise<unknown> | undefined;
+  /** The message is in and its answer is not known yet: whatever is said meanwhile might be untrue. */
+  deciding = false;
   #errors = 0;
   #messages = 0;
   #closed = false;
@@ -193,7 +195,9 @@ export class SmtpSession {
         count: reception.bareNewlines,
       });
     }
+    this.deciding = true;
     const answers = await this.#decide(reception);
+    this.deciding = false;
     this.transaction = undefined;
     if (this.#closed) return;
     // A flow that answers for fewer recipients than there are has not accepted the rest.

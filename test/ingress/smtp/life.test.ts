@@ -239,6 +239,32 @@ test('shutdown cuts what outlives the time to drain', async (t) => {
   assert.ok(door.flow.events.includes('close shutdown'));
 });
 
+test('shutdown: a message that is being decided is answered, with no 421 before its answer', async (t) => {
+  const decided = Promise.withResolvers<undefined>();
+  const { client, door } = await openWithEnvelope(t, { answers: { message: () => decided.promise } });
+  client.send('DATA\r\n');
+  assert.deepEqual(await client.codes(1), ['354']);
+  client.send('one\r\n.\r\n');
+  await until(() => door.flow.messages.length === 1);
+  const closed = door.door.close(20, 3000);
+  await delay(100);
+  decided.resolve(undefined);
+  assert.deepEqual(await client.codes(2), ['250 2.0.0', '421 4.3.2']);
+  await closed;
+});
+
+test('shutdown: a message that is never decided is given up without an answer, and the door closes', async (t) => {
+  const { client, door } = await openWithEnvelope(t, { answers: { message: () => new Promise(() => {}) } });
+  client.send('DATA\r\n');
+  assert.deepEqual(await client.codes(1), ['354']);
+  client.send('one\r\n.\r\n');
+  await until(() => door.flow.messages.length === 1);
+  const began = performance.now();
+  await door.door.close(20, 50);
+  assert.ok(performance.now() - began < 3000);
+  assert.equal(await client.line(), undefined);
+});
+
 test('a thousand idle connections, then a message on each', async (t) => {
   const door = await openDoor(t);
   const clients = Array.from({ length: 1000 }, () => LineClient.toPort(door.port));
