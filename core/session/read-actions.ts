@@ -76,7 +76,10 @@ const readers: {
 
 /** @throws BadAnswer naming the action and the field */
 export function readActions(value: unknown): readonly Action[] {
-  return readArray(value, 'actions', answerLimits.actionsMax).map((item, index) => {
+  const items = readArray(value, 'actions', answerLimits.actionsMax);
+  // Mail that nothing is done with would vanish behind its 250 with no reason told.
+  if (items.length === 0) throw new BadAnswer('actions is empty: use discard to drop the message');
+  return items.map((item, index) => {
     const where = `actions[${index}]`;
     const type = (item as { type?: unknown } | null)?.type;
     if (typeof type !== 'string' || !Object.hasOwn(readers, type)) {

@@ -188,6 +188,7 @@ const bad: readonly [name: string, stage: HookName, value: unknown][] = [
     { auth: [{ method: 'spf', result: 'pass', properties: { 'smtp.mailfrom': 'a\r\nb' } }] },
   ],
   ['actions of a message hook', 'message', { actions: [] }],
+  ['an empty list of actions', 'deliver', { actions: [] }],
   ['an unknown action', 'deliver', { actions: [{ type: 'file', mailbox: 'x' }] }],
   ['a store with no mailbox', 'deliver', { actions: [{ type: 'store' }] }],
   [
