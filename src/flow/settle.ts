@@ -69,8 +69,32 @@ function settleEach(input: SettleInput): Settlement {
   if (replies.every(({ code }) => code >= 400)) return { replies, outcomes: new Map() };
   // Who was added by a plugin has nobody to be answered to.
   for (const id of byId.keys()) outcomes.set(id, outcomeOf(input.fates.get(id)!, input.senderVerified));
+  replaceMissing(input, outcomes);
   return { replies, outcomes };
 }
+
+/** Who counted on the copy of one whose RCPT was turned away steps into its place, since nothing is carried out for that one. */
+function replaceMissing({ fates, senderVerified }: SettleInput, outcomes: Map<RecipientId, Outcome>): void {
+  const replacements = new Map<RecipientId, RecipientId>();
+  for (const [id, outcome] of outcomes) {
+    if (outcome.kind !== 'same' || outcomes.has(outcome.as)) continue;
+    const replacement = replacements.get(outcome.as);
+    if (replacement !== undefined) {
+      outcomes.set(id, { kind: 'same', as: replacement });
+      continue;
+    }
+    replacements.set(outcome.as, id);
+    const fate = fates.get(outcome.as)!;
+    // What the other's rules decided, and its quota, are not this one's: its own rules run from the queue.
+    outcomes.set(
+      id,
+      fate.kind === 'deliver' ? { kind: 'wait', reply: notYet } : outcomeOf(fate, senderVerified),
+    );
+  }
+}
+
+/** RFC 3463: X.3.0, other mail system status. */
+const notYet: Reply = { code: 451, enhanced: '4.3.0', text: 'not delivered yet' };
 
 function settleTogether(
   { fates, senderVerified }: SettleInput,

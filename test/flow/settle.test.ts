@@ -141,3 +141,93 @@ test('an answer each: a recipient that a plugin deleted is answered with a yes',
     [250, 250],
   );
 });
+
+const sharing: readonly {
+  readonly name: string;
+  readonly first: Fate;
+  readonly verified?: boolean;
+  readonly codes: readonly number[];
+  readonly outcomes: readonly string[];
+}[] = [
+  { name: 'refused: Junk', first: refuse, codes: [550, 250], outcomes: ['-', 'junk', 'same', 'deliver'] },
+  {
+    name: 'refused, sender verified: DSN',
+    first: refuse,
+    verified: true,
+    codes: [550, 250],
+    outcomes: ['-', 'bounce', 'same', 'deliver'],
+  },
+  {
+    name: 'deferred: it waits',
+    first: deferDeliver,
+    codes: [452, 250],
+    outcomes: ['-', 'wait', 'same', 'deliver'],
+  },
+];
+for (const { name, first, verified, codes, outcomes } of sharing) {
+  test(`an answer each: who shares the copy of another RCPT's recipient is not lost with it, ${name}`, () => {
+    const ids = ['r1', 'r2', 'r3', 'r4'];
+    const settled = settle({
+      id: 'T1',
+      recipients: ids.map(recipient),
+      fates: new Map<string, Fate>([
+        ['r1', first],
+        ['r2', { kind: 'same', as: 'r1' }],
+        ['r3', { kind: 'same', as: 'r1' }],
+        ['r4', deliver],
+      ]),
+      answered: [['r1'], ['r2', 'r3', 'r4']],
+      answersPerRecipient: true,
+      senderVerified: verified ?? false,
+    });
+    assert.deepEqual(
+      settled.replies.map(({ code }) => code),
+      codes,
+    );
+    assert.deepEqual(
+      ids.map((id) => settled.outcomes.get(id)?.kind ?? '-'),
+      outcomes,
+    );
+    assert.deepEqual(settled.outcomes.get('r3'), { kind: 'same', as: 'r2' });
+  });
+}
+
+test('an answer each: a shared copy that was refused is the answer of who has no other', () => {
+  const settled = settle({
+    id: 'T1',
+    recipients: [recipient('r1'), recipient('r2'), recipient('r3')],
+    fates: new Map<string, Fate>([
+      ['r1', refuse],
+      ['r2', { kind: 'same', as: 'r1' }],
+      ['r3', deliver],
+    ]),
+    answered: [['r1'], ['r2'], ['r3']],
+    answersPerRecipient: true,
+    senderVerified: false,
+  });
+  assert.deepEqual(
+    settled.replies.map(({ code }) => code),
+    [550, 550, 250],
+  );
+  assert.deepEqual([...settled.outcomes.keys()], ['r3']);
+});
+
+test('an answer each: a copy whose RCPT was turned away for another reason waits for who shares it', () => {
+  const settled = settle({
+    id: 'T1',
+    recipients: ['r1', 'r2', 'r3'].map(recipient),
+    fates: new Map<string, Fate>([
+      ['r1', deliver],
+      ['r2', deferMessage],
+      ['r3', { kind: 'same', as: 'r1' }],
+    ]),
+    answered: [['r1', 'r2'], ['r3']],
+    answersPerRecipient: true,
+    senderVerified: false,
+  });
+  assert.deepEqual(
+    settled.replies.map(({ code }) => code),
+    [451, 250],
+  );
+  assert.equal(settled.outcomes.get('r3')?.kind, 'wait');
+});
