@@ -126,29 +126,72 @@ export function replacedBody(edits: readonly Edit[]): Uint8Array | undefined {
  * @throws OperationalError `bad-edit`; then nothing was applied.
  */
 export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], usedIds = 0): Envelope {
-  let { sender, recipients, parameters } = envelope;
+  let { sender, parameters } = envelope;
   let removedIds = Math.max(usedIds, envelope.removedIds ?? 0);
-  let nextId = highestId(recipients, removedIds) + 1;
+  let list: RecipientList | undefined;
   for (const edit of edits) {
     if (edit.type !== 'changeSender' && edit.type !== 'addRecipient' && edit.type !== 'deleteRecipient')
       continue;
     const problem = checkEdit(edit);
     if (problem) throw badEdit(problem);
-    const same = (recipient: Recipient) => compareForm(recipient.address) === compareForm(edit.address);
     if (edit.type === 'changeSender') {
       sender = edit.address;
       parameters = edit.parameters ?? parameters;
-    } else if (edit.type === 'deleteRecipient') {
-      removedIds = highestId(recipients.filter(same), removedIds);
-      if (recipients.some(same)) recipients = recipients.filter((recipient) => !same(recipient));
-    } else if (!recipients.some(same)) {
-      recipients = [...recipients, newRecipient(`r${nextId++}`, edit.address, edit.parameters)];
+      continue;
     }
+    list ??= new RecipientList(envelope.recipients, removedIds);
+    if (edit.type === 'deleteRecipient') removedIds = highestId(list.remove(edit.address), removedIds);
+    else list.add(edit.address, edit.parameters);
   }
+  const recipients = list?.changed ? list.all() : envelope.recipients;
   const unchanged =
     sender === envelope.sender && recipients === envelope.recipients && parameters === envelope.parameters;
   if (unchanged) return envelope;
   return { ...envelope, sender, recipients, parameters, ...(removedIds > 0 && { removedIds }) };
+}
+
+/** Recipients in order, found by address: an edit costs the same whatever their number. */
+class RecipientList {
+  readonly #byForm = new Map<string, Recipient[]>();
+  readonly #kept: Set<Recipient>;
+  #nextId: number;
+  changed = false;
+
+  constructor(recipients: readonly Recipient[], removedIds: number) {
+    this.#kept = new Set(recipients);
+    this.#nextId = highestId(recipients, removedIds) + 1;
+    for (const recipient of recipients) this.#index(recipient);
+  }
+
+  all(): readonly Recipient[] {
+    return [...this.#kept];
+  }
+
+  /** Does nothing where the address is there already. */
+  add(address: string, parameters: Recipient['parameters']): void {
+    if (this.#byForm.has(compareForm(address))) return;
+    const recipient = newRecipient(`r${this.#nextId++}`, address, parameters);
+    this.#kept.add(recipient);
+    this.#index(recipient);
+    this.changed = true;
+  }
+
+  /** Answers those it removed. */
+  remove(address: string): readonly Recipient[] {
+    const form = compareForm(address);
+    const removed = this.#byForm.get(form) ?? [];
+    this.#byForm.delete(form);
+    for (const recipient of removed) this.#kept.delete(recipient);
+    this.changed ||= removed.length > 0;
+    return removed;
+  }
+
+  #index(recipient: Recipient): void {
+    const form = compareForm(recipient.address);
+    const same = this.#byForm.get(form);
+    if (same) same.push(recipient);
+    else this.#byForm.set(form, [recipient]);
+  }
 }
 
 function newRecipient(id: string, address: string, parameters: Recipient['parameters']): Recipient {

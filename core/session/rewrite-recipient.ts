@@ -23,18 +23,20 @@ export interface RewrittenRecipient {
  * recipient's place (id, original and DSN parameters stay), the others are added.
  */
 export function rewriteRecipient(pending: PendingRecipient, edits: readonly Edit[]): RewrittenRecipient {
-  let targets = [pending.recipient.address, ...pending.added];
+  // By their form for comparing, in order: a list may have thousands.
+  const targets = new Map<string, string>();
+  for (const address of [pending.recipient.address, ...pending.added])
+    targets.set(compareForm(address), address);
   const others: Edit[] = [];
   for (const edit of edits) {
     if (edit.type === 'addRecipient') {
-      if (!targets.some((target) => isSame(target, edit.address))) targets = [...targets, edit.address];
-    } else if (edit.type === 'deleteRecipient' && targets.some((target) => isSame(target, edit.address))) {
-      targets = targets.filter((target) => !isSame(target, edit.address));
-    } else {
+      const form = compareForm(edit.address);
+      if (!targets.has(form)) targets.set(form, edit.address);
+    } else if (edit.type !== 'deleteRecipient' || !targets.delete(compareForm(edit.address))) {
       others.push(edit);
     }
   }
-  const [first, ...added] = targets;
+  const [first, ...added] = targets.values();
   if (first === undefined) {
     const reason = `every target of ${pending.recipient.address} was taken off`;
     return { pending: { ...pending, added: [] }, others, verdict: { action: 'discard', reason } };
@@ -42,8 +44,4 @@ export function rewriteRecipient(pending: PendingRecipient, edits: readonly Edit
   const recipient =
     first === pending.recipient.address ? pending.recipient : { ...pending.recipient, address: first };
   return { pending: { recipient, added }, others };
-}
-
-function isSame(left: string, right: string): boolean {
-  return left === right || compareForm(left) === compareForm(right);
 }
