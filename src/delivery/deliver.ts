@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import { maildirFolderPath, mboxFolderPath } from '../mailbox/folders.ts';
 import type { Copy } from './copy.ts';
-import type { DirectorySync } from './directory-sync.ts';
+import { type DirectorySync, syncPath } from './directory-sync.ts';
 import type { Finder } from './find.ts';
 import { isWholeFile } from './find.ts';
 import { removeFromMaildir, replaceInMaildir, storeInMaildir, storeInMaildirNow } from './maildir.ts';
@@ -45,6 +45,21 @@ export async function storeOnce(action: StoreAction, copy: Copy, finder: Finder)
   if (path === undefined) return storeInMaildir(action, copy);
   if (await isWholeFile(path, copy)) return { path, length: 0, present: true };
   return replaceInMaildir(action, copy, path);
+}
+
+/** The same, on disk when it resolves, whoever stored it. @throws OperationalError and system errors */
+export async function storeOnceDurably(
+  action: StoreAction,
+  copy: Copy,
+  finder: Finder,
+  directorySync: DirectorySync,
+): Promise<StoreResult> {
+  const result = await storeOnce(action, copy, finder);
+  // What an earlier attempt left there may not be synced either.
+  await syncPath(result.path);
+  const directory = dirname(result.path);
+  await Promise.all([directorySync.sync(directory), directorySync.syncNamesTo(directory)]);
+  return result;
 }
 
 /** Takes back what this process stored and nobody was told of. @returns false when it could not be taken back */

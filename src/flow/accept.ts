@@ -13,6 +13,7 @@ import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { createDirectorySync } from '../delivery/directory-sync.ts';
+import { createFinder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Accepted, AcceptedMessage } from './accepted.ts';
@@ -92,7 +93,7 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
   /** Messages on disk whose delivery or queueing goes on. */
   const unsettled = new Set<Promise<void>>();
 
-  async function acceptByJournal({ accepted, source, spooled }: AcceptedMessage): Promise<void> {
+  async function acceptByJournal({ accepted, source, spooled, repeated }: AcceptedMessage): Promise<void> {
     const kept: JournalFile[] = [];
     let record: JournalRecord;
     try {
@@ -109,7 +110,8 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
     };
     // A file that is not released here belongs to somebody who may remove it as soon as this resolves: the queue.
     const lasting = source.kind === 'file' && !spooled ? files.sourceOf(kept[0]!) : source;
-    const work = carryOut({ accepted, source: lasting, written: record.segment.written });
+    const finder = repeated ? createFinder() : undefined;
+    const work = carryOut({ accepted, source: lasting, written: record.segment.written, finder });
     if (!work) return end();
     const settled = work.then(end).finally(() => unsettled.delete(settled));
     unsettled.add(settled);
@@ -148,9 +150,10 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
     return { plan, body, bodyCrc32: body === nothing ? 0 : checksum };
   }
 
-  async function acceptByFile({ accepted, source, spooled }: AcceptedMessage): Promise<void> {
+  async function acceptByFile({ accepted, source, spooled, repeated }: AcceptedMessage): Promise<void> {
     try {
-      await storeDurably(accepted, source, { ...options, directorySync });
+      const finder = repeated ? createFinder() : undefined;
+      await storeDurably(accepted, source, { ...options, directorySync, finder });
     } finally {
       spooled?.release();
     }

@@ -36,4 +36,6 @@ export interface AcceptedMessage {
    * releases them, once, when no copy needs them any more; also when it rejects.
    */
   readonly spooled?: SpooledMessage;
+  /** An earlier attempt may have stored copies under the same names before it was cut off: they are looked for first. */
+  readonly repeated?: boolean;
 }

@@ -135,7 +135,7 @@ function resume(
   if (work.kind === 'held') delete resumed.quarantine;
   return beginTransaction(
     { id: entry.transactionId, house, connection, session, pipeline, startedAt, envelope },
-    { planId: entry.id, state: resumed, judged: true },
+    { planId: entry.id, state: resumed, judged: true, repeated: mayBeRepeated(entry) },
   );
 }
 
@@ -163,8 +163,20 @@ async function submitEntry(
   return submit(house, request, opened.source, opened.spooled);
 }
 
-function submitRequest(entry: QueueEntry, id: string): Pick<SubmitRequest, 'id' | 'createdAt' | 'smtputf8'> {
-  return { id, createdAt: entry.createdAt, smtputf8: entry.envelope.smtputf8 };
+function submitRequest(
+  entry: QueueEntry,
+  id: string,
+): Pick<SubmitRequest, 'id' | 'createdAt' | 'smtputf8' | 'repeated'> {
+  const { createdAt, envelope } = entry;
+  return { id, createdAt, smtputf8: envelope.smtputf8, repeated: mayBeRepeated(entry) };
+}
+
+/**
+ * An attempt may have been cut off after its copies were stored. That an attempt began is counted without a sync, and
+ * a release counts anew: so what an earlier process took in, and what has a past, is not believed to be a first one.
+ */
+function mayBeRepeated({ attempts, lastError, createdAt }: QueueEntry): boolean {
+  return attempts > 1 || lastError !== '' || createdAt <= performance.timeOrigin;
 }
 
 interface Opened {

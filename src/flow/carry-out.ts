@@ -44,7 +44,7 @@ export interface Work {
   /** Where copies are noted that will have to be synced one by one. */
   readonly written: WrittenCopy[];
   /** After a crash: copies may lie in their mailboxes already. */
-  readonly finder?: Finder;
+  readonly finder?: Finder | undefined;
   /** Names of copies that our own servers removed since: they are not stored again. */
   readonly removed?: ReadonlySet<string>;
 }

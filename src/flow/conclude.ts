@@ -69,7 +69,7 @@ async function carryOn(
   const stored = [...outcomes].filter(([, { kind }]) => kind === 'deliver' || kind === 'junk');
   releaseQuotas(transaction, new Set(stored.map(([id]) => id)));
   const accepted = makePlan(transaction, outcomes, source);
-  if (accepted) await transaction.house.accept({ accepted, source, spooled });
+  if (accepted) await transaction.house.accept({ accepted, source, spooled, repeated: transaction.repeated });
   else spooled?.release();
   // From here on the copies themselves give back what they hold.
   transaction.reserved.clear();

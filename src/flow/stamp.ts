@@ -27,7 +27,7 @@ export function stamp(transaction: Transaction, source: MessageSource): Reply | 
   const edits = [
     ...forgedResults(block, house.config.hostname),
     ...(submitted ? submissionFixes(transaction, block) : []),
-    received(transaction),
+    received(transaction, transaction.house.clock.now()),
   ];
   // Before what the hooks of the envelope left: the fields are counted in the message as it came.
   transaction.state = { ...transaction.state, edits: [...edits, ...transaction.state.edits] };
@@ -53,7 +53,9 @@ export function stampOwn(
     return { code: 554, enhanced: '5.4.6', text: `routing loop: more than ${limits.receivedFieldsMax} hops` };
   }
   transaction.messageId = valuesOf(block, 'message-id')[0] ?? '';
-  transaction.state = { ...transaction.state, edits: [...edits, received(transaction)] };
+  // The date of the cause: an attempt that repeats another must make the same octets, by which its copies are known.
+  const own = received(transaction, transaction.startedAt);
+  transaction.state = { ...transaction.state, edits: [...edits, own] };
   return undefined;
 }
 
@@ -128,7 +130,8 @@ function refusal(text: string): Reply {
   return { code: 550, enhanced: '5.7.1', text };
 }
 
-function received(transaction: Transaction): Edit {
+/** @param date epoch milliseconds */
+function received(transaction: Transaction, date: number): Edit {
   const { connection, session, house, envelope } = transaction;
   const value = formatReceived({
     helo: session.helo,
@@ -142,7 +145,7 @@ function received(transaction: Transaction): Edit {
     authenticated: session.user !== undefined,
     id: transaction.id,
     recipients: envelope.recipients.map((recipient) => recipient.original),
-    date: house.clock.now(),
+    date,
   });
   return { type: 'insertHeader', index: 0, name: 'Received', value };
 }

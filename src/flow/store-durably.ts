@@ -7,8 +7,9 @@ import { describeError } from '../../core/base/errors.ts';
 import { storageError } from '../../core/base/storage-error.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { createCopies } from '../delivery/copy.ts';
-import { extraFields, store, undo } from '../delivery/deliver.ts';
+import { extraFields, store, storeOnceDurably, undo } from '../delivery/deliver.ts';
 import type { DirectorySync } from '../delivery/directory-sync.ts';
+import type { Finder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Accepted } from './accepted.ts';
@@ -20,6 +21,8 @@ export interface StoreDurablyOptions extends DeliveryEvents {
   readonly directorySync: DirectorySync;
   readonly clock: Clock;
   readonly log: FlowLog;
+  /** Of an attempt that may repeat another: copies may lie in their mailboxes already. */
+  readonly finder?: Finder | undefined;
 }
 
 /** All of it or nothing. @throws OperationalError `storage-full`, `storage-failed`, or the delivery's own */
@@ -28,11 +31,11 @@ export async function storeDurably(
   source: MessageSource,
   options: StoreDurablyOptions,
 ): Promise<void> {
-  const { queue, directorySync, clock, log } = options;
+  const { queue, clock, log } = options;
   const copies = createCopies({ source, edits: accepted.edits, smtputf8: accepted.envelope.smtputf8 });
   const actions = accepted.stores.map((action) => withUsableFolder(action, log));
   const outcomes = await Promise.allSettled(
-    actions.map((action) => storeOne(action, () => copies(action, extraFields(action)), directorySync)),
+    actions.map((action) => storeOne(action, () => copies(action, extraFields(action)), options)),
   );
   const done = outcomes.flatMap((outcome, index) =>
     outcome.status === 'fulfilled' ? [{ action: actions[index]!, result: outcome.value }] : [],
@@ -54,8 +57,9 @@ export async function storeDurably(
 async function storeOne(
   action: StoreAction,
   copy: () => Parameters<typeof store>[1],
-  directorySync: DirectorySync,
+  { directorySync, finder }: StoreDurablyOptions,
 ): Promise<StoreResult> {
+  if (finder) return storeOnceDurably(action, copy(), finder, directorySync);
   return store(action, copy(), directorySync);
 }
 
@@ -66,6 +70,8 @@ async function undoAll(
   log: FlowLog,
 ): Promise<void> {
   for (const { action, result } of done) {
+    // An earlier attempt stored it, and the next one finds it.
+    if (result.present) continue;
     try {
       if (!(await undo(action, result))) log.warn('undo-failed', { id: accepted.id, action: action.id });
     } catch (error) {

@@ -1,10 +1,9 @@
 /** A copy that failed after the 250 and comes back from the queue: stored once, and on disk before the queue forgets it. */
-import { dirname } from 'node:path';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { createCopies } from '../delivery/copy.ts';
-import { extraFields, storeOnce } from '../delivery/deliver.ts';
-import { type DirectorySync, syncPath } from '../delivery/directory-sync.ts';
+import { extraFields, storeOnceDurably } from '../delivery/deliver.ts';
+import type { DirectorySync } from '../delivery/directory-sync.ts';
 import { createFinder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
 
@@ -20,13 +19,6 @@ export interface StoreQueued {
 export async function storeQueued(queued: StoreQueued): Promise<StoreResult> {
   const { action, edits, source, smtputf8, directorySync } = queued;
   const copy = createCopies({ source, edits, smtputf8 })(action, extraFields(action));
-  const result = await storeOnce(action, copy, createFinder());
-  // No journal record stands behind it: its queue entry goes when this resolves. What an earlier attempt left there may
-  // not be synced either.
-  await syncPath(result.path);
-  await Promise.all([
-    directorySync.sync(dirname(result.path)),
-    directorySync.syncNamesTo(dirname(result.path)),
-  ]);
-  return result;
+  // No journal record stands behind it: its queue entry goes when this resolves.
+  return storeOnceDurably(action, copy, createFinder(), directorySync);
 }

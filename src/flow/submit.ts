@@ -27,6 +27,8 @@ export interface SubmitRequest {
   /** What the message carries from its earlier way. */
   readonly edits: readonly Edit[];
   readonly smtputf8: boolean;
+  /** It may have been carried out before, by an attempt of which nothing is known. */
+  readonly repeated?: boolean;
 }
 
 /** Never rejects: what cannot be done now is a retry, what cannot be done at all has failed. */
@@ -87,7 +89,11 @@ function begin(house: House, request: SubmitRequest): Transaction {
   const connection = ownConnection(id, house.clock.now());
   return beginTransaction(
     { id, house, connection, session, pipeline, startedAt: request.createdAt, envelope },
-    { judged: true, answered: recipients.map((recipient) => [recipient.id]) },
+    {
+      judged: true,
+      answered: recipients.map((recipient) => [recipient.id]),
+      repeated: request.repeated ?? false,
+    },
   );
 }
 

@@ -59,6 +59,8 @@ export interface Transaction {
   readonly verdicts: Map<RecipientId, Verdict>;
   /** Message hooks have spoken, or do not apply: mail we made ourselves, mail that waited in the queue. */
   readonly judged: boolean;
+  /** An earlier round may have stored copies under the same names: they are looked for before others are made. */
+  readonly repeated: boolean;
   /** Message-ID of the message once it is there; `''` when it has none. */
   messageId: string;
   /** Octets of quota set aside for each copy of a recipient, and for how many copies. */
@@ -87,6 +89,7 @@ export function beginTransaction(beginning: Beginning, more: Partial<Transaction
     discard: undefined,
     verdicts: new Map(),
     judged: false,
+    repeated: false,
     messageId: '',
     reserved: new Map(),
     refusals: [],
