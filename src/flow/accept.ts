@@ -22,6 +22,7 @@ import { createCheckpoint } from './checkpoint.ts';
 import { createFileSystems, type FileSystems } from './file-systems.ts';
 import type { FlowLog } from './house.ts';
 import { createJournal, type JournalRecord } from './journal.ts';
+import { createDoubt } from './journal-doubt.ts';
 import { createJournalFiles } from './journal-files.ts';
 import { createSegments } from './journal-segments.ts';
 import { type JournalFile, writePlan } from './plan-text.ts';
@@ -78,9 +79,11 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
   const journal = createJournal({ segments, segmentBytes, bootId, log });
   const files = createJournalFiles(join(directory, 'messages'), directorySync);
   const fileSystems = options.fileSystems ?? createFileSystems();
+  const doubt = createDoubt(directory);
   const carryOut = createCarryOut({ ...options, fileSystems, signal: closing.signal });
   const checkpoint = createCheckpoint({
     journal,
+    doubt,
     fileSystems,
     intervalMs: options.journal.checkpointMs,
     log,
@@ -161,7 +164,17 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
 
   return {
     async recover() {
-      const report = await recoverJournal({ directory, files, journal, segments, bootId, carryOut, log });
+      const report = await recoverJournal({
+        directory,
+        files,
+        journal,
+        segments,
+        bootId,
+        doubt,
+        fileSystems,
+        carryOut,
+        log,
+      });
       if (options.durability === 'journal') await segments.prepared().catch(() => undefined);
       checkpoint.start();
       return report;

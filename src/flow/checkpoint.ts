@@ -7,9 +7,12 @@ import { describeError } from '../../core/base/errors.ts';
 import type { FileSystems } from './file-systems.ts';
 import type { FlowLog } from './house.ts';
 import type { Journal, UsedSegment } from './journal.ts';
+import type { Doubt } from './journal-doubt.ts';
 
 export interface CheckpointOptions {
   readonly journal: Journal;
+  /** Kept for the next process, should this one not live to settle it. */
+  readonly doubt: Doubt;
   readonly fileSystems: FileSystems;
   readonly intervalMs: number;
   readonly log: FlowLog;
@@ -32,9 +35,8 @@ export interface Checkpoint {
 }
 
 export function createCheckpoint(options: CheckpointOptions): Checkpoint {
-  const { journal, fileSystems, log } = options;
+  const { journal, doubt, fileSystems, log } = options;
   let running: Promise<boolean> | undefined;
-  let inDoubt = false;
   let timer: NodeJS.Timeout | undefined;
 
   async function round(last: boolean): Promise<boolean> {
@@ -42,14 +44,14 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
     const finished = journal.finished();
     if (finished.length === 0) return journal.segments === 0;
     try {
-      if (inDoubt) {
-        await options.rewrite(journal.used());
-        // What is sealed since is not: it waits for the next round.
-        inDoubt = false;
-      }
+      // What is sealed since is not written again: it waits for the next round.
+      if (doubt.standing) await options.rewrite(journal.used());
       await fileSystems.sync(finished.flatMap(({ written }) => written));
+      if (doubt.standing) doubt.settle();
     } catch (error) {
-      inDoubt = true;
+      // Before anything else: the process may end at any time.
+      const kept = doubt.raise(journal.used().map(({ path }) => path));
+      if (!kept) log.error('doubt-not-kept', { segments: finished.length });
       log.error('checkpoint-failed', { error: describeError(error), segments: finished.length });
       return false;
     }

@@ -10,12 +10,16 @@ import { unknownBoot } from '../../core/base/boot-id.ts';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { unsettledMessagesMax } from '../../core/base/limits.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import { directoryOf } from '../delivery/deliver.ts';
 import { createFinder } from '../delivery/find.ts';
 import { rewriteCopy } from '../delivery/rewrite.ts';
+import { mboxFolderPath } from '../mailbox/folders.ts';
 import type { Accepted } from './accepted.ts';
-import type { CarryOut } from './carry-out.ts';
+import { type CarryOut, withUsableFolder } from './carry-out.ts';
+import type { FileSystems } from './file-systems.ts';
 import type { FlowLog } from './house.ts';
 import type { Journal, UsedSegment } from './journal.ts';
+import type { Doubt } from './journal-doubt.ts';
 import { isWhole, type JournalFiles } from './journal-files.ts';
 import { readSegment, type SegmentRecord } from './journal-read.ts';
 import type { Damage } from './journal-record.ts';
@@ -48,6 +52,8 @@ export interface RecoveryOptions {
   readonly journal: Journal;
   readonly segments: Segments;
   readonly bootId: string;
+  readonly doubt: Doubt;
+  readonly fileSystems: FileSystems;
   readonly carryOut: CarryOut;
   readonly log: FlowLog;
 }
@@ -130,7 +136,9 @@ async function replaySegment(replay: Replay, found: FoundSegment): Promise<void>
     else log.error('journal-damaged', facts);
     if (damage.kind !== 'torn') keepAside(replay.directory, found.path);
   };
-  for (const record of readSegment(found, replay.bootId, onDamage)) {
+  // After a failed sync a copy that was stored need not be on disk, nor be read back as it was written.
+  const believedBoot = replay.doubt.standing ? unknownBoot : replay.bootId;
+  for (const record of readSegment(found, believedBoot, onDamage)) {
     report.records += 1;
     used ??= journal.adopt({ path: found.path, bytes: found.bytes, records: 0 });
     used.undone += 1;
@@ -148,6 +156,7 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
       report.alreadyDone += 1;
       // They must outlast a power cut before the next checkpoint, after which the mark is not believed.
       keepFiles(replay, segment, namedFiles(replay.files.directory, record));
+      coverCopies(replay, segment, record);
       done();
       return;
     }
@@ -180,6 +189,22 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
 function keepFiles(replay: Replay, segment: UsedSegment, names: readonly string[]): void {
   for (const name of names) replay.named.add(name);
   segment.files.push(...names);
+}
+
+/** Its copies belong to the next checkpoint, which knows only what this process wrote. */
+function coverCopies({ fileSystems, files, log }: Replay, segment: UsedSegment, record: SegmentRecord): void {
+  for (const planned of storesOf(files.directory, record)) {
+    const action = withUsableFolder(planned, log);
+    const directory = directoryOf(action);
+    fileSystems.cover(directory);
+    if (!fileSystems.byPath) continue;
+    // A Maildir's file is found by its name; a missing folder made it INBOX, so that mbox is synced as well.
+    const paths =
+      action.format === 'maildir'
+        ? [join(directory, 'new', action.name)]
+        : [mboxFolderPath(action.path, action.folder), action.path];
+    for (const path of new Set(paths)) segment.written.push({ action, path });
+  }
 }
 
 /** Mail that a later version promised: to go on without it would be to lose it, silently but for the log. */
