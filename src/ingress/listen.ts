@@ -1,5 +1,5 @@
 /** Opens the sockets of listeners, on TCP and on unix paths, and says plainly why where it cannot. */
-import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
+import { lchownSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions, type Server } from 'node:net';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { listenBacklog } from '../../core/base/limits.ts';
@@ -19,10 +19,13 @@ export async function listen(
   const { address } = listener;
   try {
     if (address.kind === 'unix') await removeStaleSocket(address.path);
-    await bind(server, address.kind === 'unix' ? { path: address.path } : tcpOptions(address));
-    if (address.kind === 'tcp') return { ...address, port: boundPort(server) };
-    if (address.mode !== undefined) chmodSync(address.path, address.mode);
-    if (owner !== undefined) chownSync(address.path, owner.uid, owner.gid);
+    if (address.kind === 'tcp') {
+      await bind(server, { host: address.host, port: address.port, backlog: listenBacklog });
+      return { ...address, port: boundPort(server) };
+    }
+    await bindUnix(server, address.path, address.mode);
+    // Never what a link that was put in its place leads to.
+    if (owner !== undefined) lchownSync(address.path, owner.uid, owner.gid);
     return address;
   } catch (error) {
     if (server.listening) server.close();
@@ -30,8 +33,15 @@ export async function listen(
   }
 }
 
-function tcpOptions(address: Extract<ListenAddress, { kind: 'tcp' }>): ListenOptions {
-  return { host: address.host, port: address.port, backlog: listenBacklog };
+/** The file has its mode from its first moment on; a chmod by its path could reach another file. Node binds before listen() returns. */
+function bindUnix(server: Server, path: string, mode: number | undefined): Promise<void> {
+  if (mode === undefined) return bind(server, { path });
+  const before = process.umask(0o777 & ~mode);
+  try {
+    return bind(server, { path });
+  } finally {
+    process.umask(before);
+  }
 }
 
 function bind(server: Server, options: ListenOptions): Promise<void> {

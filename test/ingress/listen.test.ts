@@ -86,3 +86,38 @@ test('LMTP on a unix socket', async (t) => {
   assert.deepEqual(await client.codes(5), ['220', '250', '250 2.1.0', '250 2.1.5', '250 2.0.0']);
   assert.equal(flow.messages[0]!.connection.remoteIp, '');
 });
+
+test('AUTH without TLS: on a unix socket, not for a client whose address the proxy does not know', async (t) => {
+  const path = join(folder(t), 'submission.sock');
+  const listener = { protocol: 'submission', auth: true, authWithoutTls: true } as const;
+  await openDoor(t, { listener: { ...listener, address: { kind: 'unix', path } } });
+  const local = new LineClient(connect(path));
+  t.after(() => local.destroy());
+  local.send('EHLO c\r\nAUTH PLAIN\r\n');
+  assert.deepEqual(await local.codes(3), ['220', '250', '334']);
+  const { port } = await openDoor(t, { listener, config: { xclientFrom: ['127.0.0.1'] } });
+  for (const [address, code] of [
+    ['[UNAVAILABLE]', '538 5.7.11'],
+    ['192.0.2.7', '538 5.7.11'],
+    ['127.0.0.1', '334'],
+  ]) {
+    const client = LineClient.toPort(port);
+    t.after(() => client.destroy());
+    client.send(`XCLIENT ADDR=${address}\r\n`);
+    assert.deepEqual(await client.codes(2), ['220', '220']);
+    client.send('EHLO c\r\nAUTH PLAIN\r\n');
+    assert.deepEqual(await client.codes(2), ['250', code], address);
+  }
+});
+
+test('a unix socket given away by root has its owner and mode', {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
+  const path = join(folder(t), 'owned.sock');
+  const address = { kind: 'unix', path, mode: 0o600 } as const;
+  const before = process.umask();
+  await listen(server(t), { name: 'local', address }, { uid: 65534, gid: 65534 });
+  const stat = statSync(path);
+  assert.deepEqual([stat.uid, stat.gid, stat.mode & 0o777], [65534, 65534, 0o600]);
+  assert.equal(process.umask(), before);
+});

@@ -17,8 +17,11 @@ export function authOffered(session: SmtpSession): boolean {
 
 function secureEnough(session: SmtpSession): boolean {
   if (session.tls !== undefined) return true;
+  const { listener } = session.door;
   const { remoteIp } = session.flow.connection;
-  return session.door.listener.authWithoutTls && (remoteIp === '' || isLoopback(remoteIp));
+  // No address is this machine's on a unix socket only: a proxy may not know whom it speaks for.
+  const onUnixSocket = remoteIp === '' && listener.address.kind === 'unix' && !session.replaced;
+  return listener.authWithoutTls && (onUnixSocket || isLoopback(remoteIp));
 }
 
 const encryptionRequired: Reply = {
