@@ -12,6 +12,7 @@ import { createOpenSession } from './flow/open-session.ts';
 import { ConnectionCount } from './ingress/connections.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
 import { become, systemUser, userToBecome } from './privileges.ts';
+import { assertReloadable } from './restart-needed.ts';
 import { openRooms, type Rooms } from './rooms.ts';
 import type { RoleMessage } from './supervisor.ts';
 
@@ -20,8 +21,8 @@ type Tell = (message: RoleMessage) => void;
 /** The mta role: resolves once it serves; ends the process itself after a drain. */
 export async function runMta(configFile: string, tell: Tell): Promise<void> {
   const config = loadConfig(configFile);
-  const log = createLog(config.log);
   const user = userToBecome(config);
+  const log = createLog({ ...config.log, ...(user && { owner: user }) });
   const data = openDataDirectory(config.dataDirectory, user);
   const tls = config.tls ? new TlsContexts(config.tls) : undefined;
   // Sockets are bound and keys read first, for that may need root; who connects already waits for its greeting.
@@ -48,6 +49,7 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     log,
     reload: async () => {
       const next = loadConfig(configFile);
+      assertReloadable(config, next);
       // A certificate that cannot be used ends the reload before anything has changed.
       if (next.tls) new TlsContexts(next.tls);
       await rooms.reload(next);
@@ -71,15 +73,17 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
 /** The access role: IMAP, POP3, ManageSieve and web listeners live here; without any it only stands by. */
 export async function runAccess(configFile: string, tell: Tell): Promise<void> {
   const config = loadConfig(configFile);
-  const log = createLog(config.log);
   const user = userToBecome(config);
+  const log = createLog({ ...config.log, ...(user && { owner: user }) });
   if (user) become(user);
   writePidFile(config.dataDirectory, 'access');
   const standby = setInterval(() => {}, 2 ** 30);
   onSignals({
     log,
     reload: async () => {
-      log.setLevel(loadConfig(configFile).log.level);
+      const next = loadConfig(configFile);
+      assertReloadable(config, next);
+      log.setLevel(next.log.level);
     },
     reloaded: () => {},
     drain: async () => {

@@ -2,13 +2,30 @@
  * Writes lines to a file descriptor beside everything else: whoever writes never waits, memory is bounded, and a full
  * disk or a reader that is gone ends nothing. What cannot be written at the very end is lost; it is tried once.
  */
-import { closeSync, mkdirSync, openSync, write, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  lchownSync,
+  mkdirSync,
+  openSync,
+  write,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { logBufferBytesMax } from './limits.ts';
+
+export interface FileOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 export interface LineWriterOptions {
   /** A descriptor that is open and stays so, or the absolute path of a file to append to, mode 0640. */
   readonly to: number | string;
+  /** Whose the file is to be, where root opens it for a user that is become later. */
+  readonly owner?: FileOwner | undefined;
   /** Told of the first failure, and again of the first after a success. */
   readonly failed: (error: Error) => void;
 }
@@ -33,7 +50,7 @@ export class LineWriter {
   /** @throws system errors when the file cannot be opened */
   constructor(options: LineWriterOptions) {
     this.#options = options;
-    this.#fd = typeof options.to === 'number' ? options.to : openFile(options.to);
+    this.#fd = typeof options.to === 'number' ? options.to : openFile(options.to, options.owner);
     process.on('exit', this.#flushOnce);
   }
 
@@ -50,7 +67,7 @@ export class LineWriter {
     const { to } = this.#options;
     if (typeof to === 'number' || this.#closed) return;
     try {
-      const fd = openFile(to);
+      const fd = openFile(to, this.#options.owner);
       if (this.#nextFd !== undefined) closeSync(this.#nextFd);
       this.#nextFd = fd;
     } catch (error) {
@@ -140,7 +157,22 @@ export class LineWriter {
   }
 }
 
-function openFile(path: string): number {
-  mkdirSync(dirname(path), { recursive: true });
-  return openSync(path, 'a', 0o640);
+function openFile(path: string, owner: FileOwner | undefined): number {
+  const folder = dirname(path);
+  const made = mkdirSync(folder, { recursive: true }) !== undefined;
+  // Root alone can give files away, and has to only before it became another.
+  if (owner === undefined || process.getuid?.() !== 0) return openSync(path, 'a', 0o640);
+  if (made) lchownSync(folder, owner.uid, owner.gid);
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  // The folder may be that user's: a link in it must not lead root to another's file.
+  const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isFile() && stat.nlink > 1) throw new Error(`${path} has another name too`);
+    if (stat.isFile()) fchownSync(fd, owner.uid, owner.gid);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }

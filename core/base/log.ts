@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Json } from './json.ts';
 import { logFactsDepthMax } from './limits.ts';
-import { LineWriter } from './line-writer.ts';
+import { type FileOwner, LineWriter } from './line-writer.ts';
 import { prettyLine } from './log-pretty.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -37,6 +37,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Absolute path, appended to, mode 0640, reopened on SIGHUP and SIGUSR1; standard error when absent. */
   readonly file?: string;
+  /** Numeric ids of the user a process started as root will become: the file is that user's, who opens it again later. */
+  readonly owner?: FileOwner;
   /** Lines for eyes; default: where standard error is a terminal. */
   readonly pretty?: boolean;
   /** Takes the lines instead of any file, each with its line end. */
@@ -138,7 +140,7 @@ class RootPinoLog extends PinoLog implements RootLog {
 function openDestination(options: LogOptions): Destination {
   const { write } = options;
   if (write !== undefined) return { write, reopen: () => {}, close: () => {} };
-  if (options.file !== undefined) return openFile(options.file);
+  if (options.file !== undefined) return openFile(options.file, options.owner);
   if (options.pretty ?? process.stderr.isTTY === true) {
     return {
       write: (line) => process.stderr.write(prettyLine(line)),
@@ -152,9 +154,10 @@ function openDestination(options: LogOptions): Destination {
 
 const reopenSignals = ['SIGHUP', 'SIGUSR1'] as const;
 
-function openFile(file: string): Destination {
+function openFile(file: string, owner: FileOwner | undefined): Destination {
   const writer = new LineWriter({
     to: file,
+    owner,
     failed: (error) => tell(`mailfilter: log ${file}: ${error.message}\n`),
   });
   const reopen = (): void => writer.reopen();

@@ -1,7 +1,7 @@
 /** The log: one JSON line per event, levels, bindings, secrets, files that are moved away, lines for eyes. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -119,4 +119,20 @@ test('a line for eyes shows no control characters of the mail', () => {
 
 test('text that is no JSON passes as it is', () => {
   assert.equal(prettyLine('plain words\n'), 'plain words\n');
+});
+
+test('a log opened by root belongs to the user to become, and is reached by no link', {
+  skip: process.getuid?.() !== 0,
+}, (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'mailfilter-log-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const owner = { uid: 65534, gid: 65534 };
+  const file = join(directory, 'made', 'log');
+  createLog({ level: 'info', file, owner }).close();
+  for (const path of [file, join(directory, 'made')]) assert.equal(statSync(path).uid, owner.uid, path);
+  const other = join(directory, 'other');
+  writeFileSync(other, '');
+  symlinkSync(other, join(directory, 'link'));
+  assert.throws(() => createLog({ level: 'info', file: join(directory, 'link'), owner }), { code: 'ELOOP' });
+  assert.equal(statSync(other).uid, 0);
 });
