@@ -195,6 +195,8 @@ export const pipelineLimits = {
 export const passwordChecksAtOnce = 2;
 /** Logins that may wait for one of those; at 50 ms a hash the last waits five seconds. */
 export const passwordChecksWaitingMax = 200;
+/** Of those, logins of one client: past it that client alone is told to come back. */
+export const passwordChecksWaitingPerClientMax = 20;
 /** How long a right password is remembered, so that a busy client is not hashed at each login. */
 export const passwordMemoryMs = 120_000;
 export const passwordMemoryEntriesMax = 10_000;

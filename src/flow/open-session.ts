@@ -2,6 +2,7 @@
 import { OperationalError } from '../../core/base/errors.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
+import { clientKey, isLoopback } from '../../core/net/ip.ts';
 import {
   emptyPipelineState,
   type PipelineRequest,
@@ -188,7 +189,7 @@ class ClientSession implements FlowSession {
   async #check(address: string, password: string): Promise<User | undefined | 'busy'> {
     const { users, log } = this.#current();
     try {
-      return await users?.authenticate(address, password);
+      return await users?.authenticate(address, password, this.#clientKey());
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       log.warn('auth-unavailable', {
@@ -198,6 +199,12 @@ class ClientSession implements FlowSession {
       });
       return 'busy';
     }
+  }
+
+  /** Undefined where one address speaks for many, as that of a webmail on this machine. */
+  #clientKey(): string | undefined {
+    const { remoteIp, trusted } = this.connection;
+    return remoteIp === '' || trusted || isLoopback(remoteIp) ? undefined : clientKey(remoteIp);
   }
 
   /** The auth hooks have the last word. */

@@ -75,11 +75,11 @@ class FileUsers implements WatchedUsers {
     return found !== undefined && !found.disabled && found.address === user.address;
   }
 
-  async authenticate(address: string, password: string): Promise<User | undefined> {
+  async authenticate(address: string, password: string, client?: string): Promise<User | undefined> {
     const known = this.#directory.login(address);
     // Nobody, and a user without a password, cost what a real check costs: time must not tell who exists.
     const hash = known === undefined || known.hash === '' ? this.#standIn(address) : known.hash;
-    const right = await this.#checks.check(password, hash);
+    const right = await this.#checks.check(password, hash, client);
     if (!right || known === undefined || known.hash === '' || known.user.disabled) return undefined;
     // The file may have changed while the hash was worked out: what it says now decides.
     const now = this.#directory.login(address);

@@ -5,6 +5,7 @@ import { OperationalError } from '../../core/base/errors.ts';
 import {
   passwordChecksAtOnce,
   passwordChecksWaitingMax,
+  passwordChecksWaitingPerClientMax,
   passwordMemoryEntriesMax,
   passwordMemoryMs,
 } from '../../core/base/limits.ts';
@@ -20,18 +21,21 @@ export class PasswordChecks {
   readonly #key = randomBytes(32);
   /** HMAC to the time at which it is forgotten, oldest first. */
   readonly #right = new Map<string, number>();
-  readonly #line: (() => void)[] = [];
+  readonly #line: { readonly client: string | undefined; readonly enter: () => void }[] = [];
   #running = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Rejects with OperationalError `password-checks-busy` (temporary) when too many wait already. */
-  async check(password: string, hash: string): Promise<boolean> {
+  /**
+   * Rejects with OperationalError `password-checks-busy` (temporary) when too many wait already.
+   * @param client who asks, so that one client cannot fill the line; undefined where many share one address
+   */
+  async check(password: string, hash: string, client?: string): Promise<boolean> {
     const fingerprint = createHmac('sha256', this.#key).update(`${hash}\0${password}`).digest('base64');
     if ((this.#right.get(fingerprint) ?? 0) > this.#clock.monotonicMs()) return true;
-    await this.#enter();
+    await this.#enter(client);
     try {
       const right = await verifyPassword(password, hash);
       if (right) this.#remember(fingerprint);
@@ -41,25 +45,26 @@ export class PasswordChecks {
     }
   }
 
-  #enter(): Promise<void> {
+  #enter(client: string | undefined): Promise<void> {
     if (this.#running < passwordChecksAtOnce) {
       this.#running++;
       return Promise.resolve();
     }
-    if (this.#line.length >= passwordChecksWaitingMax) {
+    const own = client === undefined ? 0 : this.#line.filter((each) => each.client === client).length;
+    if (this.#line.length >= passwordChecksWaitingMax || own >= passwordChecksWaitingPerClientMax) {
       throw new OperationalError('password-checks-busy', `${this.#line.length} password checks are waiting`, {
         temporary: true,
         clientText: 'too many logins at once, try again later',
       });
     }
-    return new Promise((resolve) => this.#line.push(resolve));
+    return new Promise((enter) => this.#line.push({ client, enter }));
   }
 
   /** The place is handed to the next in line, or given back. */
   #leave(): void {
     const next = this.#line.shift();
     if (next === undefined) this.#running--;
-    else next();
+    else next.enter();
   }
 
   #remember(fingerprint: string): void {

@@ -15,8 +15,11 @@ export interface Users {
   find(address: string): { user: User; detail: string } | undefined;
   /** True for the user's own addresses: address, aliases, and their subaddresses. */
   owns(user: User, address: string): boolean;
-  /** Undefined when the address or password is wrong or the user disabled; takes the same time for all. */
-  authenticate(address: string, password: string): Promise<User | undefined>;
+  /**
+   * Undefined when the address or password is wrong or the user disabled; takes the same time for all.
+   * @param client the key of the client's network, which may not keep all others waiting; absent where many share it
+   */
+  authenticate(address: string, password: string, client?: string): Promise<User | undefined>;
   list(): User[];
   close(): void;
 }

@@ -154,6 +154,20 @@ test('a stranger costs what a user costs, and a right password is remembered unt
   users.close();
 });
 
+test('a flood of logins from one client is turned away alone', async () => {
+  const users = await open(file1());
+  const flood = Promise.allSettled(
+    Array.from({ length: 40 }, () => users.authenticate('x@y.test', '', '192.0.2.1')),
+  );
+  const other = users.authenticate('alice@example.test', 'alice-secret', '192.0.2.2');
+  const turnedAway = (await flood).filter((answer) => answer.status === 'rejected');
+  // Two are worked out and twenty wait.
+  assert.equal(turnedAway.length, 18);
+  for (const { reason } of turnedAway) assert.equal(reason.code, 'password-checks-busy');
+  assert.equal((await other)?.address, 'alice@example.test');
+  users.close();
+});
+
 test('a flood of logins waits in a bounded line, and is then a temporary failure', async () => {
   const users = await open(file1());
   const answers = await Promise.allSettled(
