@@ -1,11 +1,18 @@
 /** `mailfilter reload`: SIGHUP to the running server, then its answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { errnoOf } from '../../core/base/errors.ts';
 import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { lastReload, pidFile, type ReloadOutcome, runningRoles, runningServer } from './running-server.ts';
+import {
+  lastReload,
+  pidFile,
+  type ReloadOutcome,
+  runningServer,
+  runningSupervisor,
+} from './running-server.ts';
 
 /** Loading plugins into fresh threads takes seconds; a minute is the end of patience. */
 const waitMs = 60_000;
@@ -32,7 +39,8 @@ export function define(command: Command): void {
 
 async function reload(config: Config): Promise<ReloadOutcome> {
   const pid = runningServer(config);
-  if (pid === undefined) {
+  const supervisor = runningSupervisor(config);
+  if (pid === undefined || supervisor === undefined) {
     throw new CommandError(
       exitCodes.unavailable,
       `no server runs on ${config.dataDirectory} (${pidFile(config)})`,
@@ -40,7 +48,7 @@ async function reload(config: Config): Promise<ReloadOutcome> {
     );
   }
   const before = lastReload(config)?.at;
-  for (const role of runningRoles(config)) process.kill(role, 'SIGHUP');
+  signal(supervisor);
   for (const until = Date.now() + waitMs; Date.now() < until; await sleep(pollMs)) {
     const outcome = lastReload(config);
     if (outcome !== undefined && outcome.at !== before) return outcome;
@@ -52,4 +60,17 @@ async function reload(config: Config): Promise<ReloadOutcome> {
     exitCodes.tempFail,
     `no answer from the server (process ${pid}) within ${waitMs / 1000} s`,
   );
+}
+
+function signal(supervisor: number): void {
+  try {
+    process.kill(supervisor, 'SIGHUP');
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+    throw new CommandError(
+      exitCodes.noPermission,
+      `the server (process ${supervisor}) belongs to another user`,
+      'Run "mailfilter reload" as the user that started the server.',
+    );
+  }
 }

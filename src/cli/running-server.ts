@@ -39,11 +39,9 @@ export function runningServer(config: Config): number | undefined {
   return livingProcess(pidFile(config));
 }
 
-/** Process ids of all roles, the one that takes mail first. */
-export function runningRoles(config: Config): number[] {
-  return [pidFile(config), join(config.dataDirectory, 'run', 'access.pid')].flatMap(
-    (file) => livingProcess(file) ?? [],
-  );
+/** Process id of what hands SIGHUP on to every role: the supervisor; where none runs, the role that takes mail. */
+export function runningSupervisor(config: Config): number | undefined {
+  return livingProcess(join(config.dataDirectory, 'run', 'mailfilter.pid')) ?? runningServer(config);
 }
 
 function livingProcess(file: string): number | undefined {
