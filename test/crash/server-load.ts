@@ -108,7 +108,6 @@ export class Load {
       }
       await client.quit();
     } catch (error) {
-      console.log(Date.now(), error);
       if (!isGone(error)) throw error;
     } finally {
       client?.destroy();

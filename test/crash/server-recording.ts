@@ -36,7 +36,7 @@ export interface RecordingOptions {
 /** By 4 ms. */
 const slowSyncs = ['-e', 'inject=fdatasync,fsync:delay_exit=4000'];
 
-/** Runs a server until all letters are answered, and ends it without a warning. */
+/** Runs a server until all letters are answered, and to its end. */
 export async function recordServer(options: RecordingOptions): Promise<Recording> {
   const { durability = 'journal', format = 'maildir' } = options;
   const parent = mkdtempSync(join(tmpdir(), 'recorded-'));
@@ -52,7 +52,8 @@ export async function recordServer(options: RecordingOptions): Promise<Recording
   try {
     await load.run(server.ports, { count: options.letters });
   } finally {
-    await server.kill();
+    // In order: strace may hang over a process that is stopped and killed at once.
+    await server.stop();
   }
   const calls = readSystemCalls(output, pid);
   rmSync(options.keep ? output : parent, { recursive: true });
