@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { bundledPlugins } from '../core/config/bundled.ts';
 import { loadManifests } from '../core/pipeline/manifests.ts';
+import { bundledPlugins } from '../core/plugin/bundled.ts';
 import { projectRoot } from './kit/require.ts';
 
 const read = (path: string): string => readFileSync(join(projectRoot, path), 'utf8');

@@ -283,8 +283,22 @@ export const queueLimits = {
 } as const;
 /** Accepted messages whose delivery waits (locked mboxes, a queue that cannot be written): past it mail is answered 452. */
 export const unsettledMessagesMax = 1000;
+/** Copies stored, blocking, in one turn of the event loop: a full group of the journal for one mailbox each. */
+export const turnCopiesMax = 256;
+/** Their octets: some ten milliseconds for a slow disk's cache. */
+export const turnOctetsMax = 8 * MiB;
+/** Copies from files, or that are looked for first, under way at a time: each holds two or three descriptors. */
+export const storingCopiesMax = 32;
 /** Mailboxes whose usage is remembered; past it those that hold no reservation are counted anew. */
 export const quotaUsersMax = 10_000;
+/** Without a successful retry a mailbox that could take no copy is tried again by new mail after this long. */
+export const troubledForgetMs = 5 * 60_000;
+/** Such mailboxes remembered at most; with more than that in trouble the disk itself is full, and the journal says so. */
+export const troubledUsersMax = 10_000;
+/** What the recipients of one transaction may become by lists: every hook is given all of them. */
+export const expandedRecipientsMax = 10_000;
+/** Forged results deleted one by one: far above what any way through relays leaves, and each goes through the whole header. */
+export const forgedResultsMax = 20;
 
 /** Names in DNS. */
 export const dnsLimits = {

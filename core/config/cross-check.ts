@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { nearest } from '../base/nearest.ts';
 import { ipMatcher } from '../net/ip.ts';
-import { bundledPlugins } from './bundled.ts';
+import { bundledPlugins } from '../plugin/bundled.ts';
 import type { Config, ListenerConfig } from './config.ts';
 import { canonicalDomain } from './domain.ts';
 import type { FileConfig } from './file-config.ts';

@@ -60,12 +60,12 @@ export function encodeWords(text: string, firstLineUsed = 0): string {
 }
 
 /** Text of octets in a named charset; octets that are wrong in it become U+FFFD. The charset must be known. */
-export function decodeCharset(octets: Uint8Array, charset: string): string {
+function decodeCharset(octets: Uint8Array, charset: string): string {
   return decoderFor(charset)!.decode(octets);
 }
 
 /** True for the names and aliases of the WHATWG encodings, which hold nearly all that mail uses. */
-export function knowsCharset(charset: string): boolean {
+function knowsCharset(charset: string): boolean {
   return decoderFor(charset) !== undefined;
 }
 

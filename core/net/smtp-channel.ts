@@ -13,7 +13,7 @@ export interface SmtpTimeouts {
 }
 
 /** RFC 5321 section 4.5.3.2: five minutes for the greeting and commands, ten after the data. */
-export const defaultSmtpTimeouts: SmtpTimeouts = {
+const defaultSmtpTimeouts: SmtpTimeouts = {
   connectMs: 30_000,
   replyMs: 5 * 60_000,
   dataReplyMs: 10 * 60_000,

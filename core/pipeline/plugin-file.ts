@@ -1,6 +1,7 @@
 /** Where the file of a plugin lies: bundled plugins by name, others by their path. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { bundledPlugins } from '../plugin/bundled.ts';
 
 /**
  * @param specifier a bundled name such as `dnsbl`, or an absolute path of a .ts or .js file
@@ -20,15 +21,4 @@ export function pluginFile(specifier: string, installDirectory: string): string 
   throw new Error(
     `no plugin is called "${specifier}"; bundled are ${bundled.join(', ')}; a file is given as ./path`,
   );
-}
-
-/** Names of the plugins that come with this installation. */
-export function bundledPlugins(installDirectory: string): string[] {
-  const directory = join(installDirectory, 'plugins');
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && /^[a-z]/.test(entry.name))
-    .map((entry) => entry.name)
-    .filter((name) => ['index.ts', 'index.js'].some((file) => existsSync(join(directory, name, file))))
-    .sort();
 }

@@ -95,8 +95,7 @@ export interface RunReply extends Omit<PipelineOutcome, 'state'> {
   readonly change: StateChange;
 }
 
-export const questionServices = ['dns', 'state', 'scripts', 'mailboxes'] as const;
-export type QuestionService = (typeof questionServices)[number];
+export type QuestionService = 'dns' | 'state' | 'scripts' | 'mailboxes';
 
 /** A question to the core. */
 export interface Question {

@@ -70,7 +70,7 @@ function didYouMean(word: string, known: readonly string[]): string {
 }
 
 /** RFC 6901 section 3. */
-export function pointerToken(key: string): string {
+function pointerToken(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 

@@ -100,7 +100,7 @@ const verdictKeys: Readonly<Record<VerdictAction, readonly string[]>> = {
 };
 
 /** @throws BadAnswer also when the code's class and the verdict disagree: a reject must never come out as 4yz or 2yz */
-export function readVerdict(value: unknown, where: string, stage: HookName): Verdict {
+function readVerdict(value: unknown, where: string, stage: HookName): Verdict {
   const action = (value as { action?: unknown } | null)?.action;
   if (typeof action !== 'string' || !Object.hasOwn(verdictKeys, action)) {
     throw new BadAnswer(`${where} is no verdict: its action is ${JSON.stringify(action) ?? 'missing'}`);

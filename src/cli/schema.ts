@@ -2,9 +2,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { bundledPlugins } from '../../core/config/bundled.ts';
 import { editorSchemaText } from '../../core/config/editor-schema.ts';
 import { loadManifests } from '../../core/pipeline/manifests.ts';
+import { bundledPlugins } from '../../core/plugin/bundled.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { programDirectory } from './installation.ts';
 

@@ -70,7 +70,7 @@ export function createDirectorySync(): DirectorySync {
 }
 
 /** @throws system errors */
-export async function syncDirectory(directory: string): Promise<void> {
+async function syncDirectory(directory: string): Promise<void> {
   await syncPath(directory);
 }
 

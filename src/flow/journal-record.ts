@@ -17,7 +17,7 @@
  */
 import { crc32 } from 'node:zlib';
 
-export const recordVersion = 1;
+const recordVersion = 1;
 export const blockBytes = 4096;
 const headerBytes = 64;
 const checkedBytes = 52;

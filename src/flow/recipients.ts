@@ -1,5 +1,6 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
 import { describeError } from '../../core/base/errors.ts';
+import { expandedRecipientsMax } from '../../core/base/limits.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { PipelineRequest } from '../../core/pipeline/request.ts';
@@ -12,9 +13,6 @@ import type { Answer, RcptTo } from './session.ts';
 import type { Destination, Transaction } from './transaction.ts';
 
 type Routed = Exclude<Destination, { kind: 'nowhere' }>;
-
-/** What the recipients of one transaction may become by lists: every hook is given all of them. */
-const expandedRecipientsMax = 10_000;
 
 /** Admits one recipient, or several when a plugin expanded it; all or none, so that the client's answer is true of each. */
 export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): Promise<Answer> {

@@ -1,4 +1,5 @@
 /** What the house itself does to a message before any plugin sees it: limits, forged results out, Received in, submission fix-ups. */
+import { forgedResultsMax } from '../../core/base/limits.ts';
 import { type HeaderAddress, parseAddressList } from '../../core/mail/address-list.ts';
 import { applyHeaderEdits } from '../../core/mail/apply-edits.ts';
 import { formatAuthenticationResults, isOurs } from '../../core/mail/authentication-results.ts';
@@ -67,9 +68,6 @@ export function stampResults(transaction: Transaction): void {
   const edit: Edit = { type: 'insertHeader', index: 0, name: 'Authentication-Results', value };
   transaction.state = { ...state, edits: [...state.edits, edit] };
 }
-
-/** Far above what any way through relays leaves; each deletion by number goes through the whole header. */
-const forgedResultsMax = 20;
 
 /** RFC 8601 section 5: a field that claims to be ours was not written by us. The last first, so that counting holds. */
 function forgedResults(block: HeaderBlock, hostname: string): Edit[] {

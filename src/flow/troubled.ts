@@ -1,11 +1,7 @@
 /** Mailboxes that could not take a copy after the 250: until one fits again, RCPT for them answers 452, so that senders keep their mail. */
 import type { Clock } from '../../core/base/clock.ts';
+import { troubledForgetMs, troubledUsersMax } from '../../core/base/limits.ts';
 import type { Reply } from '../../core/mail/reply.ts';
-
-/** Without a successful retry a mailbox is tried again by new mail after this long. */
-const forgetAfterMs = 5 * 60_000;
-/** Users remembered at most; with more than that in trouble the disk itself is full, and the journal says so. */
-const usersMax = 10_000;
 
 export interface TroubledMailboxes {
   /** RFC 3463: X.2.2 mailbox full, X.3.1 mail system full. */
@@ -30,7 +26,8 @@ export function createTroubledMailboxes(clock: Clock): TroubledMailboxes {
         : { code: 452, enhanced: '4.3.1', text: 'mailbox cannot be written now, try again later' };
     },
     failed(user, overQuota) {
-      if (troubled.size < usersMax) troubled.set(user, { until: clock.now() + forgetAfterMs, overQuota });
+      if (troubled.size < troubledUsersMax)
+        troubled.set(user, { until: clock.now() + troubledForgetMs, overQuota });
     },
     stored(user) {
       if (troubled.size > 0) troubled.delete(user);

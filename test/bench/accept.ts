@@ -7,7 +7,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../core/base/clock.ts';
 import { defaultLimits } from '../../core/base/limits.ts';
-import { uniqueName } from '../../src/delivery/names.ts';
 import { type Acceptance, createAcceptance } from '../../src/flow/accept.ts';
 import { type Accepted, acceptedVersion } from '../../src/flow/accepted.ts';
 import { createSpool, type Spool } from '../../src/flow/spool.ts';
@@ -86,7 +85,7 @@ async function one(acceptance: Acceptance, spool: Spool, root: string, number: n
         create: false,
         flags: [],
         internalDate: Date.now(),
-        name: uniqueName(Date.now(), 'mx.test'),
+        name: `1800000000.${id}_r1_0.mx.test`,
         sender: 'a@b.test',
         deliveredTo: 'c@d.test',
         edits: [],

@@ -1,9 +1,8 @@
 /** Messages and store actions for tests of delivery. */
-
+import { randomUUID } from 'node:crypto';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { createCopies } from '../../src/delivery/copy.ts';
 import { extraFields } from '../../src/delivery/deliver.ts';
-import { uniqueName } from '../../src/delivery/names.ts';
 import type { StoreAction } from '../../src/delivery/store.ts';
 
 /** A message in shared memory, as the spool keeps it. */
@@ -26,7 +25,7 @@ export function storeAction(overrides: Partial<StoreAction> & Pick<StoreAction, 
     create: false,
     flags: [],
     internalDate: Date.now(),
-    name: uniqueName(Date.now(), 'mx.example.test'),
+    name: `1800000000.${randomUUID()}.mx.example.test`,
     sender: 'bob@sender.test',
     deliveredTo: 'alice@example.test',
     edits: [],

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { systemClock } from '../../core/base/clock.ts';
 import type { Json } from '../../core/base/json.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
-import { uniqueName } from '../../src/delivery/names.ts';
 import type { StoreAction } from '../../src/delivery/store.ts';
 import { type AcceptanceOptions, createAcceptance } from '../../src/flow/accept.ts';
 import { type Accepted, acceptedVersion } from '../../src/flow/accepted.ts';
@@ -95,7 +94,7 @@ export function planOf(id: string, root: string, stores: Partial<StoreAction>[] 
       create: false,
       flags: [],
       internalDate: Date.now(),
-      name: uniqueName(Date.now(), 'mx.example.test'),
+      name: `1800000000.${id}_r1_${ordinal}.mx.example.test`,
       sender: 'bob@sender.test',
       deliveredTo: 'alice@example.test',
       edits: [],
