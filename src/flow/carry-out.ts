@@ -16,6 +16,7 @@ import type { NewQueueEntry, Queue } from '../queue/queue.ts';
 import type { Accepted } from './accepted.ts';
 import type { FileSystems, WrittenCopy } from './file-systems.ts';
 import type { FlowLog } from './house.ts';
+import { createGate, createTurns } from './turns.ts';
 
 export interface DeliveryEvents {
   /** A copy lies in its mailbox; `result.present` when it lay there before a replay. */
@@ -50,7 +51,7 @@ export interface Work {
 }
 
 /**
- * Undefined when all was done before the call returned: small mail for mailboxes that nobody locks. Otherwise resolves
+ * Undefined when all was done before the call returned: small mail for a few mailboxes that nobody locks. Otherwise resolves
  * with true when all is done, with false when `signal` ended it before; never rejects.
  */
 export type CarryOut = (work: Work) => Promise<boolean> | undefined;
@@ -60,6 +61,8 @@ const retryMs = [1000, 2000, 5000, 10_000, 30_000];
 
 export function createCarryOut(options: CarryOutOptions): CarryOut {
   const { fileSystems, log } = options;
+  const turns = createTurns();
+  const gate = createGate();
 
   /** Undefined when that copy needs waiting. */
   function tryNow(work: Work, action: StoreAction, copy: Copy): boolean {
@@ -113,12 +116,43 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     }
   }
 
-  async function finish(
-    work: Work,
-    waiting: Promise<NewQueueEntry | undefined>[],
-    entries: NewQueueEntry[],
-  ): Promise<boolean> {
+  /** False when the rest has to wait for a later turn. */
+  function storeInTurn(run: Run): boolean {
+    const { work, copies } = run;
+    const { accepted, source } = work;
+    const octets = source.kind === 'memory' ? source.length : 0;
+    while (run.next < accepted.stores.length) {
+      if (!turns.take(octets)) return false;
+      const planned = accepted.stores[run.next]!;
+      run.next += 1;
+      if (!work.removed?.has(planned.name)) storeOne(run, copies, planned);
+    }
+    return true;
+  }
+
+  function storeOne({ work, waiting, entries }: Run, copies: Run['copies'], planned: StoreAction): void {
+    let action = planned;
+    try {
+      action = withUsableFolder(planned, log);
+      fileSystems.cover(directoryOf(action));
+      const copy = copies(action, extraFields(action));
+      if (!work.finder && tryNow(work, action, copy)) return;
+      const begin = () => storeWaiting(work, action, copy);
+      const defer = (error: unknown) => deferred(work, action, error);
+      // A small copy for a locked mbox holds nothing open while it waits, and must not hold up others.
+      const begun = work.finder || copy.kind === 'stream' ? gate(begin) : begin();
+      waiting.push(begun.then(nothing, defer));
+    } catch (error) {
+      entries.push(deferred(work, action, error));
+    }
+  }
+
+  async function finish(run: Run): Promise<boolean> {
+    const { work, waiting, entries } = run;
+    while (!options.signal.aborted && !storeInTurn(run)) await turns.next();
     for (const outcome of await Promise.all(waiting)) if (outcome) entries.push(outcome);
+    // The journal keeps what is left.
+    if (run.next < work.accepted.stores.length) return false;
     // Stores come first: whoever reads of a reply or a bounce finds the message it is about.
     for (const { id, work: planned } of work.accepted.queue) {
       entries.push(entryOf(work.accepted, id, planned, options.clock));
@@ -128,27 +162,25 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
 
   return (work) => {
     const { accepted, source } = work;
-    const copies = createCopies({ source, edits: accepted.edits, smtputf8: accepted.envelope.smtputf8 });
-    const entries: NewQueueEntry[] = [];
-    const waiting: Promise<NewQueueEntry | undefined>[] = [];
-    for (const planned of accepted.stores) {
-      if (work.removed?.has(planned.name)) continue;
-      let action = planned;
-      try {
-        action = withUsableFolder(planned, log);
-        fileSystems.cover(directoryOf(action));
-        const copy = copies(action, extraFields(action));
-        if (work.finder || !tryNow(work, action, copy)) {
-          const defer = (error: unknown) => deferred(work, action, error);
-          waiting.push(storeWaiting(work, action, copy).then(nothing, defer));
-        }
-      } catch (error) {
-        entries.push(deferred(work, action, error));
-      }
-    }
-    if (waiting.length === 0 && entries.length === 0 && accepted.queue.length === 0) return undefined;
-    return finish(work, waiting, entries);
+    const { edits, envelope } = accepted;
+    const copies = createCopies({ source, edits, smtputf8: envelope.smtputf8 });
+    const run: Run = { work, copies, next: 0, entries: [], waiting: [] };
+    const all = storeInTurn(run);
+    const nothingLeft = run.waiting.length === 0 && run.entries.length === 0 && accepted.queue.length === 0;
+    return all && nothingLeft ? undefined : finish(run);
   };
+}
+
+/** How far one message has got. */
+interface Run {
+  readonly work: Work;
+  readonly copies: ReturnType<typeof createCopies>;
+  /** Index of the store that is next. */
+  next: number;
+  /** What goes to the queue because it could not be stored. */
+  readonly entries: NewQueueEntry[];
+  /** Copies under way. */
+  readonly waiting: Promise<NewQueueEntry | undefined>[];
 }
 
 /** A folder that cannot be is no reason to lose or to bounce what was accepted: it goes to INBOX. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -468,3 +469,33 @@ test('a torn tail is reported and does not keep the rest from being replayed', a
   assert.ok(log.lines.some(({ event }) => event === 'journal-torn'));
   assert.deepEqual(maildirTexts(mail), [storedText('GOOD')]);
 });
+
+for (const { name, bytes } of [
+  { name: 'small', bytes: 100_000 },
+  { name: 'from a file', bytes: 300_000 },
+]) {
+  test(`a message for many mailboxes, ${name}, is stored in many turns, with few files open at a time`, async () => {
+    const house = openAcceptance(root);
+    await house.acceptance.recover();
+    const mailboxes = Array.from({ length: 300 }, (_, i) => join(root, 'mail', `user${i}`));
+    let openMax = 0;
+    let turns = 0;
+    let ended = false;
+    const look = () => {
+      turns += 1;
+      openMax = Math.max(openMax, readdirSync('/proc/self/fd').length);
+      if (!ended) setImmediate(look);
+    };
+    const before = readdirSync('/proc/self/fd').length;
+    await accept(house, 'MANY', { stores: mailboxes.map((path) => ({ path })), bytes });
+    const stored = () => mailboxes.filter((path) => existsSync(join(path, 'new'))).length;
+    assert.ok(stored() < 150, `${stored()} in the first turn`);
+    look();
+    await house.acceptance.drain();
+    ended = true;
+    assert.equal(stored(), 300);
+    for (const path of mailboxes) assert.deepEqual(maildirTexts(path), [storedText('MANY', bytes)]);
+    assert.ok(turns > 3 && openMax - before < 150, `${turns} turns, ${openMax - before} files`);
+    await house.acceptance.close();
+  });
+}
