@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { readBootId } from '../../core/base/boot-id.ts';
 import type { Clock } from '../../core/base/clock.ts';
+import { describeError } from '../../core/base/errors.ts';
 import { journalInlineBytesMax, unsettledMessagesMax } from '../../core/base/limits.ts';
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import type { Edit } from '../../core/mail/edit.ts';
@@ -114,9 +115,22 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
     // A file that is not released here belongs to somebody who may remove it as soon as this resolves: the queue.
     const lasting = source.kind === 'file' && !spooled ? files.sourceOf(kept[0]!) : source;
     const finder = repeated ? createFinder() : undefined;
-    const work = carryOut({ accepted, source: lasting, written: record.segment.written, finder });
+    const broken = (error: unknown) => {
+      // A bug; yet it is on disk, and that is what the client hears. The record is not done: the next start carries it out.
+      log.error('carry-out-broken', { id: accepted.id, error: describeError(error) });
+      spooled?.release();
+    };
+    let work: Promise<boolean> | undefined;
+    try {
+      work = carryOut({ accepted, source: lasting, written: record.segment.written, finder });
+    } catch (error) {
+      return broken(error);
+    }
     if (!work) return end();
-    const settled = work.then(end).finally(() => unsettled.delete(settled));
+    const settled = work
+      .then(end)
+      .catch(broken)
+      .finally(() => unsettled.delete(settled));
     unsettled.add(settled);
   }
 

@@ -141,7 +141,10 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
       const defer = (error: unknown) => deferred(work, action, error);
       // A small copy for a locked mbox holds nothing open while it waits, and must not hold up others.
       const begun = work.finder || copy.kind === 'stream' ? gate(begin) : begin();
-      waiting.push(begun.then(nothing, defer));
+      const outcome = begun.then(nothing, defer);
+      // `finish` hears of it, though perhaps in a later turn.
+      outcome.catch(nothing);
+      waiting.push(outcome);
     } catch (error) {
       entries.push(deferred(work, action, error));
     }

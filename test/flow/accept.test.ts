@@ -499,3 +499,42 @@ for (const { name, bytes } of [
     await house.acceptance.close();
   });
 }
+
+test('a bug after the message is on disk is no refusal: the next start carries it out, once', async () => {
+  let calls = 0;
+  const onDeferred = () => {
+    calls += 1;
+    throw new TypeError('a bug');
+  };
+  const onStored = onDeferred;
+  const house = openAcceptance(root, { bootId: 'same', onStored, onDeferred });
+  await house.acceptance.recover();
+  let released = 0;
+  for (const bytes of [100, 300_000]) {
+    const message = await spooled(messageText('ONE', bytes));
+    const counted = {
+      ...message,
+      release: () => {
+        released += 1;
+        message.release();
+      },
+    };
+    await house.acceptance.accept({
+      accepted: planOf(`B${bytes}`, root),
+      source: message.source,
+      spooled: counted,
+    });
+  }
+  await house.acceptance.drain();
+  assert.deepEqual([calls, released], [4, 2]);
+  assert.equal(house.log.lines.filter(({ event }) => event === 'carry-out-broken').length, 2);
+  await house.acceptance.close();
+  const next = openAcceptance(root, { bootId: 'same' });
+  const report = await next.acceptance.recover();
+  assert.deepEqual([report.alreadyDone, report.replayed], [0, 2]);
+  assert.equal(maildirTexts(mail).length, 2);
+  assert.deepEqual(
+    next.log.lines.filter(({ level }) => level === 'error'),
+    [],
+  );
+});
