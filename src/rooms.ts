@@ -1,24 +1,25 @@
 /** Opens the rooms that live as long as the process and puts the house together; a reload exchanges what the config decides. */
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../core/base/clock.ts';
+import { systemClock as clock } from '../core/base/clock.ts';
 import { describeError, errnoOf } from '../core/base/errors.ts';
 import type { RootLog } from '../core/base/log.ts';
 import type { Config } from '../core/config/config.ts';
 import { createDns } from '../core/net/dns.ts';
 import { createPipelines } from '../core/pipeline/pipeline.ts';
+import type { Pipelines } from '../core/pipeline/request.ts';
 import type { PluginMailboxes } from '../core/plugin/hooks.ts';
 import { openState } from '../core/state/store.ts';
-import { openTraceStore, type TracePart } from '../core/state/trace-store.ts';
+import { openTraceStore, type TracePart, type TraceStore } from '../core/state/trace-store.ts';
 import type { DataDirectory } from './data-directory.ts';
-import type { StoreAction } from './delivery/store.ts';
+import type { StoreAction, StoreResult } from './delivery/store.ts';
 import { createAcceptance } from './flow/accept.ts';
 import { attempt, bounce } from './flow/attempt.ts';
 import type { House, WalkTrace } from './flow/house.ts';
 import { createSpool } from './flow/spool.ts';
-import { createTroubledMailboxes } from './flow/troubled.ts';
+import { createTroubledMailboxes, type TroubledMailboxes } from './flow/troubled.ts';
 import { folderExists, listFolders } from './mailbox/list.ts';
 import { mailboxPath } from './mailbox/locate.ts';
-import { createQuotaLedger } from './mailbox/quota.ts';
+import { createQuotaLedger, type QuotaLedger } from './mailbox/quota.ts';
 import { openQueue } from './queue/open.ts';
 import { createRouter } from './router/routes.ts';
 import { openUsers } from './users/file.ts';
@@ -37,78 +38,11 @@ export interface Rooms {
 }
 
 export async function openRooms(config: Config, data: DataDirectory, log: RootLog): Promise<Rooms> {
-  const clock = systemClock;
-  const state = openState({ engine: config.state.engine, directory: data.path('state'), clock, log });
-  const traces = openTraceStore<WalkTrace>({ directory: data.path('state'), ...config.trace, clock, log });
-  const queue = openQueue({ directory: data.path('queue'), ...config.queue, clock, log });
-  const spool = createSpool({ directory: data.path('spool'), limits: config.limits });
-  const troubled = createTroubledMailboxes(clock);
-  const quota = createQuotaLedger({ format: config.mailbox.format, clock });
-  const users =
-    config.users &&
-    (await openUsers({ ...config.users, separator: config.mailbox.subaddressSeparator, log, clock }));
-  const acceptance = createAcceptance({
-    dataDirectory: config.dataDirectory,
-    durability: config.durability,
-    journal: config.journal,
-    queue,
-    log,
-    clock,
-    onStored: ({ accepted, action, result }) => {
-      troubled.stored(action.user);
-      quota.release(action.user, action.reservedOctets ?? 0);
-      if (!result.present) quota.stored(action.user, result.length);
-      traces.append(accepted.id, deliveryPart(clock.now(), action, { event: 'stored', path: result.path }));
-    },
-    onDeferred: ({ accepted, action, error }) => {
-      troubled.failed(action.user, errnoOf(error) === 'EDQUOT');
-      quota.release(action.user, action.reservedOctets ?? 0);
-      traces.append(
-        accepted.id,
-        deliveryPart(clock.now(), action, { event: 'deferred', error: describeError(error) }),
-      );
-    },
-  });
-  const pipelines = await createPipelines({
-    ...config.processes,
-    installDirectory,
-    baseDirectory: config.baseDirectory,
-    hostname: config.hostname,
-    domains: config.domains,
-    limits: config.limits,
-    log,
-    services: {
-      dns: createDns({ ...config.dns, clock, log }),
-      state: (plugin) => state.forPlugin(plugin),
-      // No language of rules for users is built in yet, so nobody has a script.
-      scripts: () => ({ load: async () => undefined }),
-      mailboxes: (user) => mailboxQuestions(house.config, user),
-    },
-    pipelines: config.pipelines,
-  });
-  let house: House = {
-    config,
-    pipelines,
-    router: createRouter(config.routes),
-    users,
-    openSink: () => spool.open(),
-    accept: (message) => acceptance.accept(message),
-    store: async (action, edits, source, smtputf8) => {
-      const result = await acceptance.store(action, edits, source, smtputf8);
-      troubled.stored(action.user);
-      if (result) {
-        quota.stored(action.user, result.length);
-        const part = deliveryPart(clock.now(), action, { event: 'stored', path: result.path });
-        traces.append(action.id, part);
-      }
-    },
-    reserveQuota: (user, path, quotaBytes, octets) => quota.reserve(user, path, quotaBytes, octets),
-    releaseQuota: (user, octets) => quota.release(user, octets),
-    troubled: (user) => troubled.refusal(user),
-    trace: (trace) => traces.write(trace),
-    log,
-    clock,
-  };
+  const rooms = await openDurableRooms(config, data, log);
+  const { state, traces, queue, spool, users, acceptance } = rooms;
+  let house: House;
+  const pipelines = await openPipelines(config, log, state, () => house.config);
+  house = furnish(config, log, rooms, pipelines);
   return {
     current: () => house,
     async recover() {
@@ -147,14 +81,114 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
   };
 }
 
-/** What `mailfilter explain` tells of one copy. */
-function deliveryPart(
-  at: number,
-  action: StoreAction,
-  outcome: { event: string; [fact: string]: string },
-): TracePart {
+type DurableRooms = Awaited<ReturnType<typeof openDurableRooms>>;
+
+/** What holds files open from the start to the end of the process, whatever a reload exchanges. */
+async function openDurableRooms(config: Config, data: DataDirectory, log: RootLog) {
+  const state = openState({ engine: config.state.engine, directory: data.path('state'), clock, log });
+  const traces = openTraceStore<WalkTrace>({ directory: data.path('state'), ...config.trace, clock, log });
+  const queue = openQueue({ directory: data.path('queue'), ...config.queue, clock, log });
+  const spool = createSpool({ directory: data.path('spool'), limits: config.limits });
+  const troubled = createTroubledMailboxes(clock);
+  const quota = createQuotaLedger({ format: config.mailbox.format, clock });
+  const users =
+    config.users &&
+    (await openUsers({ ...config.users, separator: config.mailbox.subaddressSeparator, log, clock }));
+  const events = deliveryEvents(traces, troubled, quota);
+  const acceptance = createAcceptance({
+    dataDirectory: config.dataDirectory,
+    durability: config.durability,
+    journal: config.journal,
+    queue,
+    log,
+    clock,
+    onStored: ({ accepted, action, result }) => {
+      quota.release(action.user, action.reservedOctets ?? 0);
+      events.stored(accepted.id, action, result);
+    },
+    onDeferred: ({ accepted, action, error }) => {
+      quota.release(action.user, action.reservedOctets ?? 0);
+      events.deferred(accepted.id, action, error);
+    },
+  });
+  return { state, traces, queue, spool, troubled, quota, users, events, acceptance };
+}
+
+/** Who hears how a copy ended: the trace under `id`, the mailbox's standing, its usage. */
+function deliveryEvents(
+  traces: TraceStore<WalkTrace>,
+  troubled: TroubledMailboxes,
+  quota: QuotaLedger,
+): {
+  stored(id: string, action: StoreAction, result: StoreResult): void;
+  deferred(id: string, action: StoreAction, error: unknown): void;
+} {
   return {
-    at,
+    stored(id, action, result) {
+      troubled.stored(action.user);
+      if (!result.present) quota.stored(action.user, result.length);
+      traces.append(id, deliveryPart(action, { event: 'stored', path: result.path }));
+    },
+    deferred(id, action, error) {
+      troubled.failed(action.user, errnoOf(error) === 'EDQUOT');
+      traces.append(id, deliveryPart(action, { event: 'deferred', error: describeError(error) }));
+    },
+  };
+}
+
+/** @param current the config of the moment at which a plugin asks */
+function openPipelines(
+  config: Config,
+  log: RootLog,
+  state: DurableRooms['state'],
+  current: () => Config,
+): Promise<Pipelines> {
+  return createPipelines({
+    ...config.processes,
+    installDirectory,
+    baseDirectory: config.baseDirectory,
+    hostname: config.hostname,
+    domains: config.domains,
+    limits: config.limits,
+    log,
+    services: {
+      dns: createDns({ ...config.dns, clock, log }),
+      state: (plugin) => state.forPlugin(plugin),
+      // No language of rules for users is built in yet, so nobody has a script.
+      scripts: () => ({ load: async () => undefined }),
+      mailboxes: (user) => mailboxQuestions(current(), user),
+    },
+    pipelines: config.pipelines,
+  });
+}
+
+/** The house over its rooms, as the first config wants it. */
+function furnish(config: Config, log: RootLog, rooms: DurableRooms, pipelines: Pipelines): House {
+  const { traces, spool, troubled, quota, users, events, acceptance } = rooms;
+  return {
+    config,
+    pipelines,
+    router: createRouter(config.routes),
+    users,
+    openSink: () => spool.open(),
+    accept: (message) => acceptance.accept(message),
+    store: async (action, edits, source, smtputf8) => {
+      const result = await acceptance.store(action, edits, source, smtputf8);
+      events.stored(action.id, action, result);
+    },
+    reserveQuota: (user, path, quotaBytes, octets) => quota.reserve(user, path, quotaBytes, octets),
+    releaseQuota: (user, octets) => quota.release(user, octets),
+    troubled: (user) => troubled.refusal(user),
+    trace: (trace) => traces.write(trace),
+    log,
+    clock,
+  };
+}
+
+/** What `mailfilter explain` tells of one copy. */
+function deliveryPart(action: StoreAction, outcome: { event: string; [fact: string]: string }): TracePart {
+  return {
+    at: clock.now(),
     ...outcome,
     action: action.id,
     recipient: action.deliveredTo,
