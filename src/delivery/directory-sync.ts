@@ -1,5 +1,6 @@
 /** fsync of directories, shared: all who wait for one directory while a sync of it runs are served by the next one. */
 import { close, fsync, open } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../core/base/errors.ts';
@@ -12,8 +13,8 @@ export interface DirectorySync {
   /** Resolves when every name made in that directory before the call is on disk. @throws system errors */
   sync(directory: string): Promise<void>;
   /**
-   * Resolves when the names that lead to this path are on disk, whoever made them: once for each name in the life of
-   * the process, since a name that was synced stays. @throws system errors
+   * Resolves when the names that lead to this path are on disk, whoever made them: once for each file or directory
+   * of that name in the life of the process, since a name that was synced stays. @throws system errors
    */
   syncNamesTo(path: string): Promise<void>;
 }
@@ -47,14 +48,19 @@ export function createDirectorySync(): DirectorySync {
     return waiting;
   }
 
-  const named = new Set<string>();
+  /** What the name stood for when it was synced. Whoever makes a folder anew makes what is in it anew. */
+  const named = new Map<string, string>();
 
   async function syncNamesTo(path: string): Promise<void> {
     const parent = dirname(path);
-    if (parent === path || named.has(path)) return;
+    if (parent === path) return;
+    // Before the sync: what takes its place meanwhile is something else the next time.
+    const identity = await identityOf(path);
+    if (identity !== undefined && named.get(path) === identity) return;
     await Promise.all([syncNamesTo(parent), syncReadable(parent)]);
+    if (identity === undefined) return;
     if (named.size >= namesMax) named.clear();
-    named.add(path);
+    named.set(path, identity);
   }
 
   async function syncReadable(directory: string): Promise<void> {
@@ -67,6 +73,18 @@ export function createDirectorySync(): DirectorySync {
   }
 
   return { sync, syncNamesTo };
+}
+
+/** Tells a file or directory from another of the same name, also where inode numbers are used again. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, birthtimeNs } = await stat(path, { bigint: true });
+    return `${dev}:${ino}:${birthtimeNs}`;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    // Nothing is known of it, so nothing is remembered.
+    return undefined;
+  }
 }
 
 /** @throws system errors */
