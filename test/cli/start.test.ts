@@ -173,6 +173,12 @@ test('reload takes a changed config over, and keeps the old one when the new is 
     assert.equal(bad.code, 1);
     assert.match(bad.stderr, /kept its old config.*broken on purpose/s);
 
+    const moved = { ...JSON.parse(text), durability: 'file', dns: { servers: ['127.0.0.1:5353'] } };
+    writeFileSync(configFile, JSON.stringify(moved));
+    const refused = await runCommand(['reload', '-c', configFile]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /kept its old config: restart needed for: durability, dns/);
+
     writeFileSync(configFile, text.replace('"hostname"', '"hostnaem"'));
     const unreadable = await runCommand(['reload', '-c', configFile]);
     assert.equal(unreadable.code, 78);
