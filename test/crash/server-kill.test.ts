@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RandomSource, randomSource } from '../kit/random.ts';
 import { projectRoot } from '../kit/require.ts';
-import { killAll, startServer, until } from '../kit/server.ts';
+import { killAll, startServer, type TestServer, until } from '../kit/server.ts';
 import { campaign, queueOf } from '../server/observe.ts';
 import { type Durability, type Format, judge, Load, loadConfig } from './server-load.ts';
 
@@ -27,9 +27,10 @@ for (const { format, durability, rounds } of cases) {
     const directory = mkdtempSync(join(tmpdir(), 'killed-'));
     const config = loadConfig(format, durability);
     const load = new Load();
+    let server: TestServer | undefined;
     try {
       for (let round = 0; round < rounds; round += 1) {
-        const server = await startServer({ directory, config });
+        server = await startServer({ directory, config });
         assert.deepEqual(judge(server, load.letters, format), [], `before round ${round}`);
         const first = load.next;
         const running = load.run(server.ports, { clients: 5 });
@@ -39,10 +40,11 @@ for (const { format, durability, rounds } of cases) {
         await running;
         if (round % 3 === 2) await killWhileStarting(server.configFile, random);
       }
-      const server = await startServer({ directory, config });
-      await until('an empty queue', () => queueOf(server).length === 0);
-      assert.deepEqual(judge(server, load.letters, format), []);
-      assert.equal(await server.stop(), 0);
+      const last = await startServer({ directory, config });
+      server = last;
+      await until('an empty queue', () => queueOf(last).length === 0);
+      assert.deepEqual(judge(last, load.letters, format), []);
+      assert.equal(await last.stop(), 0);
       const acknowledged = load.acknowledged.length;
       assert.ok(acknowledged >= rounds, `only ${acknowledged} letters were acknowledged`);
       const cutOff = load.letters.filter(
@@ -50,6 +52,7 @@ for (const { format, durability, rounds } of cases) {
       );
       t.diagnostic(`${acknowledged} acknowledged, ${cutOff.length} cut off`);
     } finally {
+      await server?.kill();
       rmSync(directory, { recursive: true, force: true });
     }
   });
