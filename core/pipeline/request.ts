@@ -6,9 +6,9 @@ import type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
 import type { FailurePolicy, PipelineEntry } from '../plugin/entry.ts';
 import type { Connection, Session } from '../session/connection.ts';
+import type { Gathered } from '../session/merge.ts';
 import type { Action } from '../session/plan.ts';
 import type { HookName } from '../session/powers.ts';
-import type { AuthResult, ScoredSymbol } from '../session/results.ts';
 import type { Verdict } from '../session/verdict.ts';
 
 /** Everything the plugins of a stage may look at. `stages` run in order within one hop until a verdict ends them. */
@@ -50,20 +50,8 @@ export interface PipelineRequest {
   readonly deadline?: number;
 }
 
-/** What gathers over the stages of one transaction. */
-export interface PipelineState {
-  /** Common edits so far, header and body only; sender and recipient edits are in the envelope already. */
-  readonly edits: readonly Edit[];
-  readonly recipientEdits: Readonly<Record<RecipientId, readonly Edit[]>>;
-  readonly results: Readonly<Record<string, Json>>;
-  readonly score: number;
-  readonly symbols: readonly ScoredSymbol[];
-  readonly auth: readonly AuthResult[];
-  /** Set once a plugin said accept: verify and score plugins are skipped from then on. */
-  readonly accepted: boolean;
-  /** Set once a plugin said quarantine; a later reject or tempfail wins. */
-  readonly quarantine?: string;
-}
+/** What gathers over the stages of one transaction; sender and recipient edits are in the envelope already. */
+export type PipelineState = Gathered;
 
 export const emptyPipelineState: PipelineState = {
   edits: [],

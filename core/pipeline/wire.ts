@@ -7,7 +7,7 @@ import type { Json } from '../base/json.ts';
 import type { Limits } from '../base/limits.ts';
 import type { FailurePolicy } from '../plugin/entry.ts';
 import type { PluginManifest } from '../plugin/hooks.ts';
-import type { HookName } from '../session/powers.ts';
+import { type HookName, hookNames } from '../session/powers.ts';
 import type { FailureKind, PipelineOutcome, PipelineRequest } from './request.ts';
 import type { StateChange } from './state-change.ts';
 
@@ -133,27 +133,11 @@ export interface Output {
 export type FromThread = Question | Output | { readonly type: 'disposed' };
 export type ToThread = QuestionAnswer | { readonly type: 'ping' } | { readonly type: 'dispose' };
 
-/** The hooks in the order of their codes. */
-const codedHooks: readonly HookName[] = [
-  'connect',
-  'helo',
-  'auth',
-  'mailFrom',
-  'rcptTo',
-  'data',
-  'headers',
-  'message',
-  'deliver',
-  'send',
-  'moved',
-  'close',
-];
-
 /** One number for a call within its request: hook, index of the entry in the pipeline, index of the delivery. */
 export function callCode(hook: HookName, entry: number, delivery: number): number {
-  return (codedHooks.indexOf(hook) << 26) | ((entry & 0xff) << 18) | (delivery & 0x3ffff);
+  return (hookNames.indexOf(hook) << 26) | ((entry & 0xff) << 18) | (delivery & 0x3ffff);
 }
 
 export function decodeCall(code: number): { hook: HookName; entry: number; delivery: number } {
-  return { hook: codedHooks[code >>> 26]!, entry: (code >>> 18) & 0xff, delivery: code & 0x3ffff };
+  return { hook: hookNames[code >>> 26]!, entry: (code >>> 18) & 0xff, delivery: code & 0x3ffff };
 }
