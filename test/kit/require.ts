@@ -28,3 +28,9 @@ export function requireSuite(t: TestContext, path: string): string | undefined {
   const full = join(suites, path);
   return requirePeer(t, `../shared/suites/${path}`, existsSync(full)) ? full : undefined;
 }
+
+/** Absolute path of a file in a package that .ci/peers unpacked beside its rivals, such as ('exim4', 'usr/sbin/exim4'). */
+export function requireUnpacked(t: TestContext, folder: string, path: string): string | undefined {
+  const full = join(process.env.MAILFILTER_PEERS ?? '/var/cache/mailfilter-peers', folder, path);
+  return requirePeer(t, `${path} of ${folder}, unpacked by .ci/peers`, existsSync(full)) ? full : undefined;
+}
