@@ -9,11 +9,11 @@ import { ipMatcher } from '../core/net/ip.ts';
 import { TlsContexts } from '../core/net/tls.ts';
 import { openDataDirectory, removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
 import { createOpenSession } from './flow/open-session.ts';
-import { ConnectionCount } from './ingress/connections.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
 import { become, systemUser, userToBecome } from './privileges.ts';
 import { assertReloadable } from './restart-needed.ts';
 import { openRooms, type Rooms } from './rooms.ts';
+import { ConnectionCount } from './sockets/connection-count.ts';
 import type { RoleMessage } from './supervisor.ts';
 
 type Tell = (message: RoleMessage) => void;

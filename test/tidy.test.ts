@@ -26,11 +26,14 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/outbound': ['core'],
   'src/mailbox': ['core'],
   'src/users': ['core'],
+  'src/scripts': ['core'],
   'src/router': ['core'],
   'src/delivery': ['src/mailbox', 'core'],
   'src/flow': ['src/router', 'src/delivery', 'src/queue', 'src/mailbox', 'src/users', 'core'],
-  'src/ingress': ['src/flow', 'core'],
-  'src/access': ['src/users', 'src/mailbox', 'rules', 'core'],
+  'src/sockets': ['core'],
+  'src/calls': ['core'],
+  'src/ingress': ['src/flow', 'src/sockets', 'core'],
+  'src/access': ['src/sockets', 'src/users', 'src/mailbox', 'src/scripts', 'rules', 'core'],
   src: ['src', 'core', 'rules'],
 };
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { describeError } from '../../core/base/errors.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { formatListenAddress, sameSocket } from '../../core/config/listen-address.ts';
-import { listen } from '../ingress/listen.ts';
+import { listen } from '../sockets/listen.ts';
 import type { Finding } from './check.ts';
 import { runningListeners, runningServer } from './running-server.ts';
 

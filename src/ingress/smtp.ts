@@ -7,8 +7,8 @@ import type { Config, ListenAddress, ListenerConfig } from '../../core/config/co
 import { ipMatcher } from '../../core/net/ip.ts';
 import type { TlsContexts } from '../../core/net/tls.ts';
 import type { OpenSession } from '../flow/session.ts';
-import type { ConnectionCount } from './connections.ts';
-import { listen } from './listen.ts';
+import type { ConnectionCount } from '../sockets/connection-count.ts';
+import { listen } from '../sockets/listen.ts';
 import { SmtpServer } from './smtp/server.ts';
 import type { DoorSettings, ReloadableSettings, SmtpProtocol } from './smtp/settings.ts';
 

@@ -9,8 +9,8 @@ import type { Log, LogFacts } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { ipMatcher } from '../../core/net/ip.ts';
 import { TlsContexts } from '../../core/net/tls.ts';
-import { ConnectionCount } from '../../src/ingress/connections.ts';
 import { createSmtpDoor, type SmtpDoor } from '../../src/ingress/smtp.ts';
+import { ConnectionCount } from '../../src/sockets/connection-count.ts';
 import { type FakeAnswers, FakeFlow } from './fake-flow.ts';
 
 export interface DoorInit {

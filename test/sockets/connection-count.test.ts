@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ipMatcher } from '../../core/net/ip.ts';
-import { ConnectionCount } from '../../src/ingress/connections.ts';
+import { ConnectionCount } from '../../src/sockets/connection-count.ts';
 
 const limits = { connectionsMax: 5, connectionsPerAddressMax: 1 };
 

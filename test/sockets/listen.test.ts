@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { OperationalError } from '../../core/base/errors.ts';
-import { listen } from '../../src/ingress/listen.ts';
+import { listen } from '../../src/sockets/listen.ts';
 import { openDoor } from '../kit/door.ts';
 import { LineClient } from '../kit/line-client.ts';
 
