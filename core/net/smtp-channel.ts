@@ -1,33 +1,56 @@
 /** The wire of an SMTP client: lines out, replies in, TLS in between; time and memory bounded. RFC 5321 section 4.5.3.2. */
+
+import type { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
-import { describeError, OperationalError } from '../base/errors.ts';
+import { describeError, errnoOf, OperationalError } from '../base/errors.ts';
 import { smtpRepliesAheadMax, smtpReplyBytesMax } from '../base/limits.ts';
 
 export interface SmtpTimeouts {
   readonly connectMs: number;
   /** From one command to its reply, the greeting included. */
   readonly replyMs: number;
+  /** From DATA to its 354. */
+  readonly dataStartMs: number;
+  /** For the kernel to take a block of data. */
+  readonly blockMs: number;
   /** From the end of the data to its reply. */
   readonly dataReplyMs: number;
 }
 
-/** RFC 5321 section 4.5.3.2: five minutes for the greeting and commands, ten after the data. */
+/** RFC 5321 section 4.5.3.2: five minutes for the greeting and commands, two for DATA, three for a block, ten after the data. */
 const defaultSmtpTimeouts: SmtpTimeouts = {
   connectMs: 30_000,
   replyMs: 5 * 60_000,
+  dataStartMs: 2 * 60_000,
+  blockMs: 3 * 60_000,
   dataReplyMs: 10 * 60_000,
 };
+
+/** What is waited for. */
+export type SmtpStage = 'greeting' | 'command' | 'dataStart' | 'data';
+
+/** The other side of a handshake, for a judge of its own (DANE, MTA-STS). */
+export interface SmtpPeer {
+  /** Leaf first, as far as it is known; never empty. */
+  readonly chain: readonly X509Certificate[];
+  /** Why the trusted roots do not vouch for the leaf, as a code of OpenSSL; undefined when they do. The name is not looked at. */
+  readonly distrust?: string;
+}
 
 export interface SmtpChannelOptions {
   /** Host and port, or the path of a unix socket. */
   readonly to: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** Own address to connect from. */
+  readonly localAddress?: string;
   /** Name that the certificate must hold; default: the host. */
   readonly serverName?: string;
   /** PEM of what is trusted besides the system's roots. */
   readonly ca?: string;
   /** Take any certificate: opportunistic TLS of RFC 7435. Default false. */
   readonly anyCertificate?: boolean;
+  /** Judges the peer in place of the usual check; throws an OperationalError `smtp-tls` for one that is not taken. */
+  readonly verifyPeer?: (peer: SmtpPeer) => void;
   readonly timeouts?: Partial<SmtpTimeouts>;
 }
 
@@ -57,7 +80,8 @@ export class SmtpChannel {
   /** Rejects with `smtp-connect`, or `smtp-tls` where TLS begins at once and fails. */
   static async open(options: SmtpChannelOptions, implicitTls: boolean): Promise<SmtpChannel> {
     const timeoutMs = options.timeouts?.connectMs ?? defaultSmtpTimeouts.connectMs;
-    const tcp = connectTcp(options.to);
+    const { to, localAddress } = options;
+    const tcp = connectTcp({ ...to, ...(localAddress === undefined ? {} : { localAddress }) });
     await settled(tcp, 'connect', timeoutMs, 'smtp-connect');
     tcp.setNoDelay(true);
     if (!implicitTls) return new SmtpChannel(tcp, options);
@@ -66,6 +90,27 @@ export class SmtpChannel {
 
   get tlsProtocol(): string | undefined {
     return this.#socket instanceof TLSSocket ? (this.#socket.getProtocol() ?? undefined) : undefined;
+  }
+
+  get tlsCipher(): string | undefined {
+    return this.#socket instanceof TLSSocket ? this.#socket.getCipher()?.standardName : undefined;
+  }
+
+  get isBroken(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  /** A reply has come that nobody has read. */
+  get hasReply(): boolean {
+    return this.#replies.length > 0;
+  }
+
+  get remoteIp(): string {
+    return this.#socket.remoteAddress ?? '';
+  }
+
+  get localIp(): string {
+    return this.#socket.localAddress ?? '';
   }
 
   /** Lines must hold no CR or LF: they are refused, since they would be commands of their own. */
@@ -80,15 +125,15 @@ export class SmtpChannel {
   write(octets: Uint8Array): Promise<void> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     if (this.#socket.write(octets)) return Promise.resolve();
-    return settled(this.#socket, 'drain', this.#timeouts.replyMs, 'smtp-lost');
+    return settled(this.#socket, 'drain', this.#timeouts.blockMs, 'smtp-lost');
   }
 
   /** The lines of the next reply, codes included. One caller at a time. */
-  readReply(stage: 'greeting' | 'command' | 'data'): Promise<string[]> {
+  readReply(stage: SmtpStage): Promise<string[]> {
     const ready = this.#replies.shift();
     if (ready !== undefined) return Promise.resolve(ready);
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
-    const timeoutMs = stage === 'data' ? this.#timeouts.dataReplyMs : this.#timeouts.replyMs;
+    const timeoutMs = this.#timeouts[stageTimeout[stage]];
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#break('smtp-timeout', `no reply within ${timeoutMs} ms`);
@@ -170,6 +215,13 @@ export class SmtpChannel {
   }
 }
 
+const stageTimeout: Readonly<Record<SmtpStage, keyof SmtpTimeouts>> = {
+  greeting: 'replyMs',
+  command: 'replyMs',
+  dataStart: 'dataStartMs',
+  data: 'dataReplyMs',
+};
+
 async function secure(tcp: Socket, options: SmtpChannelOptions, timeoutMs: number): Promise<TLSSocket> {
   const name = options.serverName ?? ('host' in options.to ? options.to.host : 'localhost');
   const socket = connectTls({
@@ -178,11 +230,36 @@ async function secure(tcp: Socket, options: SmtpChannelOptions, timeoutMs: numbe
     // RFC 6066 section 3: server names are never addresses.
     ...(isIP(name) === 0 ? { servername: name } : {}),
     ...(options.ca === undefined ? {} : { ca: options.ca }),
-    rejectUnauthorized: options.anyCertificate !== true,
+    rejectUnauthorized: options.anyCertificate !== true && options.verifyPeer === undefined,
+    ...(options.verifyPeer === undefined ? {} : { checkServerIdentity: () => undefined }),
     minVersion: 'TLSv1.2',
   });
   await settled(socket, 'secureConnect', timeoutMs, 'smtp-tls');
+  try {
+    options.verifyPeer?.(peerOf(socket));
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
   return socket;
+}
+
+/** How far up a chain is followed; servers send three or four certificates. */
+const chainMax = 10;
+
+function peerOf(socket: TLSSocket): SmtpPeer {
+  const chain: X509Certificate[] = [];
+  let next = socket.getPeerX509Certificate();
+  while (next !== undefined && chain.length < chainMax) {
+    chain.push(next);
+    next = next.issuerCertificate;
+  }
+  const distrust = socket.authorizationError as Error | string | undefined;
+  if (!distrust) return { chain };
+  return {
+    chain,
+    distrust: typeof distrust === 'string' ? distrust : (errnoOf(distrust) ?? distrust.message),
+  };
 }
 
 /** Waits for one event of a socket; an error, its end or the time makes it an OperationalError of that code. */

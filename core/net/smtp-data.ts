@@ -31,3 +31,28 @@ export async function* dotStuff(
   const endsLine = beforeLast === carriageReturn && last === lineFeed;
   yield Buffer.from(endsLine ? '.\r\n' : '\r\n.\r\n', 'latin1');
 }
+
+/** Of gathered chunks: what one write hands to the kernel. */
+const gatheredBytes = 64 * 1024;
+
+/**
+ * The same octets in fewer chunks, so that a small message is one packet train and not five.
+ * @param first goes before them
+ */
+export async function* gathered(
+  chunks: AsyncIterable<Uint8Array>,
+  first?: Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = first ? [first] : [];
+  let octets = first?.length ?? 0;
+  for await (const chunk of chunks) {
+    if (chunk.length === 0) continue;
+    held.push(chunk);
+    octets += chunk.length;
+    if (octets < gatheredBytes) continue;
+    yield held.length === 1 ? chunk : Buffer.concat(held);
+    held = [];
+    octets = 0;
+  }
+  if (octets > 0) yield Buffer.concat(held);
+}

@@ -1,113 +1,29 @@
 /** The SMTP client against servers that follow a script: what it says, in which order, and how it takes bad answers. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import fc from 'fast-check';
+import { OperationalError } from '../../../core/base/errors.ts';
 import { SmtpClient, type SmtpClientOptions } from '../../../core/net/smtp-client.ts';
 import { dotStuff } from '../../../core/net/smtp-data.ts';
-import { selfSigned } from '../../../src/cli/certificate.ts';
+import { type Script, type ScriptedServer, scriptedPair, serveScript } from '../../kit/scripted-smtp.ts';
 
-/** Answers by the first word of each line; `data` answers the end of the data. Lists are used up one by one. */
-interface Script {
-  greeting?: string;
-  [command: string]: string | string[] | undefined;
-}
-
-interface Server {
+interface Server extends ScriptedServer {
   readonly options: SmtpClientOptions;
-  /** Lines as received; data as one entry. */
-  readonly heard: string[];
-  /** Number of chunks that carried commands: one for a pipelined group. */
-  writes: number;
 }
 
-const defaults: Script = {
-  greeting: '220 hi',
-  EHLO: '250-me\r\n250-PIPELINING\r\n250 SIZE 1000',
-  MAIL: '250 2.1.0 ok',
-  RCPT: '250 2.1.5 ok',
-  DATA: '354 go',
-  data: '250 2.0.0 queued',
-  RSET: '250 2.0.0 ok',
-  QUIT: '221 2.0.0 bye',
-};
-
-const pair = selfSigned({ names: ['localhost', '127.0.0.1'], days: 1, now: Date.now() });
+const pair = scriptedPair;
 
 async function serve(
   t: TestContext,
   script: Script,
   options: Partial<SmtpClientOptions> = {},
 ): Promise<Server> {
-  const answers = { ...defaults, ...script };
-  const heard: string[] = [];
-  const state: Server = {
-    heard,
-    writes: 0,
-    options: {
-      to: { host: '127.0.0.1', port: 0 },
-      name: 'client.test',
-      timeouts: { replyMs: 500, dataReplyMs: 500 },
-      ...options,
-    },
-  };
-  const talk = (socket: Socket, greet: boolean): void => {
-    let inData = false;
-    let text = '';
-    const say = (word: string): void => {
-      const answer = answers[word];
-      const line = Array.isArray(answer) ? answer.shift() : answer;
-      if (line === undefined) return;
-      if (line === 'close') socket.end();
-      else socket.write(`${line}\r\n`);
-    };
-    const take = (line: string): void => {
-      heard.push(line);
-      const word = line.split(' ')[0]!.split(':')[0]!.toUpperCase();
-      say(word);
-      if (word === 'DATA' && String(answers.DATA).startsWith('354')) inData = true;
-      if (word === 'STARTTLS') {
-        socket.removeAllListeners('data');
-        const secured = new TLSSocket(socket, { isServer: true, cert: pair.certificate, key: pair.key });
-        secured.on('error', () => {});
-        talk(secured, false);
-      }
-    };
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-      state.writes += 1;
-      text += chunk.toString('latin1');
-      for (;;) {
-        const end = inData ? text.indexOf('\r\n.\r\n') : text.indexOf('\r\n');
-        if (end === -1) return;
-        const line = text.slice(0, end);
-        text = text.slice(end + (inData ? 5 : 2));
-        if (!inData) take(line);
-        else {
-          inData = false;
-          heard.push(line);
-          for (const answer of [answers.data ?? []].flat()) socket.write(`${answer}\r\n`);
-        }
-      }
-    });
-    if (greet) say('greeting');
-  };
-  const implicit = options.tls === 'implicit';
-  const server = implicit
-    ? createTlsServer({ cert: pair.certificate, key: pair.key }, (socket) => talk(socket, true))
-    : createServer((socket) => talk(socket, true));
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const to = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
-  return Object.assign(state, { options: { ...state.options, to } });
+  const server = await serveScript(t, script, { implicitTls: options.tls === 'implicit' });
+  const to = { host: '127.0.0.1', port: server.port };
+  const timeouts = { replyMs: 500, dataReplyMs: 500, dataStartMs: 500 };
+  return Object.assign(server, { options: { to, name: 'client.test', timeouts, ...options } });
 }
 
 const envelope = { sender: 'a@x.test', recipients: ['b@y.test', 'c@y.test'] };
@@ -342,4 +258,235 @@ test('dots are stuffed the same however the message is cut', async () => {
       assert.equal(sent, `${stuffed}${text === '' || text.endsWith('\r\n') ? '' : '\r\n'}.\r\n`);
     }),
   );
+});
+
+const chunking = '250-me\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 BINARYMIME';
+
+test('with CHUNKING the message goes as one BDAT, dots as they are', async (t) => {
+  const server = await serve(t, { EHLO: chunking });
+  const client = await SmtpClient.connect(server.options);
+  const outcome = await client.send({ ...envelope, body: 'binarymime' }, message);
+  assert.equal(outcome.accepted, true);
+  assert.deepEqual(server.heard.slice(1), [
+    'MAIL FROM:<a@x.test> BODY=BINARYMIME',
+    'RCPT TO:<b@y.test>',
+    'RCPT TO:<c@y.test>',
+    `BDAT ${content.length} LAST`,
+    content.toString(),
+  ]);
+  client.destroy();
+});
+
+test('a message that is not as long as was said is cut off, not sent', async (t) => {
+  for (const length of [content.length - 1, content.length + 1]) {
+    const server = await serve(t, { EHLO: chunking });
+    const client = await SmtpClient.connect(server.options);
+    await assert.rejects(client.send(envelope, { length, chunks: [content] }), { code: 'smtp-message' });
+    assert.equal(client.usable, false);
+    assert.ok(!server.heard.includes(content.toString()));
+  }
+});
+
+test('a source that fails in the middle never ends the data', async (t) => {
+  const server = await serve(t, {});
+  const client = await SmtpClient.connect(server.options);
+  async function* broken() {
+    yield content;
+    throw new OperationalError('spool-unreadable', 'gone', { temporary: true });
+  }
+  await assert.rejects(client.send(envelope, { chunks: broken() }), { code: 'spool-unreadable' });
+  assert.ok(!server.heard.some((line) => line.includes('Subject')));
+});
+
+test('what the envelope asks for is said where the server offers it, and only there', async (t) => {
+  const asked = {
+    sender: 'a@x.test',
+    recipients: [
+      { address: 'b@y.test', notify: ['success', 'failure'], orcpt: 'rfc822;b+c@y.test' },
+      { address: 'd@bücher.test' },
+    ],
+    body: '8bitmime',
+    ret: 'hdrs',
+    envid: 'a=b',
+    requireTls: true,
+  } as const;
+  const full = '250-me\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 REQUIRETLS';
+  const server = await serve(t, { EHLO: full });
+  const client = await SmtpClient.connect(server.options);
+  await client.send(asked, { chunks: [content] });
+  assert.deepEqual(server.heard.slice(1, 4), [
+    'MAIL FROM:<a@x.test> BODY=8BITMIME REQUIRETLS RET=HDRS ENVID=a+3Db',
+    'RCPT TO:<b@y.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+2Bc@y.test',
+    'RCPT TO:<d@xn--bcher-kva.test>',
+  ]);
+  client.destroy();
+  const plain = await serve(t, { EHLO: '250 me' });
+  const other = await SmtpClient.connect(plain.options);
+  await other.send({ ...asked, requireTls: false }, { chunks: [content] });
+  assert.deepEqual(plain.heard.slice(1, 4), [
+    'MAIL FROM:<a@x.test>',
+    'RCPT TO:<b@y.test>',
+    'RCPT TO:<d@xn--bcher-kva.test>',
+  ]);
+  other.destroy();
+});
+
+const unfits = [
+  { name: 'too large', envelope, enhanced: '5.3.4', octets: 2000 },
+  { name: 'REQUIRETLS', envelope: { ...envelope, requireTls: true }, enhanced: '5.7.30', octets: 10 },
+  { name: 'a UTF-8 header', envelope: { ...envelope, smtputf8: true }, enhanced: '5.6.7', octets: 10 },
+  {
+    name: 'a UTF-8 mailbox',
+    envelope: { ...envelope, sender: 'jürgen@x.test' },
+    enhanced: '5.6.7',
+    octets: 10,
+  },
+  {
+    name: 'BINARYMIME',
+    envelope: { ...envelope, body: 'binarymime' as const },
+    enhanced: '5.6.1',
+    octets: 10,
+  },
+];
+for (const { name, envelope: unfitting, enhanced, octets } of unfits) {
+  test(`a server that cannot carry it is not given it: ${name}`, async (t) => {
+    const server = await serve(t, {});
+    const client = await SmtpClient.connect(server.options);
+    const outcome = await client.send(unfitting, { length: octets, chunks: [content] });
+    assert.deepEqual(
+      outcome.recipients.map((reply) => [Math.floor(reply.code / 100), reply.enhanced]),
+      [
+        [5, enhanced],
+        [5, enhanced],
+      ],
+    );
+    assert.equal(server.heard.length, 1);
+    client.destroy();
+  });
+}
+
+const lies: readonly { name: string; script: Script; code: string; protocol?: 'lmtp' }[] = [
+  { name: '250 in place of 354', script: { DATA: '250 ok' }, code: 'smtp-protocol' },
+  { name: '354 after the data', script: { data: '354 more' }, code: 'smtp-protocol' },
+  { name: '354 to RCPT', script: { RCPT: '354 go' }, code: 'smtp-protocol' },
+  { name: 'the end of the connection after the data', script: { data: 'close' }, code: 'smtp-lost' },
+  { name: 'silence after the data', script: { data: [] }, code: 'smtp-timeout' },
+  { name: '421 and the end at MAIL', script: { MAIL: '421 4.3.2 bye', RCPT: 'close' }, code: 'smtp-refused' },
+];
+for (const { name, script, code } of lies) {
+  test(`nothing counts as delivered after ${name}`, async (t) => {
+    const server = await serve(t, script);
+    const client = await SmtpClient.connect(server.options);
+    await assert.rejects(client.send(envelope, message), { name: 'OperationalError', code, temporary: true });
+    assert.equal(client.usable, false);
+    client.destroy();
+  });
+}
+
+test('LMTP: answers that never came are not known, those that came are certain', async (t) => {
+  const script = { LHLO: '250 me', data: ['250 2.0.0 first', 'close'] };
+  const server = await serve(t, script, { protocol: 'lmtp' });
+  const client = await SmtpClient.connect(server.options);
+  const outcome = await client.send(envelope, message);
+  assert.deepEqual(
+    outcome.recipients.map(({ code }) => code),
+    [250, 451],
+  );
+});
+
+test('a server that refuses and closes within the data is heard', async (t) => {
+  const server = await serve(t, { DATA: '354 go\r\n552 5.3.4 too much', EHLO: '250 me' });
+  const client = await SmtpClient.connect(server.options);
+  const outcome = await client.send(envelope, message);
+  assert.equal(outcome.recipients[0]?.code, 552);
+  client.destroy();
+});
+
+test('a refusal stands although the server does not answer RSET', async (t) => {
+  const server = await serve(t, { MAIL: '550 5.7.1 no', RSET: 'close' });
+  const client = await SmtpClient.connect(server.options);
+  const outcome = await client.send(envelope, message);
+  assert.equal(outcome.mailFrom.code, 550);
+  assert.equal(client.usable, false);
+});
+
+test('a server without PIPELINING that refuses the sender is asked nothing more', async (t) => {
+  const server = await serve(t, { EHLO: '250 me', MAIL: '550 5.7.1 no' });
+  const client = await SmtpClient.connect(server.options);
+  await client.send(envelope, message);
+  assert.deepEqual(server.heard.slice(1), ['MAIL FROM:<a@x.test>', 'RSET']);
+  client.destroy();
+});
+
+test('MAILMAX of LIMITS ends a connection', async (t) => {
+  const server = await serve(t, { EHLO: '250-me\r\n250 LIMITS MAILMAX=2 RCPTMAX=10' });
+  const client = await SmtpClient.connect(server.options);
+  assert.deepEqual(client.limits, { mailMax: 2, rcptMax: 10 });
+  await client.send(envelope, message);
+  assert.equal(client.usable, true);
+  await client.send(envelope, message);
+  assert.equal(client.usable, false);
+  client.destroy();
+});
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const logins: readonly {
+  name: string;
+  script: Script;
+  said: string[];
+  options: Partial<SmtpClientOptions>;
+}[] = [
+  {
+    name: 'LOGIN',
+    script: { EHLO: '250-me\r\n250 AUTH=LOGIN', AUTH: '334 VXNlcm5hbWU6', dQ: '334 UGFzc3dvcmQ6' },
+    said: ['AUTH LOGIN', base64('u')],
+    options: { auth: { user: 'u', password: 'p' }, plaintextAuth: true },
+  },
+  {
+    // RFC 2195 section 2.
+    name: 'CRAM-MD5, without TLS',
+    script: {
+      EHLO: '250-me\r\n250 AUTH PLAIN CRAM-MD5',
+      AUTH: `334 ${base64('<1896.697170952@postoffice.reston.mci.net>')}`,
+    },
+    said: ['AUTH CRAM-MD5', base64('tim b913a602c7eda7a495b4e6e7334d3890')],
+    options: { auth: { user: 'tim', password: 'tanstaaftanstaaf' } },
+  },
+  {
+    name: 'OAUTHBEARER',
+    script: { EHLO: '250-me\r\n250 AUTH XOAUTH2 OAUTHBEARER', AUTH: '235 2.7.0 in' },
+    said: [`AUTH OAUTHBEARER ${base64('n,a=u,\x01auth=Bearer token\x01\x01')}`],
+    options: { auth: { user: 'u', accessToken: 'token' }, plaintextAuth: true },
+  },
+];
+for (const { name, script, said, options } of logins) {
+  test(`AUTH by ${name}`, async (t) => {
+    const words = { [base64('u')]: '334 UGFzc3dvcmQ6', [base64('p').toUpperCase()]: '235 in' };
+    const answer = { [said.at(-1)!.toUpperCase()]: '235 in', [base64('u').toUpperCase()]: '334 go' };
+    const server = await serve(t, { ...script, ...words, ...answer }, options);
+    const client = await SmtpClient.connect(server.options);
+    assert.deepEqual(server.heard.slice(1, 1 + said.length), said);
+    client.destroy();
+  });
+}
+
+test('a peer can be judged by another rule than that of the roots', async (t) => {
+  const seen: string[] = [];
+  const verifyPeer: SmtpClientOptions['verifyPeer'] = ({ chain, distrust }) => {
+    seen.push(String(distrust), chain[0]!.fingerprint256);
+    if (seen.length > 2) throw new OperationalError('smtp-tls', 'not this one', { temporary: true });
+  };
+  const server = await serve(t, {}, { tls: 'implicit', verifyPeer });
+  const client = await SmtpClient.connect(server.options);
+  client.destroy();
+  assert.match(seen[0]!, /SELF_SIGNED/);
+  await assert.rejects(SmtpClient.connect(server.options), { code: 'smtp-tls', message: 'not this one' });
+});
+
+test('XFORWARD tells what the server wants to know', async (t) => {
+  const server = await serve(t, { EHLO: '250-me\r\n250 XFORWARD NAME ADDR', XFORWARD: '250 ok' });
+  const client = await SmtpClient.connect(server.options);
+  await client.forwardClient('XFORWARD', { NAME: 'a b', ADDR: '192.0.2.1', HELO: 'x' });
+  assert.equal(server.heard[1], 'XFORWARD NAME=a+20b ADDR=192.0.2.1');
+  client.destroy();
 });

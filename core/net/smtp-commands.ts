@@ -1,0 +1,170 @@
+/** MAIL and RCPT with their parameters, by what the server offers, and what must not be sent to a server that lacks it. RFC 5321 section 4.1.1. */
+import { domainToASCII } from 'node:url';
+import type { SmtpReply } from './smtp-reply.ts';
+
+export interface OutgoingRecipient {
+  readonly address: string;
+  /** RFC 3461 section 4.1; empty or absent: not said. */
+  readonly notify?: readonly ('never' | 'success' | 'failure' | 'delay')[];
+  /** RFC 3461 section 4.2: `addr-type;address`, xtext undone. */
+  readonly orcpt?: string;
+}
+
+export interface OutgoingEnvelope {
+  /** Reverse-path; '' is the null path. */
+  readonly sender: string;
+  readonly recipients: readonly (string | OutgoingRecipient)[];
+  /** What the content holds: a server without 8BITMIME or BINARYMIME is then not given it. Default 7bit. */
+  readonly body?: '7bit' | '8bitmime' | 'binarymime';
+  /** The header has UTF-8: RFC 6531. Addresses beyond ASCII need it too, but for domains, which have A-labels. */
+  readonly smtputf8?: boolean;
+  /** RFC 8689. */
+  readonly requireTls?: boolean;
+  /** RFC 3461 sections 4.3 and 4.4. */
+  readonly ret?: 'full' | 'hdrs';
+  readonly envid?: string;
+  /** Further ESMTP parameters of MAIL, as they are. */
+  readonly parameters?: readonly string[];
+}
+
+/** RFC 9422; absent where the server sets none. */
+export interface SmtpLimits {
+  readonly mailMax?: number;
+  readonly rcptMax?: number;
+  readonly rcptDomainMax?: number;
+}
+
+/** Keyword in upper case to its parameters. */
+export type Extensions = ReadonlyMap<string, string>;
+
+/** @param text of the reply to EHLO or LHLO: its first line is a greeting */
+export function readExtensions(text: string): Extensions {
+  const lines = text.split('\n').slice(1);
+  return new Map(
+    lines.map((line) => {
+      // Old servers say AUTH=PLAIN for AUTH PLAIN.
+      const [keyword = '', ...parameters] = line
+        .trim()
+        .replace(/^AUTH=/i, 'AUTH ')
+        .split(/ +/);
+      return [keyword.toUpperCase(), parameters.join(' ')];
+    }),
+  );
+}
+
+export function readLimits(extensions: Extensions): SmtpLimits {
+  const words = (extensions.get('LIMITS') ?? '').split(' ');
+  const limit = (name: string) => {
+    const value = words.find((word) => word.toUpperCase().startsWith(`${name}=`))?.slice(name.length + 1);
+    return value !== undefined && /^[1-9][0-9]{0,5}$/.test(value) ? Number(value) : undefined;
+  };
+  const [mailMax, rcptMax, rcptDomainMax] = ['MAILMAX', 'RCPTMAX', 'RCPTDOMAINMAX'].map(limit);
+  return {
+    ...(mailMax === undefined ? {} : { mailMax }),
+    ...(rcptMax === undefined ? {} : { rcptMax }),
+    ...(rcptDomainMax === undefined ? {} : { rcptDomainMax }),
+  };
+}
+
+/**
+ * Why this message must not be offered to this server at all, worded as a reply of ours; undefined when it may be.
+ * @param octets of the message, where they are known
+ */
+export function unfit(
+  envelope: OutgoingEnvelope,
+  extensions: Extensions,
+  octets: number | undefined,
+): SmtpReply | undefined {
+  const sizeMax = Number(extensions.get('SIZE') || 0);
+  // RFC 1870 section 4: 0, or no number, is no limit.
+  if (octets !== undefined && sizeMax > 0 && octets > sizeMax) {
+    return { code: 552, enhanced: '5.3.4', text: `the server takes messages of ${sizeMax} octets at most` };
+  }
+  // RFC 8689 section 4.2.1: not one octet of it to a server that does not promise the same.
+  if (envelope.requireTls === true && !extensions.has('REQUIRETLS')) {
+    return { code: 550, enhanced: '5.7.30', text: 'REQUIRETLS needed, and the server does not support it' };
+  }
+  // RFC 6531 section 3.6, RFC 3463 X.6.7.
+  if (needsUtf8(envelope) && !extensions.has('SMTPUTF8')) {
+    return { code: 553, enhanced: '5.6.7', text: 'SMTPUTF8 needed, and the server does not support it' };
+  }
+  // RFC 3030 section 2; RFC 3463 X.6.1.
+  if (envelope.body === 'binarymime' && !(extensions.has('BINARYMIME') && extensions.has('CHUNKING'))) {
+    return { code: 554, enhanced: '5.6.1', text: 'BINARYMIME needed, and the server does not support it' };
+  }
+  return undefined;
+}
+
+export function mailCommand(
+  envelope: OutgoingEnvelope,
+  extensions: Extensions,
+  octets: number | undefined,
+): string {
+  const { body, requireTls, ret, envid, parameters = [] } = envelope;
+  const words = [`MAIL FROM:<${addressFor(envelope.sender)}>`];
+  if (octets !== undefined && extensions.has('SIZE')) words.push(`SIZE=${octets}`);
+  if (body === 'binarymime') words.push('BODY=BINARYMIME');
+  // Without 8BITMIME the octets go as they are: what the field does, since a conversion would break signatures.
+  else if (body === '8bitmime' && extensions.has('8BITMIME')) words.push('BODY=8BITMIME');
+  if (needsUtf8(envelope)) words.push('SMTPUTF8');
+  if (requireTls === true) words.push('REQUIRETLS');
+  if (extensions.has('DSN')) {
+    if (ret !== undefined) words.push(`RET=${ret.toUpperCase()}`);
+    if (envid !== undefined) words.push(`ENVID=${xtext(envid)}`);
+  }
+  return [...words, ...parameters].join(' ');
+}
+
+export function rcptCommand(recipient: string | OutgoingRecipient, extensions: Extensions): string {
+  if (typeof recipient === 'string') return `RCPT TO:<${addressFor(recipient)}>`;
+  const words = [`RCPT TO:<${addressFor(recipient.address)}>`];
+  if (extensions.has('DSN')) {
+    const { notify = [], orcpt } = recipient;
+    if (notify.length > 0) words.push(`NOTIFY=${notify.map((word) => word.toUpperCase()).join(',')}`);
+    if (orcpt !== undefined) words.push(`ORCPT=${orcptText(orcpt)}`);
+  }
+  return words.join(' ');
+}
+
+/** Header, or the local part of an address, beyond ASCII. */
+export function needsUtf8({ smtputf8, sender, recipients }: OutgoingEnvelope): boolean {
+  if (smtputf8 === true || !isAscii(addressFor(sender))) return true;
+  return recipients.some((each) => !isAscii(addressFor(typeof each === 'string' ? each : each.address)));
+}
+
+/** With A-labels where only the domain is beyond ASCII: such an address needs no SMTPUTF8. RFC 5891. */
+function addressFor(address: string): string {
+  if (isAscii(address)) return address;
+  const at = address.lastIndexOf('@');
+  const local = address.slice(0, at + 1);
+  if (!isAscii(local)) return address;
+  return local + (domainToASCII(address.slice(at + 1)) || address.slice(at + 1));
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\0-\x7f]/.test(text);
+}
+
+/** RFC 3461 section 4: printable ASCII but for `+` and `=` stands for itself. */
+export function xtext(text: string): string {
+  return [...Buffer.from(text)]
+    .map((octet) =>
+      octet > 32 && octet < 127 && octet !== 0x2b && octet !== 0x3d
+        ? String.fromCharCode(octet)
+        : `+${octet.toString(16).toUpperCase().padStart(2, '0')}`,
+    )
+    .join('');
+}
+
+function orcptText(orcpt: string): string {
+  const semicolon = orcpt.indexOf(';');
+  const [type, address] = [orcpt.slice(0, semicolon), orcpt.slice(semicolon + 1)];
+  // RFC 6533 section 3: the form of utf-8 that every server takes.
+  if (isAscii(address)) return `${type};${xtext(address)}`;
+  const escaped = [...address].map((character) => {
+    const code = character.codePointAt(0)!;
+    if (code > 126) return `\\x{${code.toString(16).toUpperCase()}}`;
+    return code > 32 && !'+=\\'.includes(character) ? character : `\\x{${code.toString(16).toUpperCase()}}`;
+  });
+  return `utf-8;${escaped.join('')}`;
+}
