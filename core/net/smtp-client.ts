@@ -124,14 +124,22 @@ export class SmtpClient {
       const replies = isPositive(mailFrom) ? recipients : recipients.map(() => mailFrom);
       return { mailFrom, recipients: replies, accepted: false };
     }
-    const refusedData = await this.#transfer(message, envelope.body === 'binarymime');
-    if (refusedData) {
-      await this.#reset();
-      return { mailFrom, recipients: replaced(recipients, taken, () => refusedData), accepted: false };
-    }
-    const answers = await this.#answers(this.#options.protocol === 'lmtp' ? taken.length : 1);
-    const final = replaced(recipients, taken, (position) => answers[position] ?? answers[0]!);
+    const answers = await this.transmit(message, taken.length, envelope.body === 'binarymime');
+    const final = replaced(recipients, taken, (position) => answers[position]!);
     return { mailFrom, recipients: final, accepted: answers.some(isPositive) };
+  }
+
+  /**
+   * The message of a transaction whose MAIL and RCPT the caller has sent himself: an answer for each of the `accepted`
+   * recipients. Rejects as `send`.
+   */
+  async transmit(message: OutgoingMessage, accepted: number, binary: boolean): Promise<SmtpReply[]> {
+    const refused = await this.#transfer(message, binary);
+    if (refused) await this.#reset();
+    const answers = refused
+      ? [refused]
+      : await this.#answers(this.#options.protocol === 'lmtp' ? accepted : 1);
+    return Array.from({ length: accepted }, (_, position) => answers[position] ?? answers[0]!);
   }
 
   /** One command and its reply, for what this client has no method for. Never DATA or BDAT. */

@@ -75,13 +75,14 @@ async function carryOn(
   transaction.reserved.clear();
 }
 
-function settleInput(transaction: Transaction, fates: Fates): SettleInput {
+/** What the rule for the answer needs to know of a transaction. */
+export function settleInput(transaction: Transaction, fates: Fates): SettleInput {
   return {
     id: transaction.id,
     recipients: transaction.envelope.recipients,
     fates,
     answered: transaction.answered,
-    answersPerRecipient: answersPerRecipient(transaction.connection.door),
+    answersPerRecipient: answersPerRecipient(transaction),
     senderVerified: senderVerified(transaction) && senderReachable(transaction),
   };
 }

@@ -5,7 +5,7 @@ import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { PipelineOutcome, PipelineRequest } from '../../core/pipeline/request.ts';
 import { mergeVerdict } from '../../core/session/merge.ts';
-import { type DoorName, doors, type HookName } from '../../core/session/powers.ts';
+import { doors, type HookName } from '../../core/session/powers.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import { localActions, whyImpossible } from './actions.ts';
 import { runStages } from './hooks.ts';
@@ -15,8 +15,8 @@ import type { Fate, Transaction } from './transaction.ts';
 
 export type Fates = Map<RecipientId, Fate>;
 
-export function answersPerRecipient(door: DoorName): boolean {
-  return doors[door].powers.includes('refuseRecipientAfterData');
+export function answersPerRecipient({ connection, keeper }: Transaction): boolean {
+  return keeper?.answersPerRecipient ?? doors[connection.door].powers.includes('refuseRecipientAfterData');
 }
 
 export async function decideFates(transaction: Transaction, source: MessageSource): Promise<Fates> {

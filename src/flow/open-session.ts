@@ -14,6 +14,7 @@ import type { HookName } from '../../core/session/powers.ts';
 import type { User } from '../users/users.ts';
 import { raiseInTransaction, refusalOf } from './hooks.ts';
 import type { House } from './house.ts';
+import type { Keeper } from './keeper.ts';
 import { admitRecipient } from './recipients.ts';
 import type {
   Answer,
@@ -34,7 +35,7 @@ import { beginTransaction, newTransactionId, type Transaction } from './transact
  * @param ready who connects before it resolves waits for the greeting
  */
 export function createOpenSession(current: () => House, ready: Promise<unknown>): OpenSession {
-  return (connection) => new ClientSession(current, connection, ready);
+  return (connection, keeper) => new ClientSession(current, connection, keeper, ready);
 }
 
 /** What connect, helo and auth hooks left; each transaction begins with it. */
@@ -48,6 +49,7 @@ const nothingLeft: Left = { state: emptyPipelineState, trace: [], discard: undef
 class ClientSession implements FlowSession {
   readonly connection: Connection;
   readonly #current: () => House;
+  readonly #keeper: Keeper | undefined;
   readonly #ready: Promise<unknown>;
   #pipeline: string | undefined;
   #session: Session = { helo: '', esmtp: false };
@@ -56,9 +58,15 @@ class ClientSession implements FlowSession {
   #leftByConnect = nothingLeft;
   #transaction: Transaction | undefined;
 
-  constructor(current: () => House, connection: Connection, ready: Promise<unknown>) {
+  constructor(
+    current: () => House,
+    connection: Connection,
+    keeper: Keeper | undefined,
+    ready: Promise<unknown>,
+  ) {
     this.#current = current;
     this.connection = connection;
+    this.#keeper = keeper;
     this.#ready = ready;
   }
 
@@ -132,7 +140,7 @@ class ClientSession implements FlowSession {
         startedAt,
         envelope: { ...mailFrom, recipients: [] },
       },
-      { ...this.#left, trace: [...this.#left.trace] },
+      { ...this.#left, trace: [...this.#left.trace], keeper: this.#keeper },
     );
     this.#transaction = transaction;
     const answer = note(transaction, '', await raiseInTransaction(transaction, 'mailFrom'));
@@ -160,6 +168,7 @@ class ClientSession implements FlowSession {
     try {
       return await transact(transaction, spooled);
     } finally {
+      this.#keeper?.abandon?.();
       transaction.house.pipelines.forget(transaction.id);
     }
   }
@@ -168,6 +177,7 @@ class ClientSession implements FlowSession {
     const transaction = this.#transaction;
     if (!transaction) return;
     this.#transaction = undefined;
+    this.#keeper?.abandon?.();
     // What was refused before its message has a story too; what the client merely gave up has none.
     const last = transaction.refusals.at(-1);
     if (last) leaveTrace(transaction, 0, [last.reply], new Map());

@@ -38,7 +38,11 @@ export async function admitRecipient(transaction: Transaction, rcptTo: RcptTo): 
   // Plugins that judge run for refused recipients too: a spamtrap wants to see the unknown ones.
   if (refusal) return refusal;
   if (judged.action === 'discard') return admit(transaction, targets, [nowhere(judged.reason)]);
-  return refusalOf(judged) ?? admit(transaction, targets, routed);
+  return (
+    refusalOf(judged) ??
+    (await transaction.keeper?.admit?.(transaction, targets)) ??
+    admit(transaction, targets, routed)
+  );
 }
 
 const tooManyRecipients: Reply = { code: 452, enhanced: '4.5.3', text: 'too many recipients' };
@@ -49,7 +53,8 @@ const tooManyRecipients: Reply = { code: 452, enhanced: '4.5.3', text: 'too many
  * @param ownInitiative the operator's rules or our own software named the address, not the client
  */
 export function routeOf(transaction: Transaction, address: string, ownInitiative: boolean): Routed {
-  const { house } = transaction;
+  const { house, keeper } = transaction;
+  if (keeper) return { kind: 'relay', via: keeper.via };
   const route = house.router({
     recipient: address,
     sender: transaction.envelope.sender,

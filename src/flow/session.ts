@@ -6,6 +6,7 @@ import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection, TlsInfo } from '../../core/session/connection.ts';
+import type { Keeper } from './keeper.ts';
 
 /** `undefined` lets the client go on; a reply of 4yz or 5yz refuses; 421 and 521 also close the connection. */
 export type Answer = Reply | undefined;
@@ -71,5 +72,5 @@ export interface FlowSession {
   close(reason: 'quit' | 'lost' | 'timeout' | 'limit' | 'shutdown'): Promise<void>;
 }
 
-/** Hands a new connection to the flow. */
-export type OpenSession = (connection: Connection) => FlowSession;
+/** Hands a new connection to the flow. @param keeper who takes its mail in our place; without one we do */
+export type OpenSession = (connection: Connection, keeper?: Keeper) => FlowSession;

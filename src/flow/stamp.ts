@@ -28,7 +28,7 @@ export function stamp(transaction: Transaction, source: MessageSource): Reply | 
   const edits = [
     ...forgedResults(block, house.config.hostname),
     ...(submitted ? submissionFixes(transaction, block) : []),
-    received(transaction, transaction.house.clock.now()),
+    ...(transaction.keeper?.receives === false ? [] : [received(transaction, transaction.house.clock.now())]),
   ];
   // Before what the hooks of the envelope left: the fields are counted in the message as it came.
   transaction.state = { ...transaction.state, edits: [...edits, ...transaction.state.edits] };
@@ -136,7 +136,7 @@ function received(transaction: Transaction, date: number): Edit {
     ip: connection.remoteIp,
     remoteName: connection.remoteName,
     hostname: house.config.hostname,
-    lmtp: connection.door === 'lmtp',
+    lmtp: connection.door === 'lmtp' || transaction.keeper?.answersPerRecipient === true,
     esmtp: session.esmtp,
     smtputf8: envelope.smtputf8,
     tls: session.tls,

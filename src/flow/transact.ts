@@ -6,6 +6,7 @@ import { describeError, OperationalError } from '../../core/base/errors.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import { conclude } from './conclude.ts';
 import { answersPerRecipient, decideFates } from './fates.ts';
+import { handOver } from './hand-over.ts';
 import type { SpooledMessage } from './session.ts';
 import { stamp } from './stamp.ts';
 import { leaveTrace } from './trace.ts';
@@ -19,7 +20,10 @@ export async function transact(transaction: Transaction, spooled: SpooledMessage
     if (unacceptable) return refuse(transaction, unacceptable, spooled);
     const fates = await decideFates(transaction, source);
     if (spooled.binary && leadsToMailbox(transaction)) return refuse(transaction, notLines, spooled);
-    const { replies, outcomes } = await conclude(transaction, fates, source, spooled);
+    const { keeper } = transaction;
+    const { replies, outcomes } = keeper
+      ? await handOver(transaction, keeper, fates, source, spooled)
+      : await conclude(transaction, fates, source, spooled);
     leaveTrace(transaction, source.length, replies, outcomes);
     return replies;
   } catch (error) {
@@ -42,9 +46,7 @@ function leadsToMailbox({ envelope, destinations }: Transaction): boolean {
 
 function refuse(transaction: Transaction, reply: Reply, spooled: SpooledMessage): readonly Reply[] {
   spooled.release();
-  const replies = answersPerRecipient(transaction.connection.door)
-    ? transaction.answered.map(() => reply)
-    : [reply];
+  const replies = answersPerRecipient(transaction) ? transaction.answered.map(() => reply) : [reply];
   leaveTrace(transaction, spooled.source.length, replies, new Map());
   return replies;
 }

@@ -7,6 +7,7 @@ import type { Action } from '../../core/session/plan.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import type { User } from '../users/users.ts';
 import type { House } from './house.ts';
+import type { Keeper } from './keeper.ts';
 
 /** Where one recipient's copy goes. */
 export type Destination =
@@ -44,6 +45,8 @@ export interface Transaction {
   readonly session: Session;
   /** Key in `pipelines`; undefined where the listener has none. */
   readonly pipeline: string | undefined;
+  /** Who takes the mail in our place; undefined where we keep it ourselves. */
+  readonly keeper: Keeper | undefined;
   /** Epoch milliseconds. */
   readonly startedAt: number;
   envelope: Envelope;
@@ -82,6 +85,7 @@ type Beginning = Pick<
 export function beginTransaction(beginning: Beginning, more: Partial<Transaction> = {}): Transaction {
   return {
     planId: beginning.id,
+    keeper: undefined,
     state: emptyPipelineState,
     stateBeforeDeliver: undefined,
     destinations: new Map(),

@@ -13,6 +13,7 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
 import type { Accepted } from '../../src/flow/accepted.ts';
 import type { House, WalkTrace } from '../../src/flow/house.ts';
+import type { Keeper } from '../../src/flow/keeper.ts';
 import { createOpenSession } from '../../src/flow/open-session.ts';
 import { readPlan, writePlan } from '../../src/flow/plan-text.ts';
 import type { Answer, FlowSession, MailFrom, SpooledMessage } from '../../src/flow/session.ts';
@@ -119,9 +120,9 @@ export class FakeHouse {
   }
 
   /** A session at a door, its greeting behind it. */
-  async connect(connection: Partial<Connection> = {}): Promise<FlowSession> {
+  async connect(connection: Partial<Connection> = {}, keeper?: Keeper): Promise<FlowSession> {
     const open = createOpenSession(() => this.house, Promise.resolve());
-    const session = open({ ...client, ...connection });
+    const session = open({ ...client, ...connection }, keeper);
     await session.connect();
     return session;
   }
@@ -170,6 +171,7 @@ export class FakeHouse {
 
 export interface SendInit {
   readonly connection?: Partial<Connection>;
+  readonly keeper?: Keeper;
   readonly user?: string;
   readonly mailFrom?: Partial<MailFrom>;
   readonly from?: string;
@@ -192,7 +194,7 @@ export const plainMessage = 'From: Ann <ann@sender.test>\r\nSubject: hello\r\n\r
 
 /** One message as a client sends it, command by command, until it is refused. */
 export async function send(fake: FakeHouse, init: SendInit = {}): Promise<Sent> {
-  const session = await fake.connect(init.connection);
+  const session = await fake.connect(init.connection, init.keeper);
   await session.helo('client.test', true);
   if (init.user !== undefined) await session.authenticate('PLAIN', init.user, rightPassword);
   return sendIn(fake, session, init);
