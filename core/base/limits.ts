@@ -81,6 +81,8 @@ export const logFactsDepthMax = 6;
 
 /** Levels of a folder name; Dovecot allows 16 as well. */
 export const folderDepthMax = 16;
+/** Keywords of one folder: a Maildir has the letters a to z for them. */
+export const keywordsMax = 26;
 /** Octets of a folder's name on disk: file systems allow 255, and lock files add to it. */
 export const folderNameBytesMax = 200;
 /** Records waiting for the journal's next sync; past it mail is answered 452 rather than held in memory. */

@@ -2,6 +2,8 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
+import { keywordsMax } from '../../core/base/limits.ts';
+import { isKeyword } from './flags.ts';
 
 /** https://cr.yp.to/proto/maildir.html; `\Recent` is not stored. */
 const letters: Readonly<Record<string, string>> = {
@@ -12,8 +14,6 @@ const letters: Readonly<Record<string, string>> = {
   '\\deleted': 'T',
 };
 
-/** Dovecot has 26 letters for keywords. */
-const keywordsMax = 26;
 /** Dovecot holds the lock for milliseconds; it takes one of this age for left behind as well. */
 const keywordsLockStaleMs = 2 * 60_000;
 
@@ -43,11 +43,6 @@ export function flagLetters(
     }
   }
   return { letters: [...found].sort().join(''), dropped };
-}
-
-/** RFC 3501 flag-keyword is an atom; a backslash would be a system flag we do not store. */
-function isKeyword(flag: string): boolean {
-  return /^[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]{1,200}$/.test(flag);
 }
 
 /** Keywords in lower case to letters. */
