@@ -9,6 +9,7 @@ import { ipMatcher } from '../core/net/ip.ts';
 import { TlsContexts } from '../core/net/tls.ts';
 import { openDataDirectory, removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
 import { createOpenSession } from './flow/open-session.ts';
+import { createFilterDoor } from './ingress/filter.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
 import { become, systemUser, userToBecome } from './privileges.ts';
 import { assertReloadable } from './restart-needed.ts';
@@ -106,13 +107,17 @@ async function openDoors(shared: Omit<SmtpDoorOptions, 'listener'>): Promise<Ope
     for (const listener of shared.config.listeners) {
       const { address } = listener;
       const owner = address.kind === 'unix' && address.owner ? systemUser(address.owner) : undefined;
-      doors.push({ listener, door: await createSmtpDoor({ ...shared, listener, owner }) });
+      doors.push({ listener, door: await openDoor({ ...shared, listener, owner }) });
     }
   } catch (error) {
     await Promise.all(doors.map(({ door }) => door.close(0)));
     throw error;
   }
   return doors;
+}
+
+function openDoor(options: SmtpDoorOptions): Promise<SmtpDoor> {
+  return options.listener.next ? createFilterDoor(options) : createSmtpDoor(options);
 }
 
 function describeDoor({ listener, door }: OpenDoor): string {

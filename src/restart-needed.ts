@@ -24,7 +24,7 @@ const fixed: Readonly<Record<string, (config: Config) => unknown>> = {
   'log.file': (config) => config.log.file,
 };
 
-const fixedInListener = ['protocol', 'address', 'tls'] as const;
+const fixedInListener = ['protocol', 'address', 'tls', 'next'] as const;
 
 /** @throws OperationalError `restart-needed` that names the keys. @param running the config of the start */
 export function assertReloadable(running: Config, next: Config): void {

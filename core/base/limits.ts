@@ -328,3 +328,6 @@ export const drainLimits = {
   /** Then the process ends whatever still runs; the journal has all that was answered with a yes. */
   wholeMs: 34_000,
 } as const;
+
+/** A connection to the server behind a filter door rests this long; Postfix keeps one for a hundred seconds. */
+export const idleNextMs = 10_000;

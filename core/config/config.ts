@@ -19,6 +19,15 @@ export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string; readonly mode?: number; readonly owner?: string };
 
+/** Where a filter door sends its mail on. */
+export interface NextServer {
+  readonly address: ListenAddress;
+  /** LMTP answers for each recipient; the door then speaks LMTP to its clients as well. */
+  readonly protocol: 'smtp' | 'lmtp';
+  /** As the config wrote it: `127.0.0.1:10026`, `lmtp:unix:/run/lmtp.sock`. */
+  readonly text: string;
+}
+
 export interface ListenerConfig {
   /** Key under `listeners`. */
   readonly name: string;
@@ -28,7 +37,7 @@ export interface ListenerConfig {
   /** Key under `pipelines`; doors that filter only. */
   readonly pipeline?: string;
   /** content-filter and proxy-filter only: where the mail goes on. */
-  readonly next?: ListenAddress;
+  readonly next?: NextServer;
   /** Offer AUTH; default: submission and access protocols. */
   readonly auth: boolean;
   /** Offer AUTH without TLS on loopback and unix sockets only; default false. */

@@ -9,7 +9,13 @@ import { canonicalDomain } from './domain.ts';
 import type { FileConfig } from './file-config.ts';
 import { type Finding, show } from './findings.ts';
 import { pointerStep } from './jsonc.ts';
-import { isLocalAddress, listenAddressForms, parseListenAddress, sameSocket } from './listen-address.ts';
+import {
+  isLocalAddress,
+  listenAddressForms,
+  parseListenAddress,
+  parseNextServer,
+  sameSocket,
+} from './listen-address.ts';
 import { checkRoutes } from './route-check.ts';
 
 /** `config` is what `written` was made into; values that did not parse stand in it as they are. */
@@ -90,7 +96,7 @@ function unknownPipeline(pointer: string, name: string, config: Config): Finding
 }
 
 /** Protocols that this version speaks. */
-const spoken: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp']);
+const spoken: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp', 'content-filter', 'proxy-filter']);
 
 function checkListener(listener: ListenerConfig, written: FileConfig, config: Config): Finding[] {
   const pointer = `/listeners${pointerStep(listener.name)}`;
@@ -108,11 +114,19 @@ function checkListener(listener: ListenerConfig, written: FileConfig, config: Co
   }
   for (const key of ['address', 'next'] as const) {
     const text = asWritten[key];
-    if (text !== undefined && parseListenAddress(text, config.baseDirectory) === undefined) {
-      add(key, show(text), listenAddressForms);
+    const parse = key === 'next' ? parseNextServer : parseListenAddress;
+    if (text !== undefined && parse(text, config.baseDirectory) === undefined) {
+      add(
+        key,
+        show(text),
+        key === 'next' ? `${listenAddressForms}, with lmtp: before it for LMTP` : listenAddressForms,
+      );
     }
   }
   const needsNext = listener.protocol === 'content-filter' || listener.protocol === 'proxy-filter';
+  if (!needsNext && asWritten.next !== undefined) {
+    add('next', show(asWritten.next), 'no such key for this protocol');
+  }
   if (needsNext && asWritten.next === undefined) {
     findings.push({ pointer, found: 'an object without it', expected: 'the key "next"' });
   }

@@ -1,7 +1,7 @@
 /** Socket addresses as the config writes them: `host:port`, `[v6]:port` or `unix:/path`. */
 import { isIP, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
-import type { ListenAddress } from './config.ts';
+import type { ListenAddress, NextServer } from './config.ts';
 
 /** For messages: what `parseListenAddress` takes. */
 export const listenAddressForms = 'host:port, [IPv6]:port or unix:/path';
@@ -21,6 +21,13 @@ export function parseListenAddress(text: string, baseDirectory: string): ListenA
   if (port > 65_535 || (v6 !== undefined && !isIPv6(v6)) || (looksLikeIp && isIP(host) !== 4))
     return undefined;
   return { kind: 'tcp', host: host.toLowerCase(), port };
+}
+
+/** The same forms, and `lmtp:` before them. */
+export function parseNextServer(text: string, baseDirectory: string): NextServer | undefined {
+  const lmtp = text.startsWith('lmtp:');
+  const address = parseListenAddress(lmtp ? text.slice('lmtp:'.length) : text, baseDirectory);
+  return address && { address, protocol: lmtp ? 'lmtp' : 'smtp', text };
 }
 
 /** The form that the config would write. */

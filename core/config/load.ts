@@ -11,7 +11,7 @@ import { canonicalDomain } from './domain.ts';
 import type { FileConfig, FileListener, FilePipelineEntry, FileRoute } from './file-config.ts';
 import { ConfigError, type ConfigProblem, type Finding, findingsOf } from './findings.ts';
 import { type JsoncDocument, lineAndColumn, parseJsonc, pointerStep } from './jsonc.ts';
-import { parseListenAddress } from './listen-address.ts';
+import { parseListenAddress, parseNextServer } from './listen-address.ts';
 import { offsetOf } from './place.ts';
 import { configSchema } from './schema.ts';
 import { resolveSecrets } from './secret.ts';
@@ -163,7 +163,7 @@ function toListener(
   // The cross checks have reported what does not parse.
   const unparsed = { kind: 'unix', path: listener.address } as const;
   const address = parseListenAddress(listener.address, baseDirectory) ?? unparsed;
-  const nextAddress = next === undefined ? undefined : parseListenAddress(next, baseDirectory);
+  const nextAddress = next === undefined ? undefined : parseNextServer(next, baseDirectory);
   return {
     name,
     protocol,

@@ -80,7 +80,9 @@ const listener = section(
       ['none', 'starttls', 'implicit'],
     ),
     pipeline: text('Which of `pipelines` the mail goes through; none: no plugin runs.'),
-    next: socketAddress('content-filter and proxy-filter: where the mail goes on.'),
+    next: socketAddress(
+      'content-filter and proxy-filter: where the mail goes on, as `address`; with lmtp: before it both sides speak LMTP.',
+    ),
     auth: { type: 'boolean', description: 'Offer AUTH. Default: submission and access protocols.' },
     authWithoutTls: flag('Offer AUTH without TLS; only for loopback addresses and unix sockets.', false),
     earlyTalkerDelayMs: whole(

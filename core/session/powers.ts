@@ -119,6 +119,7 @@ export const doors: Readonly<Record<DoorName, DoorPowers>> = {
       'addRecipient',
       'deleteRecipient',
       'discard',
+      'quarantine',
       'ownReceived',
     ],
   },

@@ -104,6 +104,12 @@ function demoSettings(): Record<string, unknown> {
         pipeline: 'outbound',
       },
       lmtp: { protocol: 'lmtp', address: '127.0.0.1:2424', pipeline: 'inbound' },
+      filter: {
+        protocol: 'content-filter',
+        address: '127.0.0.1:2526',
+        next: '127.0.0.1:2525',
+        pipeline: 'inbound',
+      },
     },
     pipelines: {
       inbound: [

@@ -55,6 +55,7 @@ export async function createSmtpDoor(options: SmtpDoorOptions): Promise<SmtpDoor
   const door: DoorSettings = {
     ...reloadable(config, listener),
     protocol: listener.protocol as SmtpProtocol,
+    lmtp: listener.protocol === 'lmtp' || listener.next?.protocol === 'lmtp',
     startTls: listener.tls === 'starttls',
     authFailureDelayMs: options.authFailureDelayMs ?? authFailureDelayMs,
     openSession: options.openSession,

@@ -26,6 +26,7 @@ export interface TestDoor {
   readonly door: SmtpDoor;
   readonly flow: FakeFlow;
   readonly port: number;
+  readonly log: Log;
   readonly logged: { readonly event: string; readonly facts: LogFacts }[];
   readonly connections: ConnectionCount;
   readonly tls: TlsContexts | undefined;
@@ -67,7 +68,7 @@ export async function openDoor(t: Pick<TestContext, 'after'>, init: DoorInit = {
   });
   t.after(() => door.close(0));
   const port = door.address.kind === 'tcp' ? door.address.port : 0;
-  return { door, flow, port, logged, connections, tls, config };
+  return { door, flow, port, log, logged, connections, tls, config };
 }
 
 function memoryLog(): { log: Log; logged: TestDoor['logged'] } {

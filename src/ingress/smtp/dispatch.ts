@@ -32,7 +32,7 @@ export function dispatch(session: SmtpSession, line: Buffer): Promise<void> | un
   }
   const space = text.indexOf(' ');
   const verb = (space === -1 ? text : text.slice(0, space)).toUpperCase();
-  const command = (session.door.protocol === 'lmtp' ? lmtpCommands : smtpCommands).get(verb);
+  const command = (session.door.lmtp ? lmtpCommands : smtpCommands).get(verb);
   if (command === undefined) {
     // A browser was tricked into talking to us: the body of its request would be run as commands.
     const http = /^(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT)$/.test(verb);

@@ -25,7 +25,7 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
     super({
       secure: door.listener.tls === 'implicit',
       name: door.hostname,
-      lmtp: door.protocol === 'lmtp',
+      lmtp: door.lmtp,
       logger: false,
       disableReverseLookup: true,
       maxClients: door.limits.connectionsMax,

@@ -89,7 +89,7 @@ export class SmtpSession {
 
   sendGreeting(): void {
     // RFC 2034 section 4: the greeting has no enhanced status.
-    const service = this.door.protocol === 'lmtp' ? 'LMTP' : 'ESMTP';
+    const service = this.door.lmtp ? 'LMTP' : 'ESMTP';
     this.wire.reply({ code: 220, text: `${this.door.hostname} ${service}` });
     this.wire.flush();
   }
@@ -187,7 +187,7 @@ export class SmtpSession {
   /** The message is in: the flow decides, and each answer is sent. Ends the transaction. */
   async complete(reception: Reception): Promise<undefined> {
     const recipients = this.transaction?.recipients ?? 0;
-    const wanted = this.door.protocol === 'lmtp' ? recipients : 1;
+    const wanted = this.door.lmtp ? recipients : 1;
     if (reception.bareNewlines > 0) {
       this.door.log.info('smtp-bare-newlines', {
         id: this.peer.id,

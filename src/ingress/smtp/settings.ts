@@ -8,7 +8,7 @@ import type { IpMatcher } from '../../../core/net/ip.ts';
 import type { TlsInfo } from '../../../core/session/connection.ts';
 import type { OpenSession } from '../../flow/session.ts';
 
-export type SmtpProtocol = 'smtp' | 'submission' | 'lmtp';
+export type SmtpProtocol = 'smtp' | 'submission' | 'lmtp' | 'content-filter' | 'proxy-filter';
 
 /** The part that a reload of the config may exchange while sessions go on. */
 export interface ReloadableSettings {
@@ -24,6 +24,8 @@ export interface ReloadableSettings {
 
 export interface DoorSettings extends ReloadableSettings {
   readonly protocol: SmtpProtocol;
+  /** LMTP is spoken: LHLO, and an answer for each recipient. */
+  readonly lmtp: boolean;
   /** STARTTLS can be given. */
   readonly startTls: boolean;
   /** Pause before each negative answer to AUTH. */
