@@ -1,16 +1,22 @@
-/** The roles' lives: open, listen, give up root, tell the supervisor, reload on SIGHUP, drain on SIGTERM. */
-import { describeError } from '../core/base/errors.ts';
+/** The mta role: open, listen, give up root, carry out what was promised, tell the supervisor, serve. */
 import { drainLimits } from '../core/base/limits.ts';
-import { createLog, type RootLog } from '../core/base/log.ts';
-import type { ListenAddress, ListenerConfig } from '../core/config/config.ts';
-import { formatListenAddress } from '../core/config/listen-address.ts';
+import { createLog } from '../core/base/log.ts';
+import { isAccessProtocol, type ListenerConfig } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';
 import { ipMatcher } from '../core/net/ip.ts';
 import { TlsContexts } from '../core/net/tls.ts';
-import { openDataDirectory, removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
+import { serveCalls } from './calls/serve.ts';
+import {
+  openDataDirectory,
+  removePidFile,
+  runDirectory,
+  writePidFile,
+  writeRunFile,
+} from './data-directory.ts';
 import { createOpenSession } from './flow/open-session.ts';
 import { createFilterDoor } from './ingress/filter.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
+import { describeListener, listenerFacts, onSignals } from './life.ts';
 import { become, systemUser, userToBecome } from './privileges.ts';
 import { assertReloadable } from './restart-needed.ts';
 import { openRooms, type Rooms } from './rooms.ts';
@@ -43,9 +49,10 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     throw error;
   }
   ready.resolve();
-  const lines = doors.map(describeDoor);
+  const endCalls = await serveCalls(runDirectory(config.dataDirectory), rooms.calls, log);
+  const open = doors.map(({ listener, door }) => ({ listener, address: door.address }));
+  const lines = open.map(describeListener);
   writePidFile(config.dataDirectory, 'mta');
-  writeRunFile(config.dataDirectory, 'listeners.json', `${JSON.stringify(doors.map(listenerFacts))}\n`);
   onSignals({
     log,
     reload: async () => {
@@ -62,37 +69,14 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     reloaded: (error) => writeReloadOutcome(config.dataDirectory, error),
     drain: async () => {
       await Promise.all(doors.map(({ door }) => door.close(drainLimits.sessionsMs)));
+      await endCalls();
       await rooms.close();
       removePidFile(config.dataDirectory, 'mta');
       data.release();
     },
   });
   log.info('ready', { listeners: lines });
-  tell({ ready: true, lines });
-}
-
-/** The access role: IMAP, POP3, ManageSieve and web listeners live here; without any it only stands by. */
-export async function runAccess(configFile: string, tell: Tell): Promise<void> {
-  const config = loadConfig(configFile);
-  const user = userToBecome(config);
-  const log = createLog({ ...config.log, ...(user && { owner: user }) });
-  if (user) become(user);
-  writePidFile(config.dataDirectory, 'access');
-  const standby = setInterval(() => {}, 2 ** 30);
-  onSignals({
-    log,
-    reload: async () => {
-      const next = loadConfig(configFile);
-      assertReloadable(config, next);
-      log.setLevel(next.log.level);
-    },
-    reloaded: () => {},
-    drain: async () => {
-      clearInterval(standby);
-      removePidFile(config.dataDirectory, 'access');
-    },
-  });
-  tell({ ready: true });
+  tell({ ready: true, lines, listeners: open.map(listenerFacts) });
 }
 
 interface OpenDoor {
@@ -104,7 +88,7 @@ interface OpenDoor {
 async function openDoors(shared: Omit<SmtpDoorOptions, 'listener'>): Promise<OpenDoor[]> {
   const doors: OpenDoor[] = [];
   try {
-    for (const listener of shared.config.listeners) {
+    for (const listener of shared.config.listeners.filter(({ protocol }) => !isAccessProtocol(protocol))) {
       const { address } = listener;
       const owner = address.kind === 'unix' && address.owner ? systemUser(address.owner) : undefined;
       doors.push({ listener, door: await openDoor({ ...shared, listener, owner }) });
@@ -118,72 +102,6 @@ async function openDoors(shared: Omit<SmtpDoorOptions, 'listener'>): Promise<Ope
 
 function openDoor(options: SmtpDoorOptions): Promise<SmtpDoor> {
   return options.listener.next ? createFilterDoor(options) : createSmtpDoor(options);
-}
-
-function describeDoor({ listener, door }: OpenDoor): string {
-  const tls = { none: '', starttls: ', STARTTLS', implicit: ', TLS' }[listener.tls];
-  return `${listener.name}: ${listener.protocol} on ${formatListenAddress(door.address)}${tls}`;
-}
-
-/** For tests and tools: where each listener really is, when the config said port 0. */
-function listenerFacts({ listener, door: { address } }: OpenDoor) {
-  const where: ListenAddress = address;
-  return {
-    name: listener.name,
-    protocol: listener.protocol,
-    ...(where.kind === 'tcp' ? where : { path: where.path }),
-  };
-}
-
-interface Life {
-  readonly log: RootLog;
-  reload(): Promise<void>;
-  /** Hears how a reload ended. */
-  reloaded(error: string | undefined): void;
-  drain(): Promise<void>;
-}
-
-function onSignals({ log, reload, reloaded, drain }: Life): void {
-  let busy: Promise<void> = Promise.resolve();
-  let draining = false;
-  process.on('SIGHUP', () => {
-    // One after the other: the last config on disk is the one that holds in the end.
-    busy = busy.then(async () => {
-      try {
-        await reload();
-        log.info('reloaded');
-        reloaded(undefined);
-      } catch (error) {
-        log.error('reload-failed', { error: describeError(error) });
-        reloaded(describeError(error));
-      }
-    });
-  });
-  // The log reopens its file by itself; without any handler Node would open its debugger to this machine.
-  process.on('SIGUSR1', () => {});
-  const end = () => {
-    if (draining) return;
-    draining = true;
-    log.info('draining');
-    setTimeout(() => {
-      log.error('drain-late');
-      log.close();
-      process.exit(70);
-    }, drainLimits.wholeMs).unref();
-    busy
-      .then(drain)
-      .catch((error) => {
-        log.error('drain-failed', { error: describeError(error) });
-        process.exitCode = 70;
-      })
-      .finally(() => {
-        log.info('ended');
-        log.close();
-        process.exit();
-      });
-  };
-  process.on('SIGTERM', end);
-  process.on('SIGINT', end);
 }
 
 /** What `mailfilter reload` waits for. */

@@ -47,6 +47,11 @@ export function openDataDirectory(root: string, owner: SystemUser | undefined): 
   };
 }
 
+/** Of pid files, sockets between roles, and what tools look at. */
+export function runDirectory(root: string): string {
+  return join(root, 'run');
+}
+
 /** Written by each role, whole; `mailfilter reload` and operators read it. */
 export function writePidFile(root: string, role: string): void {
   writeRunFile(root, `${role}.pid`, `${process.pid}\n`);

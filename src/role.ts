@@ -1,18 +1,19 @@
-/** Entry of a role's process: `role.ts mta|access CONFIG`, forked by the supervisor, which hears when it is ready or why it is not. */
+/** Entry of a role's process: `role.ts mta|access CONFIG NUMBER`, forked by the supervisor, which hears when it is ready or why it is not. */
 import module from 'node:module';
 import { describeError } from '../core/base/errors.ts';
 import { exitCodeOf, exitCodes } from './cli/exit-codes.ts';
 import type { Role, RoleMessage } from './supervisor.ts';
 
 module.enableCompileCache();
-const [role, configFile] = process.argv.slice(2) as [Role, string];
+const [role, configFile, index] = process.argv.slice(2) as [Role, string, string];
 process.title = `mailfilter ${role}`;
 // A supervisor that dies takes its roles along: nobody would restart or drain them.
 process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 
 try {
-  const { runMta, runAccess } = await import('./daemon.ts');
-  await (role === 'mta' ? runMta(configFile, tell) : runAccess(configFile, tell));
+  // Each loads only what it runs.
+  if (role === 'mta') await (await import('./daemon.ts')).runMta(configFile, tell);
+  else await (await import('./access-role.ts')).runAccess(configFile, Number(index), tell);
 } catch (error) {
   const exitCode = exitCodeOf(error);
   // A bug is looked for by its stack, what is expected is mended in the config.

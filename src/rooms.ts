@@ -10,6 +10,8 @@ import type { Pipelines } from '../core/pipeline/request.ts';
 import type { PluginMailboxes } from '../core/plugin/hooks.ts';
 import { openState } from '../core/state/store.ts';
 import { openTraceStore, type TracePart, type TraceStore } from '../core/state/trace-store.ts';
+import { answerCalls } from './answer-calls.ts';
+import type { WireCalls } from './calls/mta-calls.ts';
 import type { DataDirectory } from './data-directory.ts';
 import type { StoreAction, StoreResult } from './delivery/store.ts';
 import { createAcceptance } from './flow/accept.ts';
@@ -29,6 +31,8 @@ const installDirectory = fileURLToPath(new URL('..', import.meta.url));
 export interface Rooms {
   /** The house as it is now. */
   current(): House;
+  /** What other roles may ask. */
+  readonly calls: WireCalls;
   /** Carries out what an earlier process promised, then lets the queue work. To be called before anybody is let in. */
   recover(): Promise<void>;
   /** Takes over a new config: pipelines, routes, users, limits. Rejects, keeping what runs, when anything is wrong. */
@@ -45,6 +49,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
   house = furnish(config, log, rooms, pipelines);
   return {
     current: () => house,
+    calls: answerCalls(() => house, rooms),
     async recover() {
       spool.recover();
       const report = await acceptance.recover();

@@ -9,15 +9,24 @@ import { fileURLToPath } from 'node:url';
 import { describeError } from '../core/base/errors.ts';
 import type { Config } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';
-import { removePidFile, writePidFile } from './data-directory.ts';
+import { removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
 
 /** `mta`: one per dataDirectory, the only writer of journal, queue and state. `access`: IMAP, POP3, ManageSieve, web. */
 export type Role = 'mta' | 'access';
 
 /** What a role tells the supervisor. */
 export type RoleMessage =
-  | { readonly ready: true; readonly lines?: readonly string[] }
+  | { readonly ready: true; readonly lines: readonly string[]; readonly listeners: readonly ListenerFacts[] }
   | { readonly failed: string; readonly exitCode: number };
+
+/** One socket that a role serves, for tools: the port that was bound where the config left it open. */
+export interface ListenerFacts {
+  readonly name: string;
+  readonly protocol: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+}
 
 /** A role that died is started again at once; one that keeps dying, with a growing delay. */
 const restartDelayMsMin = 50;
@@ -32,7 +41,10 @@ const ioThreads = 16;
 
 interface RoleProcess {
   readonly role: Role;
+  /** Among the processes of that role; the first alone serves what cannot be shared. */
   readonly index: number;
+  lines: readonly string[];
+  listeners: readonly ListenerFacts[];
   child: ChildProcess | undefined;
   ready: boolean;
   startedAt: number;
@@ -45,7 +57,7 @@ interface RoleProcess {
 export interface ServeOptions {
   /** No lines on stdout when all roles are ready. */
   readonly quiet?: boolean;
-  /** Called once, when every role is ready for the first time, with what the mta listens on. */
+  /** Called once, when every role is ready for the first time, with what they listen on. */
   readonly onReady?: (lines: readonly string[]) => void;
 }
 
@@ -58,22 +70,28 @@ export async function serve(configFile: string, options: ServeOptions = {}): Pro
 class Supervisor {
   readonly #configFile: string;
   readonly #dataDirectory: string;
+  /** Of the config: before all of them are served, nobody is told of any. */
+  readonly #listenersMin: number;
   readonly #options: ServeOptions;
   readonly #roles: RoleProcess[];
   #stopping = false;
   #wasReady = false;
-  #lines: readonly string[] = [];
   #exitCode = 0;
   #finish: (code: number) => void = () => {};
 
   constructor(configFile: string, config: Config, options: ServeOptions) {
     this.#configFile = configFile;
     this.#dataDirectory = config.dataDirectory;
+    this.#listenersMin = config.listeners.length;
     this.#options = options;
-    const roles: Role[] = ['mta', ...Array.from({ length: config.processes.access }, (): Role => 'access')];
-    this.#roles = roles.map((role, index) => ({
-      role,
+    const access = Array.from({ length: config.processes.access }, (_, index) => ({
+      role: 'access' as Role,
       index,
+    }));
+    this.#roles = [{ role: 'mta' as Role, index: 0 }, ...access].map((one) => ({
+      ...one,
+      lines: [],
+      listeners: [],
       child: undefined,
       ready: false,
       startedAt: 0,
@@ -112,7 +130,7 @@ class Supervisor {
     role.missed.clear();
     let child: ChildProcess;
     try {
-      child = forkRole(role.role, this.#configFile);
+      child = forkRole(role, this.#configFile);
     } catch (error) {
       // No memory for another process, as after the kernel ended one for want of it: tried again like any end.
       this.#ended(role, describeError(error));
@@ -136,16 +154,26 @@ class Supervisor {
     role.ready = true;
     for (const signal of role.missed) role.child?.kill(signal);
     role.missed.clear();
+    role.lines = message.lines;
+    role.listeners = message.listeners;
+    this.#tellListeners();
     if (role.role === 'mta' && !this.#wasReady) {
-      this.#lines = message.lines ?? [];
       writePidFile(this.#dataDirectory, 'mailfilter');
       for (const other of this.#roles.slice(1)) this.#start(other);
     }
     if (this.#wasReady || !this.#roles.every((each) => each.ready)) return;
     this.#wasReady = true;
-    this.#options.onReady?.(this.#lines);
+    const lines = this.#roles.flatMap((each) => each.lines);
+    this.#options.onReady?.(lines);
     if (!this.#options.quiet && !this.#options.onReady)
-      for (const line of this.#lines) process.stdout.write(`${line}\n`);
+      for (const line of lines) process.stdout.write(`${line}\n`);
+  }
+
+  /** Once every listener of the config is served, and again when a role is back, perhaps on another port. */
+  #tellListeners(): void {
+    const listeners = this.#roles.flatMap((each) => each.listeners);
+    if (listeners.length < this.#listenersMin) return;
+    writeRunFile(this.#dataDirectory, 'listeners.json', `${JSON.stringify(listeners)}\n`);
   }
 
   #ended(role: RoleProcess, how: string, code?: number): void {
@@ -194,10 +222,10 @@ class Supervisor {
   }
 }
 
-function forkRole(role: Role, configFile: string): ChildProcess {
+function forkRole({ role, index }: RoleProcess, configFile: string): ChildProcess {
   return fork(
     fileURLToPath(new URL(`./role${extname(import.meta.url)}`, import.meta.url)),
-    [role, configFile],
+    [role, configFile, `${index}`],
     {
       // A Ctrl-C on the terminal reaches the supervisor alone, which then drains its roles.
       detached: true,

@@ -31,9 +31,9 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/delivery': ['src/mailbox', 'core'],
   'src/flow': ['src/router', 'src/delivery', 'src/queue', 'src/mailbox', 'src/users', 'core'],
   'src/sockets': ['core'],
-  'src/calls': ['core'],
+  'src/calls': ['src/sockets', 'core'],
   'src/ingress': ['src/flow', 'src/sockets', 'core'],
-  'src/access': ['src/sockets', 'src/users', 'src/mailbox', 'src/scripts', 'rules', 'core'],
+  'src/access': ['src/sockets', 'src/calls', 'src/users', 'src/mailbox', 'src/scripts', 'rules', 'core'],
   src: ['src', 'core', 'rules'],
 };
 

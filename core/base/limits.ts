@@ -238,6 +238,36 @@ export const listenBacklog = 4096;
 /** How long a refused connection may take to read why. */
 export const lingerMs = 1000;
 
+/** Calls of one role to another. */
+export const callLimits = {
+  /** A message of the largest size, with its envelope. */
+  frameBytesMax: 128 * MiB,
+  /** Calls of one process that wait for their answers. */
+  waitingMax: 1000,
+  answerMs: 60_000,
+  /** A role is back within a second or two after it died. */
+  awayMs: 10_000,
+  reconnectMs: 50,
+} as const;
+
+/** Clients that read mail and keep scripts: IMAP, POP3, ManageSieve. */
+export const accessLimits = {
+  /** Octets of a connection read ahead of its protocol; past it the client's TCP waits. */
+  readAheadOctets: 64 * KiB,
+  /** A client has this long to say the next thing until it is logged in. */
+  beforeLoginMs: 60_000,
+  /** A client that takes nothing of an answer for this long is gone. */
+  writeStallMs: 5 * 60_000,
+  /** How long a client may take to read the last words. */
+  lastWordsMs: 2000,
+  /** Failed logins of one network are remembered this long; each makes the next answer wait longer. */
+  failuresMemoryMs: 15 * 60_000,
+  /** Such networks remembered; past it the oldest is forgotten. */
+  failuresNetworksMax: 20_000,
+  /** The longest a failed login is answered late: short of what makes clients give up. */
+  failureDelayMsMax: 15_000,
+} as const;
+
 /** How far the end of a header is looked for, whatever `headerBytesMax` says: everybody must find the same end. */
 export const headerScanBytesMax = 4 * MiB;
 /** HTML that `parsed()` turns into text; longer HTML is handed on as it is. One MiB takes a second at most. */

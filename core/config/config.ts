@@ -14,6 +14,13 @@ export type ListenerProtocol =
   | 'managesieve'
   | 'http';
 
+/** Protocols of those who read mail and keep scripts: the access role speaks them, the mta all others. */
+const accessProtocols: ReadonlySet<ListenerProtocol> = new Set(['imap', 'pop3', 'managesieve', 'http']);
+
+export function isAccessProtocol(protocol: ListenerProtocol): boolean {
+  return accessProtocols.has(protocol);
+}
+
 /** Where to listen: `host:port`, `[v6]:port` or `unix:/path`. */
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }

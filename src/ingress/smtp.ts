@@ -65,7 +65,7 @@ export async function createSmtpDoor(options: SmtpDoorOptions): Promise<SmtpDoor
     coarseMs: performance.now(),
   };
   const server = new SmtpServer(door, options.connections, options.tls);
-  const address = await listen(server.server, listener, options.owner);
+  const address = await listen(server.server, listener, options);
   const sweeper = startSweeper(server);
   return {
     address,

@@ -1,26 +1,32 @@
 /** Opens the sockets of listeners, on TCP and on unix paths, and says plainly why where it cannot. */
 import { lchownSync, lstatSync, unlinkSync } from 'node:fs';
-import { connect, type ListenOptions, type Server } from 'node:net';
+import { connect, type ListenOptions as NodeListenOptions, type Server } from 'node:net';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { listenBacklog } from '../../core/base/limits.ts';
 import type { ListenAddress, ListenerConfig } from '../../core/config/config.ts';
 import { formatListenAddress } from '../../core/config/listen-address.ts';
 
+export interface ListenOptions {
+  /** Numeric ids for the socket file of a unix listener whose config names an owner. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Share the port with other processes of ours that say so too. */
+  readonly reusePort?: boolean;
+}
+
 /**
  * Binds and listens. Resolves with the address that is bound, the port filled in where the config says 0.
- * @param owner Numeric ids for the socket file of a unix listener whose config names an owner.
  * @throws OperationalError `listen` that names listener, address and config option.
  */
 export async function listen(
   server: Server,
   listener: Pick<ListenerConfig, 'name' | 'address'>,
-  owner?: { readonly uid: number; readonly gid: number },
+  { owner, reusePort = false }: ListenOptions = {},
 ): Promise<ListenAddress> {
   const { address } = listener;
   try {
     if (address.kind === 'unix') await removeStaleSocket(address.path);
     if (address.kind === 'tcp') {
-      await bind(server, { host: address.host, port: address.port, backlog: listenBacklog });
+      await bind(server, { host: address.host, port: address.port, backlog: listenBacklog, reusePort });
       return { ...address, port: boundPort(server) };
     }
     await bindUnix(server, address.path, address.mode);
@@ -44,7 +50,7 @@ function bindUnix(server: Server, path: string, mode: number | undefined): Promi
   }
 }
 
-function bind(server: Server, options: ListenOptions): Promise<void> {
+function bind(server: Server, options: NodeListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => {
       server.off('listening', done);

@@ -37,7 +37,9 @@ test('kill -9 of mta: access goes on, SMTP is back', async (t) => {
   const client = await MailClient.open(server.ports.smtp!);
   await send(client, 'smtp', letters[0]!);
   const access = server.pidOf('access');
+  const port = portNow(server);
   await killRole(t, server, 'mta');
+  await until('another port', () => portNow(server) !== port);
   await assert.rejects(client.say('NOOP'), /closed in place of a reply/);
   const next = await MailClient.open(portNow(server));
   await send(next, 'smtp', letters[1]!);

@@ -71,7 +71,8 @@ export async function openDoor(t: Pick<TestContext, 'after'>, init: DoorInit = {
   return { door, flow, port, log, logged, connections, tls, config };
 }
 
-function memoryLog(): { log: Log; logged: TestDoor['logged'] } {
+/** A log that keeps what it is told. */
+export function memoryLog(): { log: Log; logged: TestDoor['logged'] } {
   const logged: TestDoor['logged'] = [];
   const add = (event: string, facts: LogFacts = {}) => void logged.push({ event, facts });
   const log: Log = {

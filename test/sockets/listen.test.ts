@@ -116,7 +116,7 @@ test('a unix socket given away by root has its owner and mode', {
   const path = join(folder(t), 'owned.sock');
   const address = { kind: 'unix', path, mode: 0o600 } as const;
   const before = process.umask();
-  await listen(server(t), { name: 'local', address }, { uid: 65534, gid: 65534 });
+  await listen(server(t), { name: 'local', address }, { owner: { uid: 65534, gid: 65534 } });
   const stat = statSync(path);
   assert.deepEqual([stat.uid, stat.gid, stat.mode & 0o777], [65534, 65534, 0o600]);
   assert.equal(process.umask(), before);

@@ -1,0 +1,57 @@
+/** What another role may ask of the mta, which alone writes journal, queue and state. */
+import type { Json } from '../../core/base/json.ts';
+import type { PluginState } from '../../core/plugin/hooks.ts';
+
+/** All calls may come twice, when the answer to the first was lost with its process; but for the counters they then do nothing. */
+export interface MtaCalls {
+  /** Sends a message that a user's mail or rules caused. Durable when it resolves; an id that was seen does nothing. */
+  submit(mail: SubmittedMail): Promise<void>;
+  /** A user moved a message: raises the `moved` hooks of its pipeline. */
+  moved(message: MovedMessage): Promise<void>;
+  /** What plugins remember, by the plugin's name. */
+  state(plugin: string): PluginState;
+}
+
+export interface SubmittedMail {
+  /** Names what is done, so that it is done once: `imap/…`, `sieve/…`. */
+  readonly id: string;
+  /** '' for the null reverse-path. */
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  /** Whole, CRLF line ends. */
+  readonly message: Uint8Array;
+}
+
+export interface MovedMessage {
+  readonly user: string;
+  /** Whole, as it lies in the mailbox. */
+  readonly message: Uint8Array;
+  readonly from: string;
+  readonly to: string;
+  readonly flags: readonly string[];
+}
+
+/** How they stand on the wire: one function of one argument each. */
+export interface WireCalls {
+  submit(mail: SubmittedMail): Promise<void>;
+  moved(message: MovedMessage): Promise<void>;
+  state(question: StateQuestion): Promise<Json | undefined>;
+}
+
+export interface StateQuestion {
+  readonly plugin: string;
+  readonly method: keyof PluginState;
+  readonly parameters: readonly (Json | undefined)[];
+}
+
+export interface CallFrame {
+  readonly call: number;
+  readonly name: keyof WireCalls;
+  readonly argument: unknown;
+}
+
+export interface AnswerFrame {
+  readonly call: number;
+  readonly value?: unknown;
+  readonly error?: { readonly code: string; readonly message: string; readonly temporary: boolean };
+}

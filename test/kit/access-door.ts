@@ -1,0 +1,122 @@
+/** A door of the access role on a loopback port: any protocol, users alice and bob, an mta that only writes down what it is asked. */
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../core/base/clock.ts';
+import { defaultLimits, type Limits } from '../../core/base/limits.ts';
+import type { LogFacts } from '../../core/base/log.ts';
+import type { Config, ListenerConfig } from '../../core/config/config.ts';
+import { ipMatcher } from '../../core/net/ip.ts';
+import { TlsContexts } from '../../core/net/tls.ts';
+import { type AccessDoor, createAccessDoor } from '../../src/access/door.ts';
+import { Logins } from '../../src/access/login.ts';
+import type { AccessHouse, Protocol } from '../../src/access/protocol.ts';
+import type { MtaCalls, SubmittedMail } from '../../src/calls/mta-calls.ts';
+import { ConnectionCount } from '../../src/sockets/connection-count.ts';
+import type { User, Users } from '../../src/users/users.ts';
+import { certificate, memoryLog } from './door.ts';
+
+export interface AccessDoorInit {
+  readonly protocol: Protocol;
+  readonly listener?: Partial<ListenerConfig>;
+  readonly limits?: Partial<Limits>;
+  readonly config?: Partial<Config>;
+  readonly authFailureDelayMs?: number;
+  /** Instead of alice and bob. */
+  readonly users?: Users;
+}
+
+export interface TestAccessDoor {
+  readonly door: AccessDoor;
+  readonly port: number;
+  readonly house: AccessHouse;
+  readonly connections: ConnectionCount;
+  readonly logged: { readonly event: string; readonly facts: LogFacts }[];
+  readonly submitted: SubmittedMail[];
+}
+
+/** Closed when the test ends. */
+export async function openAccessDoor(
+  t: Pick<TestContext, 'after'>,
+  init: AccessDoorInit,
+): Promise<TestAccessDoor> {
+  const listener: ListenerConfig = {
+    name: 'test',
+    protocol: 'managesieve',
+    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    tls: 'none',
+    auth: true,
+    authWithoutTls: true,
+    earlyTalkerDelayMs: 0,
+    ...init.listener,
+  };
+  const limits: Limits = { ...defaultLimits, ...init.limits };
+  const config = {
+    hostname: 'mx.example.test',
+    trustedNetworks: [],
+    proxyFrom: [],
+    listeners: [listener],
+    ...init.config,
+    limits,
+  } as Partial<Config> as Config;
+  const { log, logged } = memoryLog();
+  const tls =
+    listener.tls === 'none' ? undefined : new TlsContexts({ ...certificate(), minVersion: 'TLSv1.2' });
+  const connections = new ConnectionCount(limits, ipMatcher(config.trustedNetworks));
+  const users = init.users ?? twoUsers();
+  const { authFailureDelayMs = 1 } = init;
+  const logins = new Logins({ users, config, log, clock: systemClock, authFailureDelayMs });
+  const submitted: SubmittedMail[] = [];
+  const house: AccessHouse = {
+    config: () => config,
+    users,
+    logins,
+    tls,
+    mta: writtenDown(submitted),
+    log,
+    clock: systemClock,
+  };
+  const { protocol } = init;
+  const door = await createAccessDoor({
+    listener,
+    config,
+    protocol,
+    log,
+    tls,
+    connections,
+    house: Promise.resolve(house),
+  });
+  t.after(() => door.close(0));
+  const port = door.address.kind === 'tcp' ? door.address.port : 0;
+  return { door, port, house, connections, logged, submitted };
+}
+
+/** Passwords that need no hash: `alice@example.test` has `secret`, `bob@example.test` has `other`. */
+export function twoUsers(): Users {
+  const passwords: Readonly<Record<string, string>> = {
+    'alice@example.test': 'secret',
+    'bob@example.test': 'other',
+  };
+  const all = Object.keys(passwords).map(
+    (address): User => ({ address, aliases: [], forward: [], quotaBytes: 0, disabled: false }),
+  );
+  return {
+    find: (address) => {
+      const user = all.find((each) => each.address === address.toLowerCase());
+      return user && { user, detail: '' };
+    },
+    owns: (user, address) => user.address === address.toLowerCase(),
+    authenticate: async (address, password) =>
+      all.find((each) => each.address === address.toLowerCase() && passwords[each.address] === password),
+    list: () => all,
+    close: () => {},
+  };
+}
+
+function writtenDown(submitted: SubmittedMail[]): MtaCalls {
+  return {
+    submit: async (mail) => void submitted.push(mail),
+    moved: async () => {},
+    state: () => {
+      throw new Error('this test has no state');
+    },
+  };
+}
