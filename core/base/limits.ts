@@ -361,3 +361,53 @@ export const drainLimits = {
 
 /** A connection to the server behind a filter door rests this long; Postfix keeps one for a hundred seconds. */
 export const idleNextMs = 10_000;
+/** What a Sieve script may be and do. RFC 5228 section 2.10.5 leaves limits to the implementation. */
+export const sieveLimits = {
+  /** Pigeonhole's default as well; far above any script written by hand. */
+  scriptBytesMax: 1 * MiB,
+  /** Blocks, and tests, within each other; RFC 5228 section 2.10.5 asks for 15 at least. */
+  nestingMax: 32,
+  /** Arguments of one command or test; RFC 5228 has none with more than ten. */
+  argumentsMax: 32,
+  /** Strings of one list. */
+  listItemsMax: 10_000,
+  /** Errors that one compilation lists. */
+  problemsMax: 100,
+  /** Actions of one run, redirects included. */
+  actionsMax: 32,
+  /** Each multiplies mail: Pigeonhole allows four. */
+  redirectsMax: 4,
+  /** RFC 5435 section 8: notifications must not become a flood. */
+  notifiesMax: 10,
+  /** RFC 5229 section 3 asks for 128 variables; section 3.1 for values of 4,000 octets at least. */
+  variablesMax: 255,
+  variableNameCharsMax: 64,
+  variableBytesMax: 4096,
+  /** `${1}` to `${n}`; RFC 5229 section 3.2 asks for 9. */
+  matchValuesMax: 32,
+  /** RFC 6609 section 3.2: scripts within scripts, and all of them in one run. */
+  includeDepthMax: 10,
+  includesMax: 255,
+  /** Loops within loops. RFC 5703 section 3 asks for four. */
+  loopDepthMax: 4,
+  /** Tests and commands of one run, parts of a loop counted each time. */
+  stepsMax: 1_000_000,
+  /** Wall time of one run, checked between steps; what the pipeline's own deadline would cut less politely. */
+  runMs: 30_000,
+  /** Question to the environment in one run: folders, lists, seen keys. */
+  questionsMax: 500,
+  /** Size of a header value that editheader writes. */
+  headerValueBytesMax: 2048,
+  /** Decoded text that body tests and extracttext look at, in one message. */
+  bodyTextBytesMax: 4 * MiB,
+  /** MIME parts and their nesting that are followed. */
+  mimePartsMax: 1000,
+  mimeDepthMax: 32,
+  /** What a key of duplicate or a handle of vacation may be before it is hashed. */
+  keyBytesMax: 4096,
+  /** Trace lines of one run; the last says how many are missing. */
+  traceLinesMax: 5000,
+  /** Compiled scripts kept by content, and octets of their sources. */
+  cachedScriptsMax: 500,
+  cachedScriptBytesMax: 16 * MiB,
+} as const;

@@ -1,0 +1,8 @@
+/** `mailfilter/sieve`: compile Sieve scripts, run them, get actions. RFC 5228; a library without I/O. */
+export type * from './actions.ts';
+export type * from './environment.ts';
+export { defaultSieveLimits, type SieveLimits } from './limits.ts';
+export type * from './outcome.ts';
+export { formatProblem, type Place, type Problem, type WarningCode } from './problem.ts';
+export type * from './program.ts';
+export type * from './run-types.ts';
