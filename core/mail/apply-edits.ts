@@ -24,15 +24,11 @@ const crlf = Buffer.from('\r\n');
 export function checkEdit(edit: Edit): string | undefined {
   switch (edit.type) {
     case 'addHeader':
-      return checkField(edit.name, edit.value);
     case 'insertHeader':
-      if (!Number.isInteger(edit.index) || edit.index < 0)
-        return `insertHeader: index ${edit.index} is not 0 or more`;
-      return checkField(edit.name, edit.value);
     case 'changeHeader':
-      return checkNth(edit.type, edit.nth) ?? checkField(edit.name, edit.value);
+      return checkPlace(edit) ?? checkField(edit.name, edit.value);
     case 'deleteHeader':
-      return (edit.nth === 'all' ? undefined : checkNth(edit.type, edit.nth)) ?? checkField(edit.name, '');
+      return checkPlace(edit);
     case 'replaceBody':
       return edit.body instanceof Uint8Array ? undefined : 'replaceBody: the body is not a Uint8Array';
     case 'changeSender':
@@ -206,6 +202,8 @@ function highestId(recipients: readonly Recipient[], usedIds: number): number {
   return highest;
 }
 
+type HeaderEdit = Extract<Edit, { name: string }>;
+
 /** Applies one edit to `items`; true when something changed. */
 function applyHeaderEdit(
   header: EditedHeader,
@@ -214,7 +212,7 @@ function applyHeaderEdit(
   options: EditOptions,
 ): boolean {
   if (!('name' in edit)) return false;
-  const problem = checkEdit(edit);
+  const problem = checkPlace(edit);
   if (problem) throw badEdit(problem);
   const lowerName = edit.name.toLowerCase();
   if (edit.type === 'deleteHeader') return deleteFields(header, items, lowerName, edit.nth);
@@ -264,6 +262,21 @@ function appendPosition(header: EditedHeader, items: readonly HeaderItem[]): num
   if (firstField < 0) return items.length;
   const broken = items.findIndex((item, at) => at > firstField && !header.isField(item));
   return broken < 0 ? items.length : broken;
+}
+
+/** Where in the header; a field that is to be written is checked when it is formatted. */
+function checkPlace(edit: HeaderEdit): string | undefined {
+  switch (edit.type) {
+    case 'addHeader':
+      return undefined;
+    case 'insertHeader':
+      if (Number.isInteger(edit.index) && edit.index >= 0) return undefined;
+      return `insertHeader: index ${edit.index} is not 0 or more`;
+    case 'changeHeader':
+      return checkNth(edit.type, edit.nth);
+    case 'deleteHeader':
+      return (edit.nth === 'all' ? undefined : checkNth(edit.type, edit.nth)) ?? checkField(edit.name, '');
+  }
 }
 
 function checkNth(type: string, nth: number): string | undefined {

@@ -8,8 +8,20 @@ const lineOctetsMax = 998;
 /** Longer names are nobody's; with them the value would not fit on the first line. */
 const nameOctetsMax = 200;
 
+/** What most fields are, and all that is wrong with a field excluded: US-ASCII, in lines that need no folding. */
+const plainValueMax = 900;
+const plainName = /^[\x21-\x39\x3b-\x7e]{1,200}$/;
+const plainLine = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+const plainLines = /^[\x21-\x7e][\t\x20-\x7e]*(?:\r\n[ \t][\x21-\x7e][\t\x20-\x7e]*)*$/;
+
+function isPlain(name: string, value: string): boolean {
+  if (value.length > plainValueMax || !plainName.test(name)) return false;
+  return plainLine.test(value) || (plainLines.test(value) && !/[ \t](?:\r|$)/.test(value));
+}
+
 /** Why a field cannot be written, in a sentence for the plugin's author; undefined when it can. */
 export function checkField(name: string, value: string): string | undefined {
+  if (isPlain(name, value)) return undefined;
   // RFC 5322 section 3.6.8: printable US-ASCII but for the colon.
   if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name))
     return `header name ${quote(name)} is not printable US-ASCII without a colon`;
@@ -30,12 +42,9 @@ export function checkField(name: string, value: string): string | undefined {
  * @throws OperationalError `bad-edit` where checkField has a reason.
  */
 export function formatField(name: string, value: string, smtputf8 = false): Buffer {
+  if (isPlain(name, value)) return Buffer.from(`${name}: ${value}\r\n`, 'latin1');
   const problem = checkField(name, value);
   if (problem) throw badEdit(problem);
-  // The common case: one short line of US-ASCII.
-  if (value.length < 900 && /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value)) {
-    return Buffer.from(`${name}: ${value}\r\n`, 'latin1');
-  }
   const encoded = smtputf8 ? value.toWellFormed() : encodeValue(name, value);
   const [first = '', ...rest] = foldedLines(encoded);
   const head = first === '' ? `${name}:` : `${name}: ${first}`;

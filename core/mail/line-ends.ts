@@ -15,23 +15,21 @@ export interface LfBytes extends StoredLength {
 const CR = 13;
 const LF = 10;
 
-/** Every CRLF becomes LF; a bare CR and a bare LF stay. By way of a string: twice as fast as octet by octet. */
+/** Every CRLF becomes LF; a bare CR and a bare LF stay. By way of a string: many times as fast as octet by octet. */
 export function toLf(bytes: Uint8Array): LfBytes {
-  const lines = asBuffer(bytes).toString('latin1').split('\r\n');
-  let bareLfs = 0;
-  for (const line of lines) if (line.includes('\n')) bareLfs += countLfs(line);
-  const crlfs = lines.length - 1;
-  const octets = bytes.length - crlfs;
+  const text = asBuffer(bytes).toString('latin1');
+  const stored = text.replace(/\r\n/g, '\n');
+  const octets = stored.length;
   return {
-    bytes: crlfs === 0 ? bytes : Buffer.from(lines.join('\n'), 'latin1'),
+    bytes: octets === bytes.length ? bytes : Buffer.from(stored, 'latin1'),
     octets,
-    crlfOctets: octets + crlfs + bareLfs,
+    crlfOctets: octets + countLfs(stored),
   };
 }
 
-function countLfs(line: string): number {
+function countLfs(text: string): number {
   let count = 0;
-  for (let at = line.indexOf('\n'); at >= 0; at = line.indexOf('\n', at + 1)) count++;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++;
   return count;
 }
 

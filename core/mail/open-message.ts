@@ -34,7 +34,7 @@ export function openMessage(
 class OpenMessage implements Message {
   readonly length: number;
   readonly headers: Headers;
-  readonly #rendered: Rendered;
+  readonly #render: () => Rendered;
   readonly #limits: Limits;
   #parsed: Promise<ParsedMessage | TooLarge> | undefined;
 
@@ -43,25 +43,28 @@ class OpenMessage implements Message {
     const edited = applyHeaderEdits(readHeader(source), edits, options);
     this.length = source.length;
     this.headers = new HeaderView(edited);
-    this.#rendered = renderParts(source, edited, replacedBody(edits));
+    let rendered: Rendered | undefined;
+    // Most plugins look at the header alone.
+    this.#render = () => (rendered ??= renderParts(source, edited, replacedBody(edits)));
   }
 
   body(): Readable {
-    return octetStream([], this.#rendered.body);
+    return octetStream([], this.#render().body);
   }
 
   raw(): Readable {
-    return octetStream(this.#rendered.header, this.#rendered.body);
+    const { header, body } = this.#render();
+    return octetStream(header, body);
   }
 
   parsed(): Promise<ParsedMessage | TooLarge> {
-    this.#parsed ??= parseMessage(() => this.#separated(), this.#rendered.length, this.#limits);
+    this.#parsed ??= parseMessage(() => this.#separated(), this.#render().length, this.#limits);
     return this.#parsed;
   }
 
   /** raw() with the empty line that a parser needs where the message has none. */
   #separated(): Readable {
-    const { header, body } = this.#rendered;
+    const { header, body } = this.#render();
     const last = header.at(-1);
     if (last && last.length <= 2 && last.at(-1) === 10) return this.raw();
     return octetStream([...header, crlf], body);
@@ -85,7 +88,8 @@ async function* headerAndFile(
 
 /** What lies in memory, pushed when it is asked for: a generator would cost promises for each chunk. */
 class MemoryStream extends Readable {
-  readonly #chunks: Iterator<Uint8Array>;
+  readonly #chunks: Generator<Uint8Array, void>;
+  #reading = false;
 
   constructor(pieces: readonly Uint8Array[]) {
     super({ highWaterMark: chunkBytes });
@@ -93,8 +97,24 @@ class MemoryStream extends Readable {
   }
 
   override _read(): void {
+    this.#reading = true;
     const { value, done } = this.#chunks.next();
     this.push(done ? null : value);
+  }
+
+  /** `for await` without the stream's buffer and events, which would cost more than a digest of a small body. */
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<Uint8Array> {
+    if (this.#reading || this.destroyed) return super[Symbol.asyncIterator]();
+    this.#reading = true;
+    return this.#iterate();
+  }
+
+  async *#iterate(): AsyncGenerator<Uint8Array, undefined> {
+    try {
+      yield* this.#chunks;
+    } finally {
+      this.destroy();
+    }
   }
 }
 

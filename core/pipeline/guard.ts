@@ -26,7 +26,7 @@ import {
   type Question,
   type ReadyEntry,
   type ReadyPipelines,
-  type RunReply,
+  type RequestEnd,
 } from './wire.ts';
 import type { DeathCause, PluginThread, RunningAt } from './worker-pool.ts';
 
@@ -179,17 +179,25 @@ export class Guard {
     flight.carrier = carrier;
     flight.runs += 1;
     carrier.flights.set(flight.number, flight);
-    carrier.thread.run(taskOf(flight)).then(
-      (reply) => this.#land(flight, carrier, reply),
-      (error) => this.#runFailed(flight, carrier, error),
-    );
+    try {
+      carrier.thread.run(taskOf(flight));
+    } catch (error) {
+      this.#settle(flight, 'throw', `the request could not be sent: ${describeError(error)}`);
+    }
   }
 
-  #land(flight: Flight, carrier: Carrier, { change, ...outcome }: RunReply): void {
+  #land(end: RequestEnd, thread: PluginThread): void {
+    const flight = this.#flights.get(end.number);
+    const carrier = flight?.carrier;
     // An outcome that comes after the request was settled otherwise, or from a run that was given up, counts for nothing.
-    if (flight.carrier !== carrier) return;
-    this.#leave(flight);
-    flight.resolve({ ...outcome, state: changeState(flight.request.state, change) });
+    if (flight === undefined || carrier?.thread !== thread) return;
+    if (end.type === 'outcome') {
+      const { change, ...outcome } = end.reply;
+      this.#leave(flight);
+      flight.resolve({ ...outcome, state: changeState(flight.request.state, change) });
+    } else {
+      this.#settle(flight, 'throw', `the request could not be run: ${end.message}`);
+    }
     if (carrier.alone) this.#isolation.next();
     this.#pump();
   }
@@ -200,15 +208,6 @@ export class Guard {
     if (flight.carrier?.flights.size === 0) flight.carrier.rest();
     flight.carrier = undefined;
     this.#flights.delete(flight.number);
-  }
-
-  #runFailed(flight: Flight, carrier: Carrier, error: unknown): void {
-    // The pool rejects its tasks a moment before the thread's death is known; what to do then is decided there.
-    setTimeout(() => {
-      if (flight.carrier !== carrier) return;
-      this.#settle(flight, 'throw', `the request could not be run: ${describeError(error)}`);
-      this.#pump();
-    }, 2 * pipelineLimits.heartbeatMs);
   }
 
   /** Gives waiting requests to threads that have room again. */
@@ -362,7 +361,8 @@ export class Guard {
   // Messages
 
   #receive(message: Exclude<FromThread, { type: 'disposed' }>, thread: PluginThread): void {
-    if (message.type === 'question') void this.#answer(message, thread);
+    if (message.type === 'outcome' || message.type === 'failed') this.#land(message, thread);
+    else if (message.type === 'question') void this.#answer(message, thread);
     else this.#init.log.info(message.event, { plugin: message.plugin, text: message.text });
   }
 

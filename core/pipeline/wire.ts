@@ -1,6 +1,6 @@
 /**
- * What crosses between the core and one plugin thread: the tasks that the pool carries, the messages of the port
- * beside it, and the shared counters by which the core sees what a thread that no longer answers was doing.
+ * What crosses between the core and one plugin thread: the tasks by which the pool starts it, the messages of the
+ * port beside it, and the shared counters by which the core sees what a thread that no longer answers was doing.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Json } from '../base/json.ts';
@@ -130,8 +130,17 @@ export interface Output {
   readonly text: string;
 }
 
-export type FromThread = Question | Output | { readonly type: 'disposed' };
-export type ToThread = QuestionAnswer | { readonly type: 'ping' } | { readonly type: 'dispose' };
+/** How a request ended: every one is answered once, unless its thread ends first. */
+export type RequestEnd =
+  | { readonly type: 'outcome'; readonly number: number; readonly reply: RunReply }
+  | { readonly type: 'failed'; readonly number: number; readonly message: string };
+
+export type FromThread = RequestEnd | Question | Output | { readonly type: 'disposed' };
+export type ToThread =
+  | { readonly type: 'run'; readonly task: RunTask }
+  | QuestionAnswer
+  | { readonly type: 'ping' }
+  | { readonly type: 'dispose' };
 
 /** One number for a call within its request: hook, index of the entry in the pipeline, index of the delivery. */
 export function callCode(hook: HookName, entry: number, delivery: number): number {

@@ -14,7 +14,6 @@ import {
   type LoadedPlugin,
   type LoadTask,
   type ReadyPipelines,
-  type RunReply,
   type RunTask,
   type SetupFailure,
   type ToThread,
@@ -39,11 +38,7 @@ export interface RunningAt {
 }
 
 /** Beside this file, in whichever language it runs. */
-function beside(name: string): URL {
-  return new URL(`./${name}${extname(import.meta.url)}`, import.meta.url);
-}
-const workerFile = fileURLToPath(beside('worker'));
-const execArgv = ['--import', beside('memory-usage').href];
+const workerFile = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
 
 export class PluginThread {
   readonly #pool: Tinypool;
@@ -66,10 +61,7 @@ export class PluginThread {
       filename: workerFile,
       minThreads: 1,
       maxThreads: 1,
-      // One thread carries many requests: slow plugins wait without holding others up.
-      concurrentTasksPerWorker: Number.MAX_SAFE_INTEGER,
       useAtomics: false,
-      execArgv,
       resourceLimits: { maxOldGenerationSizeMb: init.memoryMiB },
     });
     // An error without a task in flight would end the process if nobody listened; it is seen below.
@@ -101,11 +93,12 @@ export class PluginThread {
   }
 
   /**
-   * The outcome of a request. When the thread ends the promise may stay open for ever: onDeath tells, and its owner
-   * settles the request.
+   * Gives it a request, however many it carries: slow plugins wait without holding others up. onMessage hears how it
+   * ended; when the thread ends first, onDeath tells, and its owner settles the request.
+   * @throws DataCloneError
    */
-  run(task: RunTask): Promise<RunReply> {
-    return this.#pool.run(task, runOptions);
+  run(task: RunTask): void {
+    this.send({ type: 'run', task });
   }
 
   send(message: ToThread): void {
@@ -171,8 +164,6 @@ export class PluginThread {
     this.#init.onDeath(this, cause, message);
   }
 }
-
-const runOptions = { name: 'run' };
 
 function causeOf(crash: unknown): DeathCause {
   if (crash === undefined) return 'exit';

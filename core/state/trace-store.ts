@@ -59,7 +59,10 @@ export interface TraceStoreInit {
   readonly readOnly?: boolean;
 }
 
-/** Steps of trace.db. `record` and `part` are JSON text; `message_id` has no angle brackets. */
+/**
+ * Steps of trace.db. `record` and `part` are JSON text; `message_id` has no angle brackets. `parts` of a record, JSON text
+ * of a list, came in the same batch with it: most have no others, and one row is half the work of two.
+ */
 const steps = [
   `CREATE TABLE traces (number INTEGER PRIMARY KEY, id TEXT NOT NULL, message_id TEXT NOT NULL,
      at INTEGER NOT NULL, record TEXT NOT NULL);
@@ -67,6 +70,7 @@ const steps = [
    CREATE INDEX traces_message_id ON traces (message_id) WHERE message_id <> '';
    CREATE TABLE parts (number INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL, part TEXT NOT NULL);
    CREATE INDEX parts_id ON parts (id)`,
+  'ALTER TABLE traces ADD COLUMN parts TEXT',
 ];
 
 /** Opens the store. Throws OperationalError; a damaged file is moved aside, as state is, unless opened for reading. */
@@ -77,14 +81,16 @@ export function openTraceStore<Trace extends TraceHead>(init: TraceStoreInit): T
 /** Several records to a page: fewer pages to write than with SQLite's 4096. */
 const pageBytes = 16_384;
 
-type Row = readonly [id: string, messageId: string, at: number, text: string];
+type RecordRow = readonly [id: string, messageId: string, at: number, text: string];
+type PartRow = readonly [at: number, text: string];
 
 class SqliteTraceStore<Trace extends TraceHead> implements TraceStore<Trace> {
   readonly #init: TraceStoreInit;
   #database: DatabaseSync;
   #statements: Statements;
-  #records: Row[] = [];
-  #parts: Row[] = [];
+  #records: RecordRow[] = [];
+  /** By transaction id. */
+  #parts = new Map<string, PartRow[]>();
   #waiting = 0;
   #lost = 0;
   #flushTimer: NodeJS.Timeout | undefined;
@@ -100,13 +106,21 @@ class SqliteTraceStore<Trace extends TraceHead> implements TraceStore<Trace> {
   }
 
   write(record: Trace): void {
-    this.#take(this.#records, [record.id, bareMessageId(record.messageId), record.at, recordText(record)]);
+    this.#records.push([record.id, bareMessageId(record.messageId), record.at, recordText(record)]);
+    this.#wait();
   }
 
   append(id: string, part: TracePart): void {
     const text = JSON.stringify(part);
-    if (text.length > traceLimits.partCharactersMax) this.#lost++;
-    else this.#take(this.#parts, [transactionOf(id), '', part.at, text]);
+    if (text.length > traceLimits.partCharactersMax) {
+      this.#lost++;
+      return;
+    }
+    const transaction = transactionOf(id);
+    const parts = this.#parts.get(transaction);
+    if (parts) parts.push([part.at, text]);
+    else this.#parts.set(transaction, [[part.at, text]]);
+    this.#wait();
   }
 
   find(id: string): StoredTrace<Trace> | undefined {
@@ -142,7 +156,7 @@ class SqliteTraceStore<Trace extends TraceHead> implements TraceStore<Trace> {
     this.#flushTimer = undefined;
     if (this.#waiting === 0) return;
     const [records, parts, count] = [this.#records, this.#parts, this.#waiting];
-    [this.#records, this.#parts, this.#waiting] = [[], [], 0];
+    [this.#records, this.#parts, this.#waiting] = [[], new Map(), 0];
     try {
       this.#insert(records, parts);
       this.#pruneBytes();
@@ -159,18 +173,21 @@ class SqliteTraceStore<Trace extends TraceHead> implements TraceStore<Trace> {
     this.#database.close();
   }
 
-  #take(rows: Row[], row: Row): void {
-    rows.push(row);
+  #wait(): void {
     this.#waiting++;
     if (this.#waiting >= traceLimits.batchRecords) this.flush();
     else this.#flushTimer ??= setTimeout(() => this.flush(), traceLimits.batchMs).unref();
   }
 
-  #insert(records: readonly Row[], parts: readonly Row[]): void {
+  #insert(records: readonly RecordRow[], parts: Map<string, PartRow[]>): void {
     const { begin, commit, record, part } = this.#statements;
     begin.run();
-    for (const [id, messageId, at, text] of records) record.run(id, messageId, at, text);
-    for (const [id, , at, text] of parts) part.run(id, at, text);
+    for (const [id, messageId, at, text] of records) {
+      const own = parts.get(id);
+      parts.delete(id);
+      record.run(id, messageId, at, text, own ? `[${own.map(([, json]) => json).join()}]` : null);
+    }
+    for (const [id, others] of parts) for (const [at, text] of others) part.run(id, at, text);
     commit.run();
   }
 
@@ -214,8 +231,10 @@ class SqliteTraceStore<Trace extends TraceHead> implements TraceStore<Trace> {
 
   #stored(row: Record<string, unknown>): StoredTrace<Trace> {
     const record = JSON.parse(row.record as string) as Trace;
-    const parts = this.#statements.partsOf.all(record.id, traceLimits.partsMax);
-    return { ...record, parts: parts.map(({ part }) => JSON.parse(part as string) as TracePart) };
+    const own = row.parts === null ? [] : (JSON.parse(row.parts as string) as TracePart[]);
+    const others = this.#statements.partsOf.all(record.id, traceLimits.partsMax);
+    const parts = [...own, ...others.map(({ part }) => JSON.parse(part as string) as TracePart)];
+    return { ...record, parts: parts.sort((one, other) => one.at - other.at) };
   }
 }
 
@@ -238,13 +257,13 @@ function prepare(database: DatabaseSync) {
   return {
     begin: database.prepare('BEGIN'),
     commit: database.prepare('COMMIT'),
-    record: database.prepare('INSERT INTO traces (id, message_id, at, record) VALUES (?, ?, ?, ?)'),
+    record: database.prepare('INSERT INTO traces (id, message_id, at, record, parts) VALUES (?, ?, ?, ?, ?)'),
     part: database.prepare('INSERT INTO parts (id, at, part) VALUES (?, ?, ?)'),
-    byId: database.prepare('SELECT record FROM traces WHERE id = ? ORDER BY number DESC LIMIT ?'),
+    byId: database.prepare('SELECT record, parts FROM traces WHERE id = ? ORDER BY number DESC LIMIT ?'),
     byMessageId: database.prepare(
-      "SELECT record FROM traces WHERE message_id = ? AND message_id <> '' ORDER BY number DESC LIMIT ?",
+      "SELECT record, parts FROM traces WHERE message_id = ? AND message_id <> '' ORDER BY number DESC LIMIT ?",
     ),
-    recent: database.prepare('SELECT record FROM traces ORDER BY number DESC LIMIT ?'),
+    recent: database.prepare('SELECT record, parts FROM traces ORDER BY number DESC LIMIT ?'),
     partsOf: database.prepare('SELECT part FROM parts WHERE id = ? ORDER BY number LIMIT ?'),
     deleteOld: first('traces', 'WHERE at < ?'),
     deleteOldParts: first('parts', 'WHERE at < ?'),

@@ -1,9 +1,10 @@
 /** Traces: found by every id, appended to, bounded in time and bytes, readable while they are written. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { createLog, silentLog } from '../../../core/base/log.ts';
 import { openTraceStore, type TraceHead } from '../../../core/state/trace-store.ts';
@@ -66,6 +67,44 @@ test('what happened later is found with the record, in order, wherever it was wr
     { at: 1, event: 'stored', path: '/mail/1' },
     { at: 2, event: 'attempt', outcome: 'done' },
   ]);
+  store.close();
+});
+
+test('what happened before and long after is told in the order of time', () => {
+  const store = open();
+  store.append('AB1/r1/0', { at: 1, event: 'deferred' });
+  store.flush();
+  store.write(record('AB1'));
+  store.append('AB1/r2/0', { at: 2, event: 'stored' });
+  store.flush();
+  store.append('AB1/r1/0', { at: 3, event: 'stored' });
+  assert.deepEqual(
+    store.find('AB1')?.parts.map(({ at }) => at),
+    [1, 2, 3],
+  );
+  store.close();
+});
+
+test('a file of the first version is read and goes on', () => {
+  const directory = join(root, 'first');
+  mkdirSync(directory);
+  const first = new DatabaseSync(join(directory, 'trace.db'));
+  first.exec(`CREATE TABLE traces (number INTEGER PRIMARY KEY, id TEXT NOT NULL, message_id TEXT NOT NULL,
+      at INTEGER NOT NULL, record TEXT NOT NULL);
+    CREATE INDEX traces_id ON traces (id);
+    CREATE INDEX traces_message_id ON traces (message_id) WHERE message_id <> '';
+    CREATE TABLE parts (number INTEGER PRIMARY KEY, id TEXT NOT NULL, at INTEGER NOT NULL, part TEXT NOT NULL);
+    CREATE INDEX parts_id ON parts (id);
+    INSERT INTO traces (id, message_id, at, record) VALUES ('AB1', 'AB1@x.test', 1, '{"id":"AB1","at":1}');
+    INSERT INTO parts (id, at, part) VALUES ('AB1', 2, '{"at":2,"event":"stored"}');
+    PRAGMA user_version = 1`);
+  first.close();
+  const store = open({ directory });
+  store.append('AB1', { at: 3, event: 'moved' });
+  assert.deepEqual(
+    store.find('AB1@x.test')?.parts.map(({ event }) => event),
+    ['stored', 'moved'],
+  );
   store.close();
 });
 
