@@ -250,6 +250,24 @@ export const callLimits = {
   reconnectMs: 50,
 } as const;
 
+/** The MIME structure of stored messages, which may be as hostile as any. */
+export const mimeStructureLimits = {
+  /** Nested parts; deeper ones are opaque. Clients recurse over what we tell them. */
+  depthMax: 50,
+  /** Parts of one message; those after it are not told apart. */
+  partsMax: 10_000,
+  /** A delimiter line: RFC 2046 section 5.1.1 has 70 characters for a boundary; longer ones are met. */
+  delimiterOctetsMax: 1000,
+  /** The header of a part within a message; what is longer is taken for its body. */
+  partHeaderOctetsMax: 64 * KiB,
+  parametersMax: 100,
+  languagesMax: 100,
+  /** Addresses of one field in an ENVELOPE: each costs every list view. */
+  addressesMax: 5000,
+  /** Fields of one name that RFC 5322 section 3.6 allows once. */
+  repeatedFieldsMax: 20,
+} as const;
+
 /** Clients that read mail and keep scripts: IMAP, POP3, ManageSieve. */
 export const accessLimits = {
   /** Octets of a connection read ahead of its protocol; past it the client's TCP waits. */
