@@ -41,7 +41,7 @@ export async function storeOnce(action: StoreAction, copy: Copy, finder: Finder)
   if (action.format === 'mbox') {
     return storeInMbox(action, copy, { unless: (path) => finder.inMbox(path, action.id, copy) });
   }
-  const path = finder.inMaildir(action.path, action.name);
+  const path = await finder.inMaildir(action.path, action.name);
   if (path === undefined) return storeInMaildir(action, copy);
   if (await isWholeFile(path, copy)) return { path, length: 0, present: true };
   return replaceInMaildir(action, copy, path);

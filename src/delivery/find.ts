@@ -2,7 +2,8 @@
  * Looks for a copy that may be there already: after a crash, and before a delivery is tried again. A user may have
  * moved it meanwhile, so every folder is looked through; what a crash left half-written does not count.
  */
-import { createReadStream, readdirSync, statSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 import { foundNamesMax } from '../../core/base/limits.ts';
@@ -13,7 +14,7 @@ import { isWholeInMbox, listMbox } from './find-in-mbox.ts';
 /** Remembers what it has seen for as long as it lives: the length of one recovery, or of one attempt. */
 export interface Finder {
   /** Path of the file with that base name, in cur or new of any folder. */
-  inMaildir(root: string, name: string): string | undefined;
+  inMaildir(root: string, name: string): Promise<string | undefined>;
   /** True when the mbox holds the whole copy under that id. The caller holds the locks, which reading does not undo. */
   inMbox(path: string, id: string, copy: Copy): Promise<boolean>;
 }
@@ -42,15 +43,17 @@ export function createFinder(): Finder {
   }
 
   return {
-    inMaildir(root, name) {
+    async inMaildir(root, name) {
       const known = maildirs.get(root)?.get(name);
       if (known !== undefined && statSync(known, { throwIfNoEntry: false })) return known;
       const arrival = arrivalOf(name);
       const covered = maildirs.has(root) && arrival >= listedSince.get(root)!;
       // Moved since it was seen: the other names are as likely to have been, so all are read again.
       if (covered && known === undefined) return undefined;
-      listedSince.set(root, arrival - 60);
-      return remember(maildirs, root, listMaildir(root, arrival - 60)).get(name);
+      const since = arrival - 60;
+      const names = await listMaildir(root, since);
+      listedSince.set(root, since);
+      return remember(maildirs, root, names).get(name);
     },
     async inMbox(path, id, copy) {
       const at = mboxes.get(path)?.get(id);
@@ -73,13 +76,15 @@ export async function isWholeFile(path: string, copy: Copy): Promise<boolean> {
 }
 
 /** Base names of messages to their paths. @param since seconds since the epoch: names from then on */
-function listMaildir(root: string, since: number): Map<string, string> {
+async function listMaildir(root: string, since: number): Promise<Map<string, string>> {
   const names = new Map<string, string>();
-  const folders = list(root).filter((entry) => entry.startsWith('.') && entry !== '.' && entry !== '..');
+  const entries = await list(root);
+  const folders = entries.filter((entry) => entry.startsWith('.') && entry !== '.' && entry !== '..');
   for (const folder of ['', ...folders]) {
-    for (const part of ['cur', 'new']) {
+    // In the order in which readers move mail: what is moved meanwhile is seen twice, not never.
+    for (const part of ['new', 'cur']) {
       const directory = join(root, folder, part);
-      for (const entry of list(directory)) {
+      for (const entry of await list(directory)) {
         if (arrivalOf(entry) >= since) names.set(baseOf(entry), join(directory, entry));
       }
     }
@@ -87,9 +92,9 @@ function listMaildir(root: string, since: number): Map<string, string> {
   return names;
 }
 
-function list(directory: string): string[] {
+async function list(directory: string): Promise<string[]> {
   try {
-    return readdirSync(directory);
+    return await readdir(directory);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
     throw error;

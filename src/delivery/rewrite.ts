@@ -16,7 +16,7 @@ const pieceBytes = 1024 * 1024;
 /** A copy that its user deleted since stays deleted. @throws OperationalError when an mbox stays locked; system errors */
 export async function rewriteCopy(action: StoreAction, finder: Finder): Promise<void> {
   if (action.format === 'maildir') {
-    const path = finder.inMaildir(action.path, action.name);
+    const path = await finder.inMaildir(action.path, action.name);
     if (path !== undefined) rewriteFile(path);
     return;
   }

@@ -99,7 +99,7 @@ async function syncEach(written: Iterable<WrittenCopy>, directorySync: Directory
   for (const { action, path } of written) {
     if (await syncedIfThere(path, directorySync)) continue;
     // Moved by its user, or deleted: then it is theirs to have deleted.
-    const moved = action.format === 'maildir' ? finder.inMaildir(action.path, action.name) : undefined;
+    const moved = action.format === 'maildir' ? await finder.inMaildir(action.path, action.name) : undefined;
     if (moved !== undefined) await syncedIfThere(moved, directorySync);
   }
 }

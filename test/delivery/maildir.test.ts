@@ -283,8 +283,8 @@ test('a finder sees later deliveries, moves and older names', async () => {
   const newer = storeAction({ path: root });
   const copy = copyOf(older, memorySource(message));
   storeNow(older, copy);
-  assert.equal(finder.inMaildir(root, newer.name), undefined);
-  assert.ok(finder.inMaildir(root, older.name), 'older than what was listed first');
+  assert.equal(await finder.inMaildir(root, newer.name), undefined);
+  assert.ok(await finder.inMaildir(root, older.name), 'older than what was listed first');
   const absent = storeAction({ path: root });
-  assert.equal(finder.inMaildir(root, absent.name), undefined);
+  assert.equal(await finder.inMaildir(root, absent.name), undefined);
 });
