@@ -13,6 +13,7 @@ import {
   writePidFile,
   writeRunFile,
 } from './data-directory.ts';
+import { withDeliverySocket } from './delivery-socket.ts';
 import { createOpenSession } from './flow/open-session.ts';
 import { createFilterDoor } from './ingress/filter.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
@@ -27,8 +28,9 @@ type Tell = (message: RoleMessage) => void;
 
 /** The mta role: resolves once it serves; ends the process itself after a drain. */
 export async function runMta(configFile: string, tell: Tell): Promise<void> {
-  const config = loadConfig(configFile);
-  const user = userToBecome(config);
+  const written = loadConfig(configFile);
+  const user = userToBecome(written);
+  const config = withDeliverySocket(written, user?.name);
   const log = createLog({ ...config.log, ...(user && { owner: user }) });
   const data = openDataDirectory(config.dataDirectory, user);
   const tls = config.tls ? new TlsContexts(config.tls) : undefined;
@@ -50,13 +52,16 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
   }
   ready.resolve();
   const endCalls = await serveCalls(runDirectory(config.dataDirectory), rooms.calls, log);
-  const open = doors.map(({ listener, door }) => ({ listener, address: door.address }));
+  // The socket of `deliver` is the house's own and not among those that the operator asked for.
+  const open = doors
+    .filter(({ listener }) => written.listeners.includes(listener))
+    .map(({ listener, door }) => ({ listener, address: door.address }));
   const lines = open.map(describeListener);
   writePidFile(config.dataDirectory, 'mta');
   onSignals({
     log,
     reload: async () => {
-      const next = loadConfig(configFile);
+      const next = withDeliverySocket(loadConfig(configFile), user?.name);
       assertReloadable(config, next);
       // A certificate that cannot be used ends the reload before anything has changed.
       if (next.tls) new TlsContexts(next.tls);

@@ -26,7 +26,9 @@ export interface DataDirectory {
 /** @throws OperationalError `already-running` when another server holds it */
 export function openDataDirectory(root: string, owner: SystemUser | undefined): DataDirectory {
   for (const folder of folders) {
-    if (mkdirSync(join(root, folder), { recursive: true, mode: 0o700 }) !== undefined)
+    // The group may pass through to the socket of `mailfilter deliver`, and see nothing else.
+    const mode = folder === '' || folder === 'run' ? 0o710 : 0o700;
+    if (mkdirSync(join(root, folder), { recursive: true, mode }) !== undefined)
       handOver(join(root, folder), owner);
   }
   const lockFile = join(root, 'run', 'lock');

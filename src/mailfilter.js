@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const nodeMajorMin = 24;
@@ -22,9 +22,16 @@ async function run() {
   // Node strips no types below node_modules, so the package that is installed there was built.
   const main = ['src/main.ts', 'src/main.js'].map((file) => join(root, file)).find(existsSync) ?? root;
   try {
+    // An MTA starts the MDA once for each message: it goes round everything that only other commands need.
+    if (process.argv[2] === 'deliver') {
+      const { deliver } = await import(new URL(`cli/deliver${extname(main)}`, pathToFileURL(main)).href);
+      process.exitCode = await deliver(process.argv.slice(3));
+      return;
+    }
     const { main: runCommand } = await import(pathToFileURL(main).href);
     process.exitCode = await runCommand(process.argv.slice(2));
   } catch (error) {
+    if (process.argv[2] === 'deliver') return fail(error?.message ?? String(error));
     if (error?.code !== 'ERR_MODULE_NOT_FOUND' || existsSync(join(root, 'node_modules'))) throw error;
     fail(`its packages are not installed.\nRun "npm ci" in ${root}, or "npm start", which does it.`);
   }
@@ -73,5 +80,6 @@ function findNode() {
 
 function fail(reason) {
   process.stderr.write(`mailfilter cannot run: ${reason}\n`);
-  process.exitCode = 69;
+  // Mail must not go back because a program is broken: EX_TEMPFAIL.
+  process.exitCode = process.argv[2] === 'deliver' ? 75 : 69;
 }

@@ -23,6 +23,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'run a pipeline on one message from standard input',
     load: () => import('./cli/filter.ts'),
   },
+  deliver: {
+    summary: 'deliver one message from standard input to a mailbox: the MDA',
+    load: () => import('./cli/deliver.ts'),
+  },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
   queue: { summary: 'show mail that waits', load: () => import('./cli/queue.ts') },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },

@@ -197,12 +197,24 @@ function checkMailbox(written: FileConfig, config: Config): Finding[] {
   if (path === undefined) return [];
   const pointer = '/mailbox/path';
   const placeholders = [...path.matchAll(/\{([^{}]*)\}/g)].map(([, name]) => name ?? '');
-  const unknown = placeholders.filter((name) => !['domain', 'user', 'address'].includes(name));
+  const unknown = placeholders.filter((name) => !['domain', 'user', 'address', 'home'].includes(name));
   const findings: Finding[] = unknown.map((name) => ({
     pointer,
     found: `{${name}}`,
-    expected: '{domain}, {user} or {address}',
+    expected: '{domain}, {user}, {address} or {home}',
   }));
+  // Whoever has one is served by `mailfilter deliver`, in a process of his own.
+  if (placeholders.includes('home')) {
+    if (written.users === undefined) return findings;
+    return [
+      ...findings,
+      {
+        pointer,
+        found: '{home} beside "users"',
+        expected: 'a path without {home}: users of the server are no system users',
+      },
+    ];
+  }
   const byUser = placeholders.includes('user') || placeholders.includes('address');
   const byDomain = placeholders.includes('domain') || placeholders.includes('address');
   // Two users in one mailbox would read each other's mail.

@@ -121,7 +121,7 @@ function toConfig(
     ...(users === undefined ? {} : { users: { file: absolute(users.file) } }),
     mailbox: {
       ...written.mailbox,
-      path: resolve(baseDirectory, written.mailbox.path ?? `${dataDirectory}/mail/{domain}/{user}`),
+      path: mailboxTemplate(written.mailbox.path ?? `${dataDirectory}/mail/{domain}/{user}`, baseDirectory),
     },
     routes: written.routes?.map(toRoute) ?? defaultRoutes(domains),
     queue: written.queue,
@@ -182,6 +182,11 @@ function toListener(
     authWithoutTls: listener.authWithoutTls,
     earlyTalkerDelayMs: listener.earlyTalkerDelayMs,
   };
+}
+
+/** A home is absolute already, whosever it is. */
+function mailboxTemplate(path: string, baseDirectory: string): string {
+  return path.startsWith('{home}') ? path : resolve(baseDirectory, path);
 }
 
 const authByDefault: ReadonlySet<string> = new Set(['submission', 'imap', 'pop3', 'managesieve', 'http']);

@@ -218,7 +218,7 @@ export const configSchema: JsonSchema = {
     mailbox: section('Where local mail is stored.', {
       format: choice('Maildir, or mboxrd files.', ['maildir', 'mbox'], 'maildir'),
       path: text(
-        'With {domain}, {user} or {address}. Maildir: its root; mbox: the INBOX file. Default: mail/{domain}/{user} in dataDirectory.',
+        'With {domain}, {user} or {address}; for `mailfilter deliver` {home}. Maildir: its root; mbox: the INBOX file. Default: mail/{domain}/{user} in dataDirectory.',
       ),
       subaddressSeparator: {
         type: 'string',

@@ -72,3 +72,19 @@ export class LfConverter {
     return converted.bytes;
   }
 }
+
+/** A bare LF becomes CRLF, in a stream; CRLF and a bare CR stay. */
+export class CrlfConverter {
+  #lastWasCr = false;
+
+  /** The chunk converted; it may be the chunk itself. */
+  convert(chunk: Uint8Array): Uint8Array {
+    if (chunk.length === 0) return chunk;
+    const text = asBuffer(chunk).toString('latin1');
+    // The look-behind cannot see the octet before the chunk.
+    const held = this.#lastWasCr && text.startsWith('\n');
+    const converted = (held ? text.slice(1) : text).replace(/(?<!\r)\n/g, '\r\n');
+    this.#lastWasCr = chunk.at(-1) === CR;
+    return Buffer.from(held ? `\n${converted}` : converted, 'latin1');
+  }
+}

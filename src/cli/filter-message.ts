@@ -13,13 +13,14 @@ import {
   type TraceEntry,
 } from '../../core/pipeline/request.ts';
 import type { Connection, Session } from '../../core/session/connection.ts';
+import type { Action } from '../../core/session/plan.ts';
 import type { DoorName, HookName } from '../../core/session/powers.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 
 /** Who is said to have sent the message. */
 export interface FilterFacts {
-  /** `pipe` when nothing is known of a client; else hooks run as at that door. */
-  readonly door: Extract<DoorName, 'pipe' | 'smtp' | 'submission'>;
+  /** `pipe` and `mda` when nothing is known of a client; else hooks run as at that door. */
+  readonly door: Extract<DoorName, 'pipe' | 'mda' | 'smtp' | 'submission'>;
   readonly pipeline: string;
   readonly hostname: string;
   readonly ip: string;
@@ -27,6 +28,8 @@ export interface FilterFacts {
   readonly sender: string;
   readonly recipients: readonly string[];
   readonly user?: string;
+  /** mda only: whose `deliver` hooks run. */
+  readonly delivery?: { readonly user: string; readonly detail: string };
   readonly id: string;
   /** Epoch milliseconds. */
   readonly now: number;
@@ -40,6 +43,8 @@ export interface FilterResult {
   /** What is to be done to the message, all stages together. */
   readonly edits: readonly Edit[];
   readonly score: number;
+  /** What the rules of `delivery` ask for; absent: nothing, so that the message is kept. */
+  readonly actions?: readonly Action[];
   /** Verdicts that hold for single recipients, by address. */
   readonly recipients: Readonly<Record<string, Verdict>>;
   readonly trace: readonly TraceEntry[];
@@ -68,6 +73,7 @@ class Walk {
   #envelope: Envelope;
   #state: PipelineState = emptyPipelineState;
   #recipients: Record<string, Verdict> = {};
+  #actions: readonly Action[] | undefined;
   readonly #trace: TraceEntry[] = [];
 
   constructor(facts: FilterFacts, pipelines: Pipelines) {
@@ -90,8 +96,8 @@ class Walk {
 
   async run(source: MessageSource): Promise<FilterResult> {
     const { door, user, recipients } = this.#facts;
-    const before: HookName[] =
-      door === 'pipe' ? [] : ['connect', 'helo', ...(user ? (['auth'] as const) : [])];
+    const local = door === 'pipe' || door === 'mda';
+    const before: HookName[] = local ? [] : ['connect', 'helo', ...(user ? (['auth'] as const) : [])];
     for (const stage of [...before, 'mailFrom'] as const) {
       const verdict = await this.#raise(stage);
       if (ends(verdict)) return this.#result(verdict, stage);
@@ -100,15 +106,28 @@ class Walk {
       const verdict = await this.#admit({ id: `r${index + 1}`, address, original: address, notify: [] });
       if (ends(verdict)) return this.#result(verdict, 'rcptTo');
     }
-    if (door !== 'pipe') this.#stamp();
+    if (!local) this.#stamp();
     for (const stage of ['data', 'headers', 'message'] as const) {
-      if (stage === 'data' && door === 'pipe') continue;
+      if (stage === 'data' && local) continue;
       const verdict = await this.#raise(stage, stage === 'data' ? {} : { message: source });
       if (ends(verdict) || (stage === 'message' && verdict.action !== 'continue')) {
         return this.#result(verdict, stage);
       }
     }
-    return this.#result(proceed);
+    return this.#deliver(source);
+  }
+
+  /** The rules of one recipient, who is all that this message is for. */
+  async #deliver(source: MessageSource): Promise<FilterResult> {
+    const { delivery } = this.#facts;
+    const [recipient] = this.#envelope.recipients;
+    if (delivery === undefined || recipient === undefined) return this.#result(proceed);
+    const deliveries = [{ recipient, ...delivery }];
+    const outcome = await this.#ask('deliver', { message: source, deliveries });
+    const own = outcome?.recipients[recipient.id];
+    this.#actions = own?.actions;
+    const verdict = own?.verdict ?? outcome?.verdict ?? proceed;
+    return verdict.action === 'continue' ? this.#result(verdict) : this.#result(verdict, 'deliver');
   }
 
   async #admit(recipient: Recipient): Promise<Verdict> {
@@ -188,6 +207,7 @@ class Walk {
       envelope: this.#envelope,
       edits,
       score,
+      ...(this.#actions === undefined ? {} : { actions: this.#actions }),
       recipients: this.#recipients,
       trace: this.#trace,
     };

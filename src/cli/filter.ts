@@ -2,22 +2,18 @@
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import type { Command } from 'commander';
-import { systemClock } from '../../core/base/clock.ts';
-import { createLog, type Log } from '../../core/base/log.ts';
+import { createLog } from '../../core/base/log.ts';
 import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { renderStream } from '../../core/mail/render.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
-import { createDns } from '../../core/net/dns.ts';
-import { createPipelines } from '../../core/pipeline/pipeline.ts';
-import type { Pipelines } from '../../core/pipeline/request.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
-import { openMemoryState } from '../../core/state/memory.ts';
 import { newTransactionId } from '../flow/transaction.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { type FilterFacts, type FilterResult, filterMessage } from './filter-message.ts';
-import { programDirectory } from './installation.ts';
+import { openOnePipeline } from './one-pipeline.ts';
+import { pipelineName } from './pipeline-name.ts';
 import { describeVerdict } from './story.ts';
 
 interface Options {
@@ -63,7 +59,7 @@ async function filter(options: Options): Promise<void> {
   const facts = factsOf(options, config);
   const { source, lineEnds } = await readMessage(config.limits.messageBytesMax);
   const log = createLog({ level: 'warn' });
-  const pipelines = await openPipelines(config, facts.pipeline, log);
+  const pipelines = await openOnePipeline(config, facts.pipeline, log);
   try {
     const result = await filterMessage(facts, source, pipelines);
     process.exitCode = verdictExitCodes[result.verdict.action];
@@ -109,19 +105,6 @@ function factsOf(options: Options, config: Config): FilterFacts {
   };
 }
 
-function pipelineName(named: string | undefined, config: Config): string {
-  const known = Object.keys(config.pipelines);
-  const name = named ?? (known.includes('inbound') ? 'inbound' : known.length === 1 ? known[0] : undefined);
-  if (name !== undefined && known.includes(name)) return name;
-  throw new CommandError(
-    exitCodes.usage,
-    named === undefined
-      ? `${config.file} has several pipelines`
-      : `${config.file} has no pipeline "${named}"`,
-    `Name one with --pipeline: ${known.join(', ') || 'there is none'}.`,
-  );
-}
-
 /** The message in shared memory, line ends as the plugins expect them; output will have those of the input. */
 async function readMessage(
   bytesMax: number,
@@ -145,29 +128,4 @@ async function readMessage(
   Buffer.from(buffer).write(canonical, 'latin1');
   const lineEnds = text.includes('\r\n') ? 'crlf' : 'lf';
   return { source: { kind: 'memory', buffer, offset: 0, length: canonical.length }, lineEnds };
-}
-
-/** One pipeline, with state of its own: trying a message leaves no mark on what the server remembers. */
-function openPipelines(config: Config, name: string, log: Log): Promise<Pipelines> {
-  const state = openMemoryState({ clock: systemClock, log });
-  const noUser = (): never => {
-    throw new TypeError('no user: the deliver hook does not run here');
-  };
-  return createPipelines({
-    threads: 1,
-    threadMemoryMiB: config.processes.threadMemoryMiB,
-    installDirectory: programDirectory,
-    baseDirectory: config.baseDirectory,
-    hostname: config.hostname,
-    domains: config.domains,
-    limits: config.limits,
-    log,
-    services: {
-      dns: createDns({ ...config.dns, clock: systemClock, log }),
-      state: (plugin) => state.forPlugin(plugin),
-      scripts: noUser,
-      mailboxes: noUser,
-    },
-    pipelines: { [name]: config.pipelines[name] ?? [] },
-  });
 }
