@@ -18,12 +18,14 @@ interface Newer {
 }
 
 const cases: readonly Newer[] = [
-  ...['queue/queue.db', 'state/state.db', 'state/trace.db'].map((file) => ({
-    file,
-    alter: (path: string) => inDatabase(path, 'PRAGMA user_version = 99'),
-    restore: (path: string) => inDatabase(path, 'PRAGMA user_version = 1'),
-    said: /version 99; this program knows 1: run the newer program/,
-  })),
+  ...Object.entries({ 'queue/queue.db': 1, 'state/state.db': 1, 'state/trace.db': 2 }).map(
+    ([file, known]) => ({
+      file,
+      alter: (path: string) => inDatabase(path, 'PRAGMA user_version = 99'),
+      restore: (path: string) => inDatabase(path, `PRAGMA user_version = ${known}`),
+      said: new RegExp(`version 99; this program knows ${known}: run the newer program`),
+    }),
+  ),
   {
     file: 'queue/queue.db',
     alter: (path) => inDatabase(path, "INSERT INTO messages VALUES ('later', 1, 2)"),
