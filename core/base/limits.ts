@@ -429,3 +429,27 @@ export const sieveLimits = {
   cachedScriptsMax: 500,
   cachedScriptBytesMax: 16 * MiB,
 } as const;
+
+/** The milter protocol, both ends of it. */
+export const milterLimits = {
+  /** One packet: a body chunk is 64 KiB, a header field of an MTA seldom more than 100 KiB; newer filters may ask for chunks of 1 MiB. */
+  packetBytesMax: 1 * MiB + 16,
+  /** Macros in one packet; Sendmail and Postfix send a dozen. */
+  macrosMax: 200,
+  /** Octets of all macros kept for a session: certificates' names and addresses are long, a flood is longer. */
+  macroBytesMax: 256 * KiB,
+  /** Lists of macros in a negotiation: there are seven stages. */
+  macroListsMax: 32,
+  /** ESMTP arguments of one MAIL or RCPT. */
+  argumentsMax: 64,
+  /** Commands read ahead of the one being answered; what an MTA sends unasked are macros, headers and body chunks. */
+  commandsAheadMax: 256,
+  /** An MTA waits 10 s for these by default (Sendmail's T=R), so that it hears of us before. */
+  progressMs: 5000,
+  /** A session between two commands: Postfix and Sendmail keep it as long as their client's, 300 s and 1 h. */
+  idleTimeoutMs: 2 * 60 * 60_000,
+  /** From the socket's beginning to the negotiation. */
+  negotiateTimeoutMs: 30_000,
+  /** Octets of replies that a peer has not read yet before it is cut: a replaced body is the largest. */
+  unreadBytesMax: 256 * MiB,
+} as const;
