@@ -14,9 +14,10 @@ import {
   writeRunFile,
 } from './data-directory.ts';
 import { withDeliverySocket } from './delivery-socket.ts';
-import { createOpenSession } from './flow/open-session.ts';
+import { createOpenSession, createRaisedHooks } from './flow/open-session.ts';
 import { createFilterDoor } from './ingress/filter.ts';
-import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './ingress/smtp.ts';
+import { createMilterDoor, type MilterDoorOptions } from './ingress/milter.ts';
+import { createSmtpDoor, type SmtpDoor } from './ingress/smtp.ts';
 import { describeListener, listenerFacts, onSignals } from './life.ts';
 import { become, systemUser, userToBecome } from './privileges.ts';
 import { assertReloadable } from './restart-needed.ts';
@@ -40,7 +41,8 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
   let rooms: Rooms;
   const connections = new ConnectionCount(config.limits, ipMatcher(config.trustedNetworks));
   const openSession = createOpenSession(() => rooms.current(), ready.promise);
-  const doors = await openDoors({ config, tls, log, connections, openSession });
+  const raisedHooks = createRaisedHooks(() => rooms.current(), ready.promise);
+  const doors = await openDoors({ config, tls, log, connections, openSession, raisedHooks });
   try {
     if (user) become(user);
     rooms = await openRooms(config, data, log);
@@ -90,7 +92,7 @@ interface OpenDoor {
 }
 
 /** All listeners, or none and an error. */
-async function openDoors(shared: Omit<SmtpDoorOptions, 'listener'>): Promise<OpenDoor[]> {
+async function openDoors(shared: Omit<MilterDoorOptions, 'listener'>): Promise<OpenDoor[]> {
   const doors: OpenDoor[] = [];
   try {
     for (const listener of shared.config.listeners.filter(({ protocol }) => !isAccessProtocol(protocol))) {
@@ -105,7 +107,8 @@ async function openDoors(shared: Omit<SmtpDoorOptions, 'listener'>): Promise<Ope
   return doors;
 }
 
-function openDoor(options: SmtpDoorOptions): Promise<SmtpDoor> {
+function openDoor(options: MilterDoorOptions): Promise<SmtpDoor> {
+  if (options.listener.protocol === 'milter') return createMilterDoor(options);
   return options.listener.next ? createFilterDoor(options) : createSmtpDoor(options);
 }
 

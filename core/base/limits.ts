@@ -371,6 +371,8 @@ export const drainLimits = {
   sessionsMs: 27_000,
   /** Then messages that are being decided may still be answered. */
   decisionMs: 4000,
+  /** How often connections are looked at that may have become idle. */
+  idleSweepMs: 50,
   /** Close hooks of sessions whose message was given up. */
   closeHooksMs: 500,
   /** Then the process ends whatever still runs; the journal has all that was answered with a yes. */

@@ -96,7 +96,14 @@ function unknownPipeline(pointer: string, name: string, config: Config): Finding
 }
 
 /** Protocols that this version speaks. */
-const spoken: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp', 'content-filter', 'proxy-filter']);
+const spoken: ReadonlySet<string> = new Set([
+  'smtp',
+  'submission',
+  'lmtp',
+  'milter',
+  'content-filter',
+  'proxy-filter',
+]);
 
 function checkListener(listener: ListenerConfig, written: FileConfig, config: Config): Finding[] {
   const pointer = `/listeners${pointerStep(listener.name)}`;

@@ -26,7 +26,7 @@ export async function handOver(
   const wanted = settle(input);
   const answers = await askKeeper(transaction, keeper, wanted.outcomes, source, spooled.binary === true);
   const settlement = settle({ ...input, fates: afterAnswers(fates, answers) });
-  await keepOurShare(transaction, settlement.outcomes, source, spooled);
+  await keepOurShare(transaction, keeper, settlement.outcomes, source, spooled);
   return { ...settlement, replies: inKeepersWords(settlement.replies, answers) };
 }
 
@@ -60,11 +60,13 @@ function afterAnswers(fates: Fates, answers: Answers): Fates {
 /** What waits for an operator or a report is ours: on disk before the answer, as everything that we promise. */
 async function keepOurShare(
   transaction: Transaction,
+  keeper: Keeper,
   outcomes: ReadonlyMap<RecipientId, Outcome>,
   source: MessageSource,
   spooled: SpooledMessage,
 ): Promise<void> {
-  const ours = new Map([...outcomes].filter(([, { kind }]) => kind !== 'deliver' && kind !== 'same'));
+  const theirs = new Set<Outcome['kind']>(['deliver', 'same', ...(keeper.holds ? ['hold' as const] : [])]);
+  const ours = new Map([...outcomes].filter(([, { kind }]) => !theirs.has(kind)));
   const accepted = makePlan(transaction, ours, source);
   if (accepted) await transaction.house.accept({ accepted, source, spooled, repeated: false });
   else spooled.release();

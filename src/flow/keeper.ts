@@ -14,6 +14,8 @@ export interface Keeper {
   readonly answersPerRecipient: boolean;
   /** The message passes through us and gets our Received; what a milter sees does not. */
   readonly receives: boolean;
+  /** Mail that is to be held is held by the keeper, as an MTA does that its milter asks for it; else by us. */
+  readonly holds?: boolean;
   /** Asked once plugins have let a RCPT pass, with all it became; undefined takes them. */
   admit?(offer: Offer, recipients: readonly Recipient[]): Promise<Answer>;
   /**

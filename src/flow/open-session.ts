@@ -10,7 +10,7 @@ import {
   type TraceEntry,
 } from '../../core/pipeline/request.ts';
 import type { Connection, Session, TlsInfo } from '../../core/session/connection.ts';
-import type { HookName } from '../../core/session/powers.ts';
+import { type DoorName, doors, type HookName } from '../../core/session/powers.ts';
 import type { User } from '../users/users.ts';
 import { raiseInTransaction, refusalOf } from './hooks.ts';
 import type { House } from './house.ts';
@@ -36,6 +36,20 @@ import { beginTransaction, newTransactionId, type Transaction } from './transact
  */
 export function createOpenSession(current: () => House, ready: Promise<unknown>): OpenSession {
   return (connection, keeper) => new ClientSession(current, connection, keeper, ready);
+}
+
+/** The hooks that a listener's pipeline has, of those its door raises: what nobody asks for, a door need not wait for. */
+export type RaisedHooks = (listener: string, door: DoorName) => Promise<ReadonlySet<HookName>>;
+
+/** @param ready as createOpenSession's */
+export function createRaisedHooks(current: () => House, ready: Promise<unknown>): RaisedHooks {
+  return async (listener, door) => {
+    await ready;
+    const { config, pipelines } = current();
+    const pipeline = config.listeners.find(({ name }) => name === listener)?.pipeline;
+    if (pipeline === undefined) return new Set();
+    return new Set(doors[door].hooks.filter((hook) => pipelines.has(pipeline, hook)));
+  };
 }
 
 /** What connect, helo and auth hooks left; each transaction begins with it. */
@@ -117,10 +131,14 @@ class ClientSession implements FlowSession {
     return this.#enter(user.address, method);
   }
 
-  async assume(user: string): Promise<{ user: string } | { refused: Reply }> {
+  async assume(user: string, method = 'XCLIENT'): Promise<{ user: string } | { refused: Reply }> {
+    if (this.#keeper) {
+      this.#session = { ...this.#session, user, authMethod: method };
+      return { user };
+    }
     const known = this.#current().users?.find(user)?.user;
     const address = known && sessionUser(this.#current(), known.address)?.address;
-    if (address) return this.#enter(address, 'XCLIENT');
+    if (address) return this.#enter(address, method);
     return { refused: { code: 535, enhanced: '5.7.8', text: 'no such user here' } };
   }
 
@@ -229,6 +247,8 @@ class ClientSession implements FlowSession {
 
   /** Rules of the house that come before any plugin. */
   #refuseSender(house: House, sender: string): Answer {
+    // Who may write as whom is decided where the users are.
+    if (this.#keeper) return undefined;
     const { door, trusted } = this.connection;
     if (door === 'submission' && this.#session.user === undefined && !trusted) {
       return { code: 530, enhanced: '5.7.0', text: 'authentication required' };

@@ -53,8 +53,11 @@ export interface FlowSession {
     address: string,
     password: string,
   ): Promise<{ user: string } | { refused: Reply }>;
-  /** The user is known from a listed proxy (XCLIENT LOGIN): runs the auth hooks without a password. */
-  assume?(user: string): Promise<{ user: string } | { refused: Reply }>;
+  /**
+   * The user is known without a password: from a listed proxy (XCLIENT LOGIN), where the auth hooks run, or from the
+   * MTA that keeps the mail, whose users are not ours to know.
+   */
+  assume?(user: string, method?: string): Promise<{ user: string } | { refused: Reply }>;
   mailFrom(mailFrom: MailFrom): Promise<Answer>;
   rcptTo(rcptTo: RcptTo): Promise<Answer>;
   /** Raised at DATA, or at the first BDAT of a transaction, once. */

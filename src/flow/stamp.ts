@@ -20,8 +20,10 @@ export function stamp(transaction: Transaction, source: MessageSource): Reply | 
   if (refused) return refused;
   const block = readHeader(source, house.config.limits);
   transaction.messageId = valuesOf(block, 'message-id')[0] ?? '';
-  const submitted = session.user !== undefined || connection.door === 'submission';
-  if (session.user !== undefined) {
+  // Behind another server it is that server's clients who submit, and its rules that they keep.
+  const own = transaction.keeper === undefined;
+  const submitted = own && (session.user !== undefined || connection.door === 'submission');
+  if (own && session.user !== undefined) {
     const foreign = foreignAuthor(transaction, block, session.user);
     if (foreign) return foreign;
   }
