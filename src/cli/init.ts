@@ -1,4 +1,4 @@
-/** `mailfilter init server`: a working config, and what to add to DNS. */
+/** `mailfilter init`: `server` writes a working config and says what to add to DNS; the other ways lie in init/. */
 import { existsSync } from 'node:fs';
 import { hostname as systemName } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -7,6 +7,7 @@ import { canonicalDomain } from '../../core/config/domain.ts';
 import { findSystemUser, handOver } from '../privileges.ts';
 import { calledAs } from './called-as.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { defineFilters } from './init/filter-behind-mta.ts';
 import { configText, installationFiles, writeCertificate, writeNew } from './installation.ts';
 
 /** Of the systemd unit that comes along, too. */
@@ -25,6 +26,7 @@ export function define(command: Command): void {
     .option('--user <name>', 'system user to become when started as root (default for root: mailfilter)')
     .option('--json', 'print the facts as JSON')
     .action(initServer);
+  defineFilters(command);
 }
 
 interface Options {

@@ -95,3 +95,31 @@ for (const { name, args, want } of wrong) {
     assert.match(stderr, want);
   });
 }
+
+const ways = [
+  { way: ['milter'], protocol: 'milter', mtas: ['Postfix', 'Sendmail'] },
+  { way: ['content-filter'], protocol: 'content-filter', mtas: ['Postfix', 'Exim'] },
+  { way: ['content-filter', '--before-queue'], protocol: 'proxy-filter', mtas: ['Postfix'] },
+  { way: ['mda'], protocol: undefined, mtas: ['Postfix', 'Exim', 'Sendmail', 'OpenSMTPD'] },
+];
+for (const { way, protocol, mtas } of ways) {
+  test(`init ${way.join(' ')}: a config, and lines for ${mtas.join(', ')}`, async () => {
+    const target = join(folder, way.join('-'));
+    const args = ['init', ...way, '--directory', target, '--hostname', 'mx.example.org'];
+    const { code, stdout, stderr } = await runCommand([...args, '--json']);
+    assert.equal(code, 0, stderr);
+    const facts = JSON.parse(stdout);
+    assert.deepEqual([...new Set(facts.mta.map(({ mta }: { mta: string }) => mta))], mtas);
+    const written = JSON.parse(readFileSync(facts.config, 'utf8'));
+    const listeners = Object.values(written.listeners ?? {}) as { protocol: string }[];
+    assert.deepEqual(
+      listeners.map((listener) => listener.protocol),
+      protocol ? [protocol] : [],
+    );
+    const again = await runCommand(args);
+    assert.equal(again.code, 73);
+    assert.match(again.stderr, /is there already/);
+    const check = await runCommand(['check', '-c', facts.config]);
+    assert.equal(check.code, 0, check.stdout + check.stderr);
+  });
+}

@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cloneProject, onFreePorts } from '../kit/clone.ts';
 import type { CommandResult } from '../kit/command.ts';
+import { freePort } from '../kit/free-port.ts';
+import { rule } from '../kit/json-rule.ts';
+import { startPostfix } from '../kit/postfix.ts';
 import { requireProgram } from '../kit/require.ts';
 import { until } from '../kit/server.ts';
 import { sendOne } from './mail-client.ts';
@@ -156,6 +159,52 @@ test('run it for real', async (t) => {
   await ended;
 });
 
+test('behind Postfix, word for word on a fresh one', async (t) => {
+  if (requireProgram(t, 'npm') === undefined) return;
+  const behind = commands.indexOf('postfix reload');
+  const [init, serve] = commands.slice(behind - 2, behind);
+  const folder = join(clone.folder, 'behind');
+  const adapt = (line: string) =>
+    line.replaceAll('/etc/mailfilter', folder).replaceAll('/var/lib/mailfilter', join(folder, 'data'));
+  const said = await works(init!, (line) => `${adapt(line)} --hostname filter.example.test`);
+  const [mainText, masterText] = ofLanguage('ini');
+  for (const text of [mainText!, masterText!])
+    assert.ok(said.includes(`\n${text}`), 'the README has what init prints');
+
+  // Other ports, for these may be taken; everything else as it stands.
+  const [filterPort, nextPort] = [await freePort(), await freePort()];
+  const ports = (text: string) =>
+    text.replaceAll('10025', String(filterPort)).replaceAll('10026', String(nextPort));
+  const file = join(folder, 'mailfilter.json');
+  const mark = {
+    plugin: 'header-rules',
+    options: { rules: [rule(undefined, { add: 'X-Filtered', value: 'yes' })] },
+  };
+  const config = JSON.parse(ports(readFileSync(file, 'utf8')));
+  writeFileSync(file, JSON.stringify({ ...config, pipelines: { inbound: [mark] } }));
+  const main = Object.fromEntries(
+    ports(mainText!)
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' = ')),
+  );
+  const postfix = await startPostfix(t, { main, master: [ports(masterText!).trimEnd()] });
+  if (postfix === undefined) return;
+  untested.delete(serve!);
+  const filter = clone.onTerminal(adapt(serve!));
+  t.after(() => filter.kill('SIGKILL'));
+  await until('the filter', () => existsSync(join(folder, 'data/run/listeners.json')), 60_000);
+  const letter = { to: ['bob@example.test'], message: 'Subject: hello\n\nHello.\n' };
+  assert.match((await sendOne(postfix.port, letter))[0]!, /^250/);
+  await until('the message', () => postfix.messages('bob').length === 1, 20_000);
+  const [message] = postfix.messages('bob');
+  assert.match(message!, /^X-Filtered: yes$/m);
+  assert.match(message!, /^Received: .*by filter\.example\.test/ms);
+  const ended = once(filter, 'exit');
+  filter.stdin!.write('\x03');
+  await ended;
+});
+
 test('what is left are scripts of npm and commands of the system, and what they name is there', () => {
   const { scripts } = JSON.parse(readFileSync(join(clone.folder, 'package.json'), 'utf8'));
   for (const line of untested) {
@@ -163,6 +212,6 @@ test('what is left are scripts of npm and commands of the system, and what they 
     const unit = /^cp (\S+) \/etc\/systemd\/system\/$/.exec(line)?.[1];
     if (script !== undefined) assert.ok(script in scripts, line);
     else if (unit !== undefined) assert.ok(existsSync(join(clone.folder, unit)), line);
-    else assert.match(line, /^(?:useradd|systemctl) /);
+    else assert.match(line, /^(?:useradd|systemctl|postfix) /);
   }
 });
