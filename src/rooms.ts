@@ -7,7 +7,7 @@ import type { Config } from '../core/config/config.ts';
 import { createDns } from '../core/net/dns.ts';
 import { createPipelines } from '../core/pipeline/pipeline.ts';
 import type { Pipelines } from '../core/pipeline/request.ts';
-import type { PluginMailboxes } from '../core/plugin/hooks.ts';
+import type { PluginMailboxes, PluginScripts, RuleLanguage } from '../core/plugin/hooks.ts';
 import { openState } from '../core/state/store.ts';
 import { openTraceStore, type TracePart, type TraceStore } from '../core/state/trace-store.ts';
 import { answerCalls } from './answer-calls.ts';
@@ -24,6 +24,9 @@ import { mailboxPath } from './mailbox/locate.ts';
 import { createQuotaLedger, type QuotaLedger } from './mailbox/quota.ts';
 import { openQueue } from './queue/open.ts';
 import { createRouter } from './router/routes.ts';
+import { ActiveScripts } from './scripts/active-script.ts';
+import { scriptPlace } from './scripts/place.ts';
+import { noteForUser } from './scripts/user-log.ts';
 import { openUsers } from './users/file.ts';
 
 const installDirectory = fileURLToPath(new URL('..', import.meta.url));
@@ -107,6 +110,12 @@ async function openDurableRooms(config: Config, data: DataDirectory, log: RootLo
     queue,
     log,
     clock,
+    remember: async (keys) => {
+      const setting = keys.map(({ id, plugin, key, seconds }) =>
+        state.forPlugin(plugin).set(key, id, { ttlSeconds: seconds }),
+      );
+      await Promise.all(setting);
+    },
     onStored: ({ accepted, action, result }) => {
       quota.release(action.user, action.reservedOctets ?? 0);
       events.stored(accepted.id, action, result);
@@ -148,6 +157,7 @@ function openPipelines(
   state: DurableRooms['state'],
   current: () => Config,
 ): Promise<Pipelines> {
+  const active = new ActiveScripts();
   return createPipelines({
     ...config.processes,
     installDirectory,
@@ -159,8 +169,7 @@ function openPipelines(
     services: {
       dns: createDns({ ...config.dns, clock, log }),
       state: (plugin) => state.forPlugin(plugin),
-      // No language of rules for users is built in yet, so nobody has a script.
-      scripts: () => ({ load: async () => undefined }),
+      scripts: (user) => scriptQuestions(active, current(), user),
       mailboxes: (user) => mailboxQuestions(current(), user),
     },
     pipelines: config.pipelines,
@@ -169,7 +178,7 @@ function openPipelines(
 
 /** The house over its rooms, as the first config wants it. */
 function furnish(config: Config, log: RootLog, rooms: DurableRooms, pipelines: Pipelines): House {
-  const { traces, spool, troubled, quota, users, events, acceptance } = rooms;
+  const { state, traces, spool, troubled, quota, users, events, acceptance } = rooms;
   return {
     config,
     pipelines,
@@ -184,6 +193,7 @@ function furnish(config: Config, log: RootLog, rooms: DurableRooms, pipelines: P
     reserveQuota: (user, path, quotaBytes, octets) => quota.reserve(user, path, quotaBytes, octets),
     releaseQuota: (user, octets) => quota.release(user, octets),
     troubled: (user) => troubled.refusal(user),
+    state: (plugin) => state.forPlugin(plugin),
     trace: (trace) => traces.write(trace),
     log,
     clock,
@@ -199,6 +209,19 @@ function deliveryPart(action: StoreAction, outcome: { event: string; [fact: stri
     recipient: action.deliveredTo,
     user: action.user,
     mailbox: action.folder,
+  };
+}
+
+function scriptQuestions(active: ActiveScripts, { mailbox: { sieve } }: Config, user: string): PluginScripts {
+  const place = scriptPlace(sieve, user);
+  return {
+    load: async (language: RuleLanguage, name?: string) => {
+      if (language !== 'sieve') return undefined;
+      return name === undefined ? active.load(place) : active.loadNamed(place, name);
+    },
+    note: async (language, text) => {
+      if (language === 'sieve') await noteForUser(place, text, clock.now());
+    },
   };
 }
 

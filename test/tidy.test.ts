@@ -26,7 +26,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/outbound': ['core'],
   'src/mailbox': ['core'],
   'src/users': ['core'],
-  'src/scripts': ['core'],
+  'src/scripts': ['src/mailbox', 'core'],
   'src/router': ['core'],
   'src/delivery': ['src/mailbox', 'core'],
   'src/flow': ['src/router', 'src/delivery', 'src/queue', 'src/mailbox', 'src/users', 'core'],

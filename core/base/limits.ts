@@ -268,6 +268,31 @@ export const mimeStructureLimits = {
   repeatedFieldsMax: 20,
 } as const;
 
+/** Scripts that users keep. */
+export const scriptLimits = {
+  /** RFC 5804 section 1.6 asks for 128 characters; a file name holds 255 octets with its suffix. */
+  nameBytesMax: 240,
+  /** One script; the largest that people write have some thousand rules. */
+  scriptBytesMax: 1 * MiB,
+  /** What is noted for the user of failing scripts; a longer log begins anew. */
+  userLogBytesMax: 64 * KiB,
+  noteCharactersMax: 2000,
+  /** Active scripts whose text is remembered between messages. */
+  rememberedMax: 2000,
+  /** Longer strings are sent as literals. RFC 5804 section 4. */
+  quotedBytesMax: 1024,
+  /** A line of ManageSieve with its quoted strings: five of the longest, twice for escapes. */
+  lineBytesMax: 16 * KiB,
+  /** A literal before login: a SASL response. */
+  literalBeforeLoginBytesMax: 16 * KiB,
+  /** A literal that is too large to be stored is read and dropped up to here, so that the client hears why. */
+  literalBytesMax: 64 * MiB,
+  /** RFC 5804 section 1.2: at least 30 minutes once logged in. */
+  idleTimeoutMs: 30 * 60_000,
+  /** Arguments of one command; two are the most that any takes. */
+  argumentsMax: 16,
+} as const;
+
 /** Clients that read mail and keep scripts: IMAP, POP3, ManageSieve. */
 export const accessLimits = {
   /** Octets of a connection read ahead of its protocol; past it the client's TCP waits. */

@@ -87,6 +87,19 @@ export interface Config {
     /** Separates user and detail in the local part; '' turns subaddresses off. RFC 5233. */
     readonly subaddressSeparator: string;
     readonly quotaBytes: number;
+    /**
+     * The pipeline whose deliver and moved hooks serve the mailboxes. Absent: the one that the mail came through where
+     * that has such hooks, else `inbound`.
+     */
+    readonly pipeline?: string;
+    /** Users' Sieve scripts. */
+    readonly sieve: {
+      /** Templates as `path`; absolute. The folder of scripts, and the link to the active one. */
+      readonly directory: string;
+      readonly active: string;
+      readonly scriptsMax: number;
+      readonly storageBytesMax: number;
+    };
   };
   readonly routes: readonly RouteConfig[];
   readonly queue: {

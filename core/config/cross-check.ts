@@ -200,10 +200,22 @@ function checkSockets(listeners: readonly ListenerConfig[]): Finding[] {
 }
 
 function checkMailbox(written: FileConfig, config: Config): Finding[] {
-  const path = written.mailbox.path;
-  if (path === undefined) return [];
-  const pointer = '/mailbox/path';
-  const placeholders = [...path.matchAll(/\{([^{}]*)\}/g)].map(([, name]) => name ?? '');
+  const { path, pipeline, sieve } = written.mailbox;
+  const findings = [
+    ...checkTemplate('/mailbox/path', path, config),
+    ...checkTemplate('/mailbox/sieve/directory', sieve.directory, config),
+    ...checkTemplate('/mailbox/sieve/active', sieve.active, config),
+  ];
+  if (pipeline !== undefined && !Object.hasOwn(config.pipelines, pipeline)) {
+    findings.push(unknownPipeline('/mailbox/pipeline', pipeline, config));
+  }
+  return findings;
+}
+
+/** What is one user's alone needs a path that is. */
+function checkTemplate(pointer: string, template: string | undefined, config: Config): Finding[] {
+  if (template === undefined) return [];
+  const placeholders = [...template.matchAll(/\{([^{}]*)\}/g)].map(([, name]) => name ?? '');
   const unknown = placeholders.filter((name) => !['domain', 'user', 'address', 'home'].includes(name));
   const findings: Finding[] = unknown.map((name) => ({
     pointer,
@@ -212,7 +224,7 @@ function checkMailbox(written: FileConfig, config: Config): Finding[] {
   }));
   // Whoever has one is served by `mailfilter deliver`, in a process of his own.
   if (placeholders.includes('home')) {
-    if (written.users === undefined) return findings;
+    if (config.users === undefined) return findings;
     return [
       ...findings,
       {
@@ -225,11 +237,11 @@ function checkMailbox(written: FileConfig, config: Config): Finding[] {
   const byUser = placeholders.includes('user') || placeholders.includes('address');
   const byDomain = placeholders.includes('domain') || placeholders.includes('address');
   // Two users in one mailbox would read each other's mail.
-  if (!byUser) findings.push({ pointer, found: show(path), expected: 'a path with {user} or {address}' });
+  if (!byUser) findings.push({ pointer, found: show(template), expected: 'a path with {user} or {address}' });
   else if (!byDomain && config.domains.length > 1) {
     findings.push({
       pointer,
-      found: `${show(path)} for ${config.domains.length} domains`,
+      found: `${show(template)} for ${config.domains.length} domains`,
       expected: 'a path with {domain} or {address}',
     });
   }

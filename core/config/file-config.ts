@@ -43,7 +43,14 @@ export interface FileConfig {
   pipelines: Record<string, (string | FilePipelineEntry)[]>;
   sendPipeline: string;
   users?: { file: string };
-  mailbox: { format: 'maildir' | 'mbox'; path?: string; subaddressSeparator: string; quotaBytes: number };
+  mailbox: {
+    format: 'maildir' | 'mbox';
+    path?: string;
+    subaddressSeparator: string;
+    quotaBytes: number;
+    pipeline?: string;
+    sieve: { directory?: string; active?: string; scriptsMax: number; storageBytesMax: number };
+  };
   routes?: FileRoute[];
   queue: { retrySeconds: number[]; expireSeconds: number };
   durability: Config['durability'];

@@ -119,10 +119,7 @@ function toConfig(
     pipelines: toPipelines(written, { baseDirectory, environment }, findings),
     sendPipeline: written.sendPipeline,
     ...(users === undefined ? {} : { users: { file: absolute(users.file) } }),
-    mailbox: {
-      ...written.mailbox,
-      path: mailboxTemplate(written.mailbox.path ?? `${dataDirectory}/mail/{domain}/{user}`, baseDirectory),
-    },
+    mailbox: toMailbox(written, baseDirectory, dataDirectory),
     routes: written.routes?.map(toRoute) ?? defaultRoutes(domains),
     queue: written.queue,
     durability: written.durability,
@@ -142,6 +139,20 @@ function toConfig(
     log: {
       level: written.log.level,
       ...(written.log.file === undefined ? {} : { file: absolute(written.log.file) }),
+    },
+  };
+}
+
+function toMailbox(written: FileConfig, baseDirectory: string, dataDirectory: string): Config['mailbox'] {
+  const { path, sieve, ...rest } = written.mailbox;
+  const scripts = mailboxTemplate(sieve.directory ?? `${dataDirectory}/sieve/{domain}/{user}`, baseDirectory);
+  return {
+    ...rest,
+    path: mailboxTemplate(path ?? `${dataDirectory}/mail/{domain}/{user}`, baseDirectory),
+    sieve: {
+      ...sieve,
+      directory: scripts,
+      active: mailboxTemplate(sieve.active ?? `${scripts}/.dovecot.sieve`, baseDirectory),
     },
   };
 }

@@ -227,6 +227,19 @@ export const configSchema: JsonSchema = {
         description: 'Parts user and detail in the local part; empty turns subaddresses off. RFC 5233.',
       },
       quotaBytes: whole('Size of a mailbox unless the user has an own one; 0: no limit.', 0, 0, 2 ** 50),
+      pipeline: text(
+        'The pipeline whose deliver and moved hooks (sieve) serve the mailboxes, whichever way mail comes. Default: the one it came through where that has such hooks, else inbound.',
+      ),
+      sieve: section("Where users' Sieve scripts lie, in the layout of Dovecot's Pigeonhole.", {
+        directory: text(
+          'Folder of scripts, with {domain}, {user} or {address}. Default: sieve/{domain}/{user} in dataDirectory.',
+        ),
+        active: text(
+          'Link to the active script, or a script itself, with the same placeholders. Default: .dovecot.sieve in the folder.',
+        ),
+        scriptsMax: whole('Scripts of one user.', 100, 1, 10_000),
+        storageBytesMax: whole('Octets of all scripts of one user.', 4 * 1024 * 1024, 1024, 2 ** 40),
+      }),
     }),
     routes: list(
       'What happens to a recipient. Default: `domains` to mailboxes, everything else refused.',

@@ -25,7 +25,7 @@ export type RememberedAnswers = Map<string, Promise<GivenAnswer>>;
 const methods: Readonly<Record<QuestionService, readonly string[]>> = {
   dns: ['a', 'aaaa', 'txt', 'mx', 'ptr', 'ns', 'cname', 'srv'],
   state: ['get', 'set', 'delete', 'increment', 'setIfAbsent', 'list'],
-  scripts: ['load'],
+  scripts: ['load', 'note'],
   mailboxes: ['exists', 'list', 'metadata'],
 };
 

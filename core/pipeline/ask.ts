@@ -1,7 +1,13 @@
 /** Outside questions of plugins: sent from the thread to the core, which alone talks to DNS, state and mailboxes. */
 import { OperationalError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import type { PluginDns, PluginMailboxes, PluginScripts, PluginState } from '../plugin/hooks.ts';
+import type {
+  PluginDns,
+  PluginMailboxes,
+  PluginScripts,
+  PluginState,
+  RuleLanguage,
+} from '../plugin/hooks.ts';
 import { copyJson } from '../session/copy-json.ts';
 import type { PluginCall } from './plugin-call.ts';
 import type { FromThread, Question, QuestionAnswer, QuestionService } from './wire.ts';
@@ -54,7 +60,10 @@ export class Asker {
   }
 
   scripts(call: PluginCall): PluginScripts {
-    return { load: (language) => this.#ask(call, 'scripts', 'load', [language]) };
+    return {
+      load: (language: RuleLanguage, name?: string) => this.#ask(call, 'scripts', 'load', [language, name]),
+      note: (language, text) => this.#ask(call, 'scripts', 'note', [language, text]),
+    };
   }
 
   mailboxes(call: PluginCall): PluginMailboxes {

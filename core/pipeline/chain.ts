@@ -14,6 +14,7 @@ import type { HookInputs, Hooks } from '../plugin/hooks.ts';
 import { BadAnswer } from '../session/bad-answer.ts';
 import { deepFreeze } from '../session/deep-freeze.ts';
 import { beginStage, ends, type Gathered, mergeAnswer, type Standing } from '../session/merge.ts';
+import type { Action } from '../session/plan.ts';
 import type { HookName } from '../session/powers.ts';
 import { readAnswer } from '../session/read-answer.ts';
 import type { HookAnswer } from '../session/results.ts';
@@ -58,6 +59,7 @@ interface Delivery {
   readonly recipient: Recipient;
   readonly user: string;
   readonly detail: string;
+  readonly addresses: readonly string[];
 }
 
 class Chain {
@@ -138,7 +140,7 @@ class Chain {
     try {
       const given = this.#call(entry, stage, standing, call, delivery);
       const value = isThenable(given) ? await call.wait(given, this.#house.deadlines) : given;
-      answer = readAnswer(value, stage, standing.envelope?.recipients ?? []);
+      answer = withOwnKeys(readAnswer(value, stage, standing.envelope?.recipients ?? []), call.plugin);
       merged = mergeAnswer(standing, call.plugin, answer);
       if (answer.edits !== undefined && answer.edits.length > 0)
         facts = { ...facts, ...this.#breaks(standing, answer) };
@@ -245,7 +247,8 @@ class Chain {
         const message = this.#messageOf(standing.gathered.edits);
         const input = { ...base, id, envelope: standing.envelope!, message, score, symbols };
         if (delivery !== undefined) {
-          return { ...input, recipient: delivery.recipient, user: delivery.user, detail: delivery.detail };
+          const { recipient: to, user, detail, addresses } = delivery;
+          return { ...input, recipient: to, user, detail, addresses };
         }
         return stage === 'send' ? { ...input, nextHop: nextHop ?? '' } : input;
       }
@@ -296,6 +299,16 @@ class KnownFailureError extends Error {
     super(failure.message);
     this.failure = failure;
   }
+}
+
+/** Keys that an action sets later are the plugin's own, as all keys of its state. */
+function withOwnKeys(answer: HookAnswer, plugin: string): HookAnswer {
+  if (answer.actions === undefined) return answer;
+  const actions = answer.actions.map((action): Action => {
+    if (action.type === 'remember') return { ...action, plugin };
+    return action.type === 'reply' && action.once ? { ...action, once: { ...action.once, plugin } } : action;
+  });
+  return { ...answer, actions };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -32,6 +32,8 @@ export interface PipelineRequest {
     readonly recipient: Recipient;
     readonly user: string;
     readonly detail: string;
+    /** The user's own, the canonical one first. */
+    readonly addresses: readonly string[];
   }[];
   /** send only. */
   readonly nextHop?: string;

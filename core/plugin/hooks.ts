@@ -37,6 +37,8 @@ export interface DeliverInput extends MessageInput {
   /** The local user the mail is for, and the part after the `+`. */
   readonly user: string;
   readonly detail: string;
+  /** All addresses of that user, the canonical one first. */
+  readonly addresses: readonly string[];
 }
 export interface SendInput extends MessageInput {
   /** Host or transport the message goes to next. */
@@ -96,9 +98,15 @@ export interface PluginState {
   list(prefix: string, limit?: number): Promise<string[]>;
 }
 
+export type RuleLanguage = 'sieve' | 'procmail' | 'maildrop';
+
 export interface PluginScripts {
   /** The user's active script of that language, or undefined. */
-  load(language: 'sieve' | 'procmail' | 'maildrop'): Promise<{ name: string; source: string } | undefined>;
+  load(language: RuleLanguage): Promise<{ name: string; source: string } | undefined>;
+  /** Another script of the user's, by name: for `include`. */
+  load(language: RuleLanguage, name: string): Promise<{ name: string; source: string } | undefined>;
+  /** A line in the log that the user reads beside the scripts: what went wrong with them. */
+  note(language: RuleLanguage, text: string): Promise<void>;
 }
 export interface PluginMailboxes {
   exists(mailbox: string): Promise<boolean>;

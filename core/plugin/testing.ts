@@ -23,7 +23,7 @@ import type { HookAnswer } from '../session/results.ts';
 import type { Verdict } from '../session/verdict.ts';
 import { checkOptions, describeOptionError } from './check-options.ts';
 import { type Plugin, readPlugin } from './define.ts';
-import type { HookContext, PluginDns, PluginMailboxes, PluginScripts } from './hooks.ts';
+import type { HookContext, PluginDns, PluginMailboxes, PluginScripts, RuleLanguage } from './hooks.ts';
 import {
   type TestInput,
   testConnection,
@@ -66,6 +66,8 @@ export interface TestSetup {
   readonly scripts?: Readonly<Partial<Record<'sieve' | 'procmail' | 'maildrop', string>>>;
   /** The user's folders, for the deliver hook. */
   readonly mailboxes?: readonly string[];
+  /** Further scripts of the user's, by name. */
+  readonly namedScripts?: Readonly<Record<string, string>>;
   /** After this long the hook has failed. Default 5. */
   readonly timeoutSeconds?: number;
 }
@@ -82,7 +84,7 @@ export interface TestAnswer {
   readonly envelope: Envelope;
   /** rcptTo: where the recipient leads after the edits; empty when it was taken off. */
   readonly targets: readonly string[];
-  /** Lines of context.log. */
+  /** Lines of context.log, and notes to the user (`note`). */
   readonly log: readonly { readonly event: string; readonly facts?: Readonly<Record<string, Json>> }[];
 }
 
@@ -245,18 +247,19 @@ class Bench {
       log: (event, facts) => void log.push(structuredClone({ event, ...(facts && { facts }) })),
       hostname,
       domains,
-      scripts: this.#scripts(),
+      scripts: this.#scripts(log),
       mailboxes: this.#mailboxes(),
     };
   }
 
-  #scripts(): PluginScripts {
+  #scripts(log: LogLine[]): PluginScripts {
     const { scripts = {} } = this.#setup;
     return {
-      load: async (language) => {
-        const source = scripts[language];
-        return source === undefined ? undefined : { name: 'active', source };
+      load: async (language: RuleLanguage, name?: string) => {
+        const source = name === undefined ? scripts[language] : this.#setup.namedScripts?.[name];
+        return source === undefined ? undefined : { name: name ?? 'active', source };
       },
+      note: async (language, text) => void log.push({ event: 'note', facts: { language, text } }),
     };
   }
 

@@ -20,6 +20,8 @@ export type Action =
       readonly format?: 'maildir' | 'mbox' | 'mh';
       /** Absolute path instead of a folder name: procmail only, in the user's own process. */
       readonly path?: string;
+      /** A generated message (CRLF line ends) in place of the one that came: the user's copy of what was sent. RFC 8580. */
+      readonly message?: Uint8Array;
     }
   | { readonly type: 'redirect'; readonly address: string; readonly edits?: readonly Edit[] }
   /** A whole generated message (vacation, MDN, DSN) that goes out through submit(). */
@@ -29,12 +31,26 @@ export type Action =
       readonly recipients: readonly string[];
       /** The message, CRLF line ends. */
       readonly message: Uint8Array;
+      /**
+       * Sent unless the plugin's state holds the key; then the key is held for that long. Asked and set when the reply
+       * is carried out, after the 250: a crash or a retry neither loses nor repeats it.
+       */
+      readonly once?: OnceKey;
     }
   | { readonly type: 'notify'; readonly method: string; readonly parameters: Json }
+  /** Sets a key of the plugin's state once the mail is accepted, to the id of this action. */
+  | ({ readonly type: 'remember' } & OnceKey)
   | { readonly type: 'discard'; readonly reason: string }
   /** Refuse this recipient where the door still can; where it cannot, the flow decides by the rule in ARCHITECTURE.md. */
   | { readonly type: 'refuse'; readonly code: number; readonly enhanced: string; readonly text: string }
   /** A program of the user (procmail `|`, maildrop `xfilter`): argument vector, never a shell string of ours. */
   | { readonly type: 'run'; readonly argv: readonly string[]; readonly edits?: readonly Edit[] };
+
+export interface OnceKey {
+  readonly key: string;
+  readonly seconds: number;
+  /** Whose state; filled in by the pipeline with the name of the plugin that answered. */
+  readonly plugin?: string;
+}
 
 export type ActionType = Action['type'];

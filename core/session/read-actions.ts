@@ -1,13 +1,15 @@
 /** The delivery actions of a plugin's answer, checked and copied. */
-import { answerLimits } from '../base/limits.ts';
+import { answerLimits, stateKeyBytesMax } from '../base/limits.ts';
 import { BadAnswer } from './bad-answer.ts';
 import { copyJson } from './copy-json.ts';
-import type { Action, ActionType } from './plan.ts';
+import type { Action, ActionType, OnceKey } from './plan.ts';
 import { copyRights, readEdits } from './read-edits.ts';
 import { readReply } from './read-reply.ts';
 import { readArray, readLine, readNumber, readObject, readText } from './read-value.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
+
+const onceKeys = ['key', 'seconds'];
 
 /** How each action is read, and the keys it may have besides `type`. */
 const readers: {
@@ -17,7 +19,7 @@ const readers: {
   };
 } = {
   store: {
-    keys: ['mailbox', 'flags', 'create', 'internalDate', 'edits', 'format', 'path'],
+    keys: ['mailbox', 'flags', 'create', 'internalDate', 'edits', 'format', 'path', 'message'],
     read: (action, where) => ({
       mailbox: readLine(action.mailbox, `${where}.mailbox`, 1000),
       ...(action.flags !== undefined && {
@@ -32,6 +34,7 @@ const readers: {
       ...readCopyEdits(action, where),
       ...(action.format !== undefined && { format: readFormat(action.format, where) }),
       ...(action.path !== undefined && { path: readLine(action.path, `${where}.path`, 4096) }),
+      ...(action.message !== undefined && { message: readBytes(action.message, `${where}.message`) }),
     }),
   },
   redirect: {
@@ -42,15 +45,19 @@ const readers: {
     }),
   },
   reply: {
-    keys: ['sender', 'recipients', 'message'],
+    keys: ['sender', 'recipients', 'message', 'once'],
     read: (action, where) => ({
       sender: readLine(action.sender, `${where}.sender`, 1000),
       recipients: readArray(action.recipients, `${where}.recipients`, 100).map((address) =>
         readLine(address, `${where}.recipients`, 1000),
       ),
       message: readBytes(action.message, `${where}.message`),
+      ...(action.once !== undefined && {
+        once: readOnceKey(readObject(action.once, `${where}.once`, onceKeys), `${where}.once`),
+      }),
     }),
   },
+  remember: { keys: onceKeys, read: readOnceKey },
   notify: {
     keys: ['method', 'parameters'],
     read: (action, where) => ({
@@ -95,6 +102,13 @@ function readCopyEdits(
   where: string,
 ): { edits?: Extract<Action, { type: 'store' }>['edits'] } {
   return action.edits === undefined ? {} : { edits: readEdits(action.edits, `${where}.edits`, copyRights) };
+}
+
+function readOnceKey({ key, seconds }: Fields, where: string): OnceKey {
+  return {
+    key: readText(key, `${where}.key`, stateKeyBytesMax),
+    seconds: readNumber(seconds, `${where}.seconds`, 1),
+  };
 }
 
 function readFlag(value: unknown, where: string): boolean {

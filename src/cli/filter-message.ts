@@ -29,7 +29,11 @@ export interface FilterFacts {
   readonly recipients: readonly string[];
   readonly user?: string;
   /** mda only: whose `deliver` hooks run. */
-  readonly delivery?: { readonly user: string; readonly detail: string };
+  readonly delivery?: {
+    readonly user: string;
+    readonly detail: string;
+    readonly addresses: readonly string[];
+  };
   readonly id: string;
   /** Epoch milliseconds. */
   readonly now: number;

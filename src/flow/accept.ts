@@ -18,7 +18,7 @@ import { createFinder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Accepted, AcceptedMessage } from './accepted.ts';
-import { createCarryOut, type DeliveryEvents, isOperational } from './carry-out.ts';
+import { type CarryOutOptions, createCarryOut, type DeliveryEvents, isOperational } from './carry-out.ts';
 import { createCheckpoint } from './checkpoint.ts';
 import { createFileSystems, type FileSystems } from './file-systems.ts';
 import type { FlowLog } from './house.ts';
@@ -37,6 +37,8 @@ export interface AcceptanceOptions extends DeliveryEvents {
   readonly durability: 'journal' | 'file';
   readonly journal: { readonly segmentBytes: number; readonly checkpointMs: number };
   readonly queue: Pick<Queue, 'enqueue'>;
+  /** As carrying out needs it. */
+  readonly remember?: CarryOutOptions['remember'];
   readonly log: FlowLog;
   readonly clock: Clock;
   /** Names the time since the kernel started; read from it when absent. */

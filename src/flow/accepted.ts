@@ -23,8 +23,18 @@ export interface Accepted {
   readonly stores: readonly StoreAction[];
   /** Everything else goes to the queue under its action id: relays, redirects, replies, held mail, waiting recipients. */
   readonly queue: readonly { readonly id: string; readonly work: QueueWork }[];
+  /** Keys of plugins' state that hold from now on. */
+  readonly remembered?: readonly RememberedKey[];
   /** Facts that the trace of a replayed delivery should hold. */
   readonly facts?: Readonly<Record<string, Json>>;
+}
+
+export interface RememberedKey {
+  /** Of the action; what the key then holds. */
+  readonly id: string;
+  readonly plugin: string;
+  readonly key: string;
+  readonly seconds: number;
 }
 
 /** An accepted message together with its bytes. */

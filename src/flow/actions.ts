@@ -62,6 +62,7 @@ function problemOf(action: Action, format: 'maildir' | 'mbox'): string | undefin
     case 'notify':
     case 'run':
       return `${action.type}: not possible in the server`;
+    case 'remember':
     case 'discard':
     case 'refuse':
       return undefined;

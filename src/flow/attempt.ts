@@ -5,6 +5,7 @@ import type { Edit } from '../../core/mail/edit.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import type { OnceKey } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { Attempt, QueueEntry, QueueWork } from '../queue/queue.ts';
 import { keep } from './actions.ts';
@@ -84,8 +85,7 @@ async function carryOutEntry(house: House, entry: QueueEntry, source: MessageSou
   const { work } = entry;
   switch (work.kind) {
     case 'store':
-      await house.store(work.store as StoreAction, entry.edits, source, entry.envelope.smtputf8);
-      return { outcome: 'done' };
+      return storeEntry(house, entry, work, source);
     case 'deliver':
     case 'held':
       return deliverAgain(house, entry, work, source);
@@ -151,16 +151,47 @@ function whyWaiting(fates: Fates): string {
   return replies[0] ?? '';
 }
 
+async function storeEntry(
+  house: House,
+  { edits, envelope }: QueueEntry,
+  { store, message }: QueueWork & { kind: 'store' },
+  source: MessageSource,
+): Promise<Attempt> {
+  const spooled = message === undefined ? undefined : await spoolBytes(house, Buffer.from(message, 'latin1'));
+  try {
+    // What was generated has not come our way: it carries none of the edits.
+    const [bytes, marks] = spooled ? [spooled.source, []] : [source, edits];
+    await house.store(store as StoreAction, marks, bytes, envelope.smtputf8);
+    return { outcome: 'done' };
+  } finally {
+    spooled?.release();
+  }
+}
+
 async function submitEntry(
   house: House,
   entry: QueueEntry,
   work: QueueWork & { kind: 'submit' },
   source: MessageSource,
 ): Promise<Attempt> {
-  const { sender, recipients } = work;
+  const { sender, recipients, once } = work;
+  if (once && !(await isFirst(house, entry, once))) return { outcome: 'done' };
   const opened = await openSubmitted(house, entry, work, source);
   const request = { ...submitRequest(entry, entry.id), sender, recipients, edits: opened.edits };
   return submit(house, request, opened.source, opened.spooled);
+}
+
+/** Whoever sets the key first sends; the same entry may come again, after a crash, until it was sent. */
+async function isFirst(
+  house: House,
+  { id, transactionId }: QueueEntry,
+  { plugin = '', key, seconds }: OnceKey,
+): Promise<boolean> {
+  const state = house.state(plugin);
+  if (await state.setIfAbsent(key, id, { ttlSeconds: seconds })) return true;
+  if ((await state.get(key)) === id) return true;
+  house.log.info('reply-sent-before', { id: transactionId, action: id });
+  return false;
 }
 
 function submitRequest(

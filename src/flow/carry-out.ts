@@ -13,7 +13,7 @@ import { directoryOf, extraFields, store, storeNow, storeOnce } from '../deliver
 import type { Finder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
 import type { NewQueueEntry, Queue } from '../queue/queue.ts';
-import type { Accepted } from './accepted.ts';
+import type { Accepted, RememberedKey } from './accepted.ts';
 import type { FileSystems, WrittenCopy } from './file-systems.ts';
 import type { FlowLog } from './house.ts';
 import { createGate, createTurns } from './turns.ts';
@@ -31,6 +31,8 @@ export interface DeliveryEvents {
 }
 
 export interface CarryOutOptions extends DeliveryEvents {
+  /** Sets keys of plugins' state; called in the turn in which the mail is accepted, so that the next mail finds them. */
+  readonly remember?: (keys: readonly RememberedKey[]) => Promise<void>;
   readonly queue: Pick<Queue, 'enqueue'>;
   readonly fileSystems: FileSystems;
   readonly clock: Clock;
@@ -116,6 +118,15 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     }
   }
 
+  /** A key that cannot be set means mail that is taken for new once more: no reason to hold up this one. */
+  async function rememberAtLast({ accepted: { id } }: Work, keys: readonly RememberedKey[]): Promise<void> {
+    try {
+      await options.remember?.(keys);
+    } catch (error) {
+      log.error('remember-failed', { id, error: describeError(error) });
+    }
+  }
+
   /** False when the rest has to wait for a later turn. */
   function storeInTurn(run: Run): boolean {
     const { work, copies } = run;
@@ -154,6 +165,7 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     const { work, waiting, entries } = run;
     while (!options.signal.aborted && !storeInTurn(run)) await turns.next();
     for (const outcome of await Promise.all(waiting)) if (outcome) entries.push(outcome);
+    await run.remembering;
     // The journal keeps what is left.
     if (run.next < work.accepted.stores.length) return false;
     // Stores come first: whoever reads of a reply or a bounce finds the message it is about.
@@ -167,9 +179,11 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     const { accepted, source } = work;
     const { edits, envelope } = accepted;
     const copies = createCopies({ source, edits, smtputf8: envelope.smtputf8 });
-    const run: Run = { work, copies, next: 0, entries: [], waiting: [] };
+    const remembering = accepted.remembered && rememberAtLast(work, accepted.remembered);
+    const run: Run = { work, copies, next: 0, entries: [], waiting: [], remembering };
     const all = storeInTurn(run);
-    const nothingLeft = run.waiting.length === 0 && run.entries.length === 0 && accepted.queue.length === 0;
+    const nothingLeft =
+      run.waiting.length === 0 && run.entries.length === 0 && accepted.queue.length === 0 && !remembering;
     return all && nothingLeft ? undefined : finish(run);
   };
 }
@@ -182,6 +196,7 @@ interface Run {
   next: number;
   /** What goes to the queue because it could not be stored. */
   readonly entries: NewQueueEntry[];
+  readonly remembering: Promise<void> | undefined;
   /** Copies under way. */
   readonly waiting: Promise<NewQueueEntry | undefined>[];
 }

@@ -80,15 +80,17 @@ function shareMailboxes({ envelope, destinations, state }: Transaction, fates: F
 
 /** All local recipients in one hop; each answers for itself. */
 async function runDeliver(transaction: Transaction, source: MessageSource, fates: Fates): Promise<void> {
-  if (!hasHook(transaction, 'deliver')) return;
+  const pipeline = deliverPipeline(transaction);
+  if (pipeline === undefined) return;
   const deliveries: NonNullable<PipelineRequest['deliveries']>[number][] = [];
   for (const recipient of transaction.envelope.recipients) {
     const destination = transaction.destinations.get(recipient.id);
     if (destination?.kind !== 'mailbox' || fates.get(recipient.id)!.kind !== 'deliver') continue;
-    deliveries.push({ recipient, user: destination.user.address, detail: destination.detail });
+    const { user, detail } = destination;
+    deliveries.push({ recipient, user: user.address, detail, addresses: [user.address, ...user.aliases] });
   }
   if (deliveries.length === 0) return;
-  const outcome = await runStages(transaction, ['deliver'], { message: source, deliveries });
+  const outcome = await runStages(transaction, ['deliver'], { pipeline, message: source, deliveries });
   for (const { recipient } of deliveries) {
     const own = outcome.recipients[recipient.id];
     fates.set(recipient.id, deliverFate(own?.verdict ?? outcome.verdict, own?.actions));
@@ -156,6 +158,20 @@ function routeAdded(transaction: Transaction): void {
     transaction.destinations.set(id, routeOf(transaction, address, true));
   }
 }
+
+/**
+ * Rules belong to the mailbox, not to the way the mail came: mail that a user submits to another meets the other's rules
+ * too, and so does what this host sends itself.
+ */
+function deliverPipeline({ pipeline, connection, house }: Transaction): string | undefined {
+  if (!doors[connection.door].hooks.includes('deliver')) return undefined;
+  const { mailbox } = house.config;
+  const candidates = mailbox.pipeline === undefined ? [pipeline, inboundPipeline] : [mailbox.pipeline];
+  return candidates.find((name) => name !== undefined && house.pipelines.has(name, 'deliver'));
+}
+
+/** The name that the bundled configs use for what takes in mail from outside. */
+const inboundPipeline = 'inbound';
 
 function hasHook({ pipeline, connection, house }: Transaction, hook: HookName): boolean {
   if (pipeline === undefined || !doors[connection.door].hooks.includes(hook)) return false;

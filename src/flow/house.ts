@@ -8,6 +8,7 @@ import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Pipelines, TraceEntry } from '../../core/pipeline/request.ts';
 import type { Connection, Session } from '../../core/session/connection.ts';
+import type { StateKeys } from '../../core/state/store.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { Router } from '../router/router.ts';
 import type { Users } from '../users/users.ts';
@@ -54,6 +55,8 @@ export interface House {
   releaseQuota(user: string, octets: number): void;
   /** A mailbox whose last delivery failed refuses RCPT for a while: 452 4.2.2 or 452 4.3.1. */
   troubled(user: string): Reply | undefined;
+  /** What plugins remember, by the plugin's name. */
+  state(plugin: string): StateKeys;
   trace(trace: WalkTrace): void;
   readonly log: FlowLog;
   readonly clock: Clock;

@@ -7,7 +7,7 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import type { Action } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { QueueWork } from '../queue/queue.ts';
-import { type Accepted, acceptedVersion } from './accepted.ts';
+import { type Accepted, acceptedVersion, type RememberedKey } from './accepted.ts';
 import type { Outcome } from './settle.ts';
 import { type Destination, type Transaction, waitingContext } from './transaction.ts';
 
@@ -24,7 +24,15 @@ export function makePlan(
   outcomes: ReadonlyMap<RecipientId, Outcome>,
   source: MessageSource,
 ): Accepted | undefined {
-  const draft: Draft = { transaction, stores: [], queue: [], waiting: [], bounced: [], held: new Map() };
+  const draft: Draft = {
+    transaction,
+    stores: [],
+    queue: [],
+    remembered: [],
+    waiting: [],
+    bounced: [],
+    held: new Map(),
+  };
   for (const recipient of transaction.envelope.recipients) {
     const outcome = outcomes.get(recipient.id);
     // Of two addresses that share a copy the sender used both, and hears of both.
@@ -41,6 +49,7 @@ export function makePlan(
     edits: transaction.state.edits,
     stores: draft.stores,
     queue: draft.queue,
+    ...(draft.remembered.length > 0 && { remembered: draft.remembered }),
   };
 }
 
@@ -48,6 +57,7 @@ interface Draft {
   readonly transaction: Transaction;
   readonly stores: StoreAction[];
   readonly queue: { id: string; work: QueueWork }[];
+  readonly remembered: RememberedKey[];
   /** Recipients that wait for their deliver hook, those to report on, and those held, by reason: one entry a group. */
   readonly waiting: Recipient[];
   readonly bounced: DsnRecipient[];
@@ -118,7 +128,7 @@ function hold({ held }: Draft, recipient: Recipient, reason: string): void {
 }
 
 function planAction(
-  { transaction, stores, queue }: Draft,
+  { transaction, stores, queue, remembered }: Draft,
   recipient: Recipient,
   destination: Destination & { kind: 'mailbox' },
   action: Action,
@@ -128,7 +138,10 @@ function planAction(
   const id = `${transaction.id}/${recipient.id}/${ordinal}`;
   switch (action.type) {
     case 'store':
-      stores.push(storeAction(transaction, id, recipient, destination, action, recipientEdits));
+      if (action.message) {
+        const store = storeAction(transaction, id, recipient, destination, action, []);
+        queue.push({ id, work: { kind: 'store', store, message: octets(action.message) } });
+      } else stores.push(storeAction(transaction, id, recipient, destination, action, recipientEdits));
       return;
     case 'redirect': {
       const { sender } = transaction.envelope;
@@ -137,8 +150,14 @@ function planAction(
       return;
     }
     case 'reply': {
-      const { sender, recipients } = action;
-      queue.push({ id, work: { kind: 'submit', sender, recipients, message: octets(action.message) } });
+      const { sender, recipients, once } = action;
+      const message = octets(action.message);
+      queue.push({ id, work: { kind: 'submit', sender, recipients, message, ...(once && { once }) } });
+      return;
+    }
+    case 'remember': {
+      const { key, seconds, plugin = '' } = action;
+      remembered.push({ id, plugin, key, seconds });
       return;
     }
     case 'discard':

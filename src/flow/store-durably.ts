@@ -12,11 +12,12 @@ import type { DirectorySync } from '../delivery/directory-sync.ts';
 import type { Finder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { Accepted } from './accepted.ts';
+import type { Accepted, RememberedKey } from './accepted.ts';
 import { type DeliveryEvents, entryOf, isOperational, withUsableFolder } from './carry-out.ts';
 import type { FlowLog } from './house.ts';
 
 export interface StoreDurablyOptions extends DeliveryEvents {
+  readonly remember?: (keys: readonly RememberedKey[]) => Promise<void>;
   readonly queue: Pick<Queue, 'enqueue'>;
   readonly directorySync: DirectorySync;
   readonly clock: Clock;
@@ -49,6 +50,7 @@ export async function storeDurably(
     await undoAll(accepted, done, log);
     throw isOperational(error) ? storageError(error, 'store message') : error;
   }
+  if (accepted.remembered) await options.remember?.(accepted.remembered);
   for (const { action, result } of done) {
     options.onStored?.({ accepted, action, result, sourceLength: source.length });
   }

@@ -7,7 +7,12 @@ import type { MessageSource } from '../../core/mail/source.ts';
 /** What there is to do for one entry. `store` is opaque here: the flow gives it and carries it out. */
 export type QueueWork =
   /** A local copy that failed after the 250; `store` is the delivery room's StoreAction. */
-  | { readonly kind: 'store'; readonly store: unknown }
+  | {
+      readonly kind: 'store';
+      readonly store: unknown;
+      /** As in `submit`: what is stored in place of the transaction's message. */
+      readonly message?: string;
+    }
   /** Recipients whose `deliver` hook answered tempfail: it runs again. */
   | {
       readonly kind: 'deliver';
@@ -30,6 +35,8 @@ export type QueueWork =
       readonly edits?: readonly Edit[];
       /** The generated message, one character an octet, CRLF line ends; absent: the transaction's own message. */
       readonly message?: string;
+      /** Sent only if this key of a plugin's state is free or our own. */
+      readonly once?: { readonly key: string; readonly seconds: number; readonly plugin?: string };
     }
   /** Quarantine: waits for an operator; released, it is delivered as `deliver` is. */
   | {

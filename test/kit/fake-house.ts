@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { systemClock } from '../../core/base/clock.ts';
 import type { Json } from '../../core/base/json.ts';
 import { defaultLimits, type Limits } from '../../core/base/limits.ts';
 import type { Config, RouteConfig } from '../../core/config/config.ts';
@@ -11,6 +12,8 @@ import { render, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
+import { openMemoryState } from '../../core/state/memory.ts';
+import type { StateStore } from '../../core/state/store.ts';
 import type { Accepted } from '../../src/flow/accepted.ts';
 import type { House, WalkTrace } from '../../src/flow/house.ts';
 import type { Keeper } from '../../src/flow/keeper.ts';
@@ -22,6 +25,7 @@ import type { QueueEntry } from '../../src/queue/queue.ts';
 import { createRouter } from '../../src/router/routes.ts';
 import { UserDirectory } from '../../src/users/directory.ts';
 import type { User, Users } from '../../src/users/users.ts';
+import { memoryLog } from './door.ts';
 import { memorySource } from './message-source.ts';
 import { type ScriptedHooks, ScriptedPipelines } from './scripted-pipelines.ts';
 
@@ -63,6 +67,7 @@ export class FakeHouse {
   /** Room in each mailbox; without an entry there is plenty. */
   readonly room = new Map<string, number>();
   readonly troubled = new Map<string, Reply>();
+  readonly state: StateStore;
   /** Thrown by the next acceptance. */
   acceptError: unknown;
   storeError: unknown;
@@ -80,6 +85,7 @@ export class FakeHouse {
       (event: string, facts: Readonly<Record<string, Json>> = {}) => {
         this.logged.push({ level, event, facts });
       };
+    this.state = openMemoryState({ clock: systemClock, log: memoryLog().log });
     this.house = {
       config,
       pipelines: this.pipelines,
@@ -107,6 +113,7 @@ export class FakeHouse {
       },
       releaseQuota: (user, octets) => this.#give(user, octets),
       troubled: (user) => this.troubled.get(user),
+      state: (plugin) => this.state.forPlugin(plugin),
       trace: (trace) => {
         this.traces.push(trace);
       },
@@ -309,6 +316,7 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
       path: join(directory, 'mail', '{domain}', '{user}'),
       subaddressSeparator: '+',
       quotaBytes: 0,
+      sieve: fakeSieve,
     },
     routes: init.routes ?? defaultRoutes,
     queue: { retrySeconds: [60], expireSeconds: 3600 },
@@ -327,3 +335,11 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
     limits: { ...defaultLimits, ...init.limits },
   };
 }
+
+/** Where scripts would lie: the walk itself reads none. */
+export const fakeSieve: Config['mailbox']['sieve'] = {
+  directory: '/nowhere/{domain}/{user}',
+  active: '/nowhere/{domain}/{user}/.dovecot.sieve',
+  scriptsMax: 1,
+  storageBytesMax: 1,
+};

@@ -42,7 +42,13 @@ export async function filterDelivery(
     const result = await filterMessage(
       {
         ...{ door: 'mda', pipeline, hostname: config.hostname, ip: '', helo: '' },
-        ...{ sender, recipients: [recipient], delivery: { user, detail }, id: newTransactionId(now), now },
+        ...{
+          sender,
+          recipients: [recipient],
+          delivery: { user, detail, addresses: [recipient] },
+          id: newTransactionId(now),
+          now,
+        },
       },
       source,
       pipelines,

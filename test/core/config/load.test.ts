@@ -42,6 +42,12 @@ test('the least config gets every default', () => {
     path: join(folder, 'data/mail/{domain}/{user}'),
     subaddressSeparator: '+',
     quotaBytes: 0,
+    sieve: {
+      directory: join(folder, 'data/sieve/{domain}/{user}'),
+      active: join(folder, 'data/sieve/{domain}/{user}/.dovecot.sieve'),
+      scriptsMax: 100,
+      storageBytesMax: 4 * 1024 * 1024,
+    },
   });
   assert.deepEqual(config.trustedNetworks, []);
   assert.deepEqual(config.xclientFrom, []);

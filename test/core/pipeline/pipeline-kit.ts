@@ -49,7 +49,7 @@ export async function open(map: PipelineMap, init: Partial<PipelinesInit> = {}):
     services: {
       dns: refusingDns(),
       state: (name) => countingState(name, counters),
-      scripts: () => ({ load: async () => undefined }),
+      scripts: () => ({ load: async () => undefined, note: async () => {} }),
       mailboxes: () => ({
         exists: async () => true,
         list: async () => ['INBOX'],

@@ -83,6 +83,7 @@ test('deliver: each recipient has actions, edits and a verdict of its own', asyn
     recipient: recipient(`r${index + 1}`, `${user}@example.test`),
     user,
     detail: index === 1 ? 'lists' : '',
+    addresses: [`${user}@example.test`],
   }));
   const outcome = await house.pipelines.run(request('Subject: x\n\nx', { stages: ['deliver'], deliveries }));
   assert.deepEqual(outcome.verdict, { action: 'continue' });

@@ -1,0 +1,70 @@
+/** The script that mail for a user meets: read anew only when the file is another, for each message asks. */
+import { readFile, readlink, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { errnoOf, OperationalError } from '../../core/base/errors.ts';
+import { scriptLimits } from '../../core/base/limits.ts';
+import { type ScriptPlace, scriptNameOf, scriptPath } from './place.ts';
+import { readScriptName } from './script-name.ts';
+
+export interface ActiveScript {
+  readonly name: string;
+  readonly source: string;
+}
+
+interface Known {
+  /** Tells this version of this file from any other. */
+  readonly version: string;
+  readonly script: ActiveScript;
+}
+
+export class ActiveScripts {
+  /** By path, oldest first. */
+  readonly #known = new Map<string, Known>();
+
+  /** Undefined where the user has none. Rejects with OperationalError `script-too-large`, or an error of the system. */
+  async load({ active }: ScriptPlace): Promise<ActiveScript | undefined> {
+    return this.#read(active, () => nameOf(active));
+  }
+
+  async #read(path: string, name: () => Promise<string>): Promise<ActiveScript | undefined> {
+    const found = await stat(path, { bigint: true }).catch(absent);
+    if (!found?.isFile()) return undefined;
+    const version = `${found.dev}/${found.ino}/${found.size}/${found.mtimeNs}/${found.ctimeNs}`;
+    const known = this.#known.get(path);
+    if (known?.version === version) return known.script;
+    if (found.size > scriptLimits.scriptBytesMax) {
+      throw new OperationalError('script-too-large', `${path} has ${found.size} octets`, {
+        temporary: true,
+      });
+    }
+    const script = { name: await name(), source: await readFile(path, 'utf8') };
+    this.#remember(path, { version, script });
+    return script;
+  }
+
+  /** Another of the user's scripts, for `include`; undefined where there is none. Rejects as `load`. */
+  async loadNamed(place: ScriptPlace, name: string): Promise<ActiveScript | undefined> {
+    return this.#read(scriptPath(place, readScriptName(name)), async () => name);
+  }
+
+  #remember(path: string, known: Known): void {
+    this.#known.delete(path);
+    this.#known.set(path, known);
+    if (this.#known.size > scriptLimits.rememberedMax) this.#known.delete(this.#known.keys().next().value!);
+  }
+}
+
+/** What the user calls it: the link leads to a script of that name. */
+async function nameOf(active: string): Promise<string> {
+  const target = await readlink(active).catch((error: unknown) => {
+    // A plain file.
+    if (errnoOf(error) === 'EINVAL') return active;
+    throw error;
+  });
+  return scriptNameOf(basename(target)) ?? basename(target);
+}
+
+function absent(error: unknown): undefined {
+  if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+  throw error;
+}
