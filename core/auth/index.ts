@@ -1,6 +1,7 @@
 /** `mailfilter/auth`: message authentication without I/O of its own; DNS, clock and message are handed in. */
 
 export { type SigningKey, type SignOptions, signDkim, signingType } from './dkim/sign.ts';
+export { isSelector } from './dkim/signature.ts';
 export {
   type AuthMessage,
   type DkimOptions,

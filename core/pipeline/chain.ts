@@ -221,7 +221,7 @@ class Chain {
 
   #inputOf(stage: HookName, standing: Standing, delivery?: Delivery): HookInputs[HookName] {
     const { connection, session, id, recipient, route, nextHop, moved, reason } = this.#request;
-    const { results, score, symbols } = standing.gathered;
+    const { results, score, symbols, auth } = standing.gathered;
     const base = { connection, session, results };
     switch (stage) {
       case 'connect':
@@ -245,7 +245,7 @@ class Chain {
         };
       default: {
         const message = this.#messageOf(standing.gathered.edits);
-        const input = { ...base, id, envelope: standing.envelope!, message, score, symbols };
+        const input = { ...base, id, envelope: standing.envelope!, message, score, symbols, auth };
         if (delivery !== undefined) {
           const { recipient: to, user, detail, addresses } = delivery;
           return { ...input, recipient: to, user, detail, addresses };
@@ -337,6 +337,7 @@ function freezeRequest(request: PipelineRequest): PipelineRequest {
   deepFreeze(moved);
   deepFreeze(state.results);
   deepFreeze(state.symbols);
+  deepFreeze(state.auth);
   return request;
 }
 

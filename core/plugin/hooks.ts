@@ -5,7 +5,7 @@ import type { Envelope, Recipient } from '../mail/envelope.ts';
 import type { Message } from '../mail/message.ts';
 import type { Connection, Session } from '../session/connection.ts';
 import type { HookName, Power } from '../session/powers.ts';
-import type { HookResult, Results, ScoredSymbol } from '../session/results.ts';
+import type { AuthResult, HookResult, Results, ScoredSymbol } from '../session/results.ts';
 
 /** What every hook is given. All of it is read-only: a hook answers, it does not change. */
 export interface HookInput {
@@ -31,6 +31,8 @@ export interface MessageInput extends TransactionInput {
   /** Sum of the scores and all symbols of the plugins before. */
   readonly score: number;
   readonly symbols: readonly ScoredSymbol[];
+  /** Authentication results of the plugins before: what our Authentication-Results field will say. RFC 8601. */
+  readonly auth: readonly AuthResult[];
 }
 export interface DeliverInput extends MessageInput {
   readonly recipient: Recipient;

@@ -3,7 +3,7 @@ import type { Json } from '../base/json.ts';
 import type { Envelope, Recipient } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
 import type { Connection, Session } from '../session/connection.ts';
-import type { ScoredSymbol } from '../session/results.ts';
+import type { AuthResult, ScoredSymbol } from '../session/results.ts';
 
 /** What a test may say; all else is an ordinary SMTP transaction from 192.0.2.1 to alice@example.test. */
 export interface TestInput {
@@ -20,6 +20,8 @@ export interface TestInput {
   readonly results?: Readonly<Record<string, Json>>;
   readonly score?: number;
   readonly symbols?: readonly ScoredSymbol[];
+  /** Authentication results of the plugins before. */
+  readonly auth?: readonly AuthResult[];
   /** rcptTo and deliver: the recipient in question. */
   readonly recipient?: string | Recipient;
   readonly route?: 'mailbox' | 'relay' | 'unknown-user' | 'refused';

@@ -300,7 +300,12 @@ function plainInput(
   const results = test.results ?? {};
   const base = { connection: testConnection(test.connection), session: testSession(test.session), results };
   const transaction = { ...base, id: test.id ?? 'test', envelope };
-  const message = { ...transaction, score: test.score ?? 0, symbols: test.symbols ?? [] };
+  const message = {
+    ...transaction,
+    score: test.score ?? 0,
+    symbols: test.symbols ?? [],
+    auth: test.auth ?? [],
+  };
   const user = test.user ?? recipient.address;
   switch (hook) {
     case 'connect':

@@ -1,6 +1,6 @@
 /**
  * A hook's return value, checked against the shape of HookAnswer and against what its stage can do, and copied, so that
- * nothing the plugin keeps can change it afterwards. What later plugins are shown of it (result, symbols) is frozen.
+ * nothing the plugin keeps can change it afterwards. What later plugins are shown of it (result, symbols, auth) is frozen.
  */
 import { answerLimits } from '../base/limits.ts';
 import type { RecipientId } from '../mail/envelope.ts';
@@ -176,12 +176,12 @@ function readAuth(value: unknown): readonly AuthResult[] {
       'reason',
       'properties',
     ]);
-    return {
+    return Object.freeze({
       method: readKeyword(method, `${where}.method`),
       result: readKeyword(result, `${where}.result`),
       ...(reason !== undefined && { reason: readLine(reason, `${where}.reason`, 500) }),
       ...(properties !== undefined && { properties: readProperties(properties, where) }),
-    };
+    });
   });
 }
 
@@ -201,7 +201,7 @@ function readProperties(value: unknown, where: string): Readonly<Record<string, 
     }
     properties[name] = readLine(content, `${where}.properties.${name}`, 1000);
   }
-  return properties;
+  return Object.freeze(properties);
 }
 
 function readActionsOf(value: unknown, rights: StageRights): HookAnswer['actions'] {

@@ -101,7 +101,10 @@ export class BodyHash {
 
   /** Octets that neither begin nor end with what is held. */
   #writeLines(lines: Buffer): void {
-    if (!this.#relaxed || isRelaxed(lines)) return this.#write(lines);
+    if (!this.#relaxed || isRelaxed(lines)) {
+      this.#write(lines);
+      return;
+    }
     const text = lines
       .toString('latin1')
       .replace(/[ \t]{2,}|\t/g, ' ')

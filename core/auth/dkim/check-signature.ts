@@ -23,6 +23,8 @@ export interface SignaturePolicy {
   readonly rsaBitsMin: number;
   /** Trust rsa-sha1, which RFC 8301 section 3.1 forbids. */
   readonly allowSha1: boolean;
+  /** Trust a signature though octets follow those that it covers (l=). RFC 6376 section 8.2 tells of the danger. */
+  readonly allowPartialBody: boolean;
   /** How far t= may lie ahead of our clock. */
   readonly clockSkewSeconds: number;
   /** Epoch seconds. */
@@ -110,7 +112,9 @@ function judge(
   const mistrust = mistrustOf(signature, key, policy);
   if (mistrust) return { result: 'policy', reason: mistrust };
   const unsigned = bodyLength === undefined ? 0 : octets - bodyLength;
-  return { result: 'pass', reason: unsigned > 0 ? `${unsigned} octets of the body are not signed` : '' };
+  if (unsigned === 0) return { result: 'pass', reason: '' };
+  const reason = `${unsigned} octets of the body are not signed`;
+  return { result: policy.allowPartialBody ? 'pass' : 'policy', reason };
 }
 
 /** Why a signature that is right is not to be trusted all the same. */

@@ -48,6 +48,7 @@ export function signaturePolicy(options: DkimOptions): SignaturePolicy {
   return {
     rsaBitsMin: options.rsaBitsMin ?? 1024,
     allowSha1: options.allowSha1 ?? false,
+    allowPartialBody: options.allowPartialBody ?? true,
     clockSkewSeconds: options.clockSkewSeconds ?? dkimLimits.clockSkewSeconds,
     now: Math.floor(options.now / 1000),
   };

@@ -68,7 +68,7 @@ async function expand(text: string, values: MacroValues): Promise<string> {
 async function expandMacro(macro: string, values: MacroValues): Promise<string> {
   const [, letter = '', digits = '', reverse = '', delimiters = ''] =
     /^%\{([A-Za-z])(\d*)([rR]?)(.*)\}$/.exec(macro)!;
-  const value = await valueOf(letter.toLowerCase(), values);
+  const value = await macroValue(letter.toLowerCase(), values);
   let parts = splitAt(value, delimiters === '' ? '.' : delimiters);
   if (reverse !== '') parts = parts.reverse();
   if (digits !== '') parts = parts.slice(-Number(digits));
@@ -76,7 +76,7 @@ async function expandMacro(macro: string, values: MacroValues): Promise<string> 
   return letter === letter.toLowerCase() ? text : escapeUri(text);
 }
 
-function valueOf(letter: string, values: MacroValues): string | Promise<string> {
+function macroValue(letter: string, values: MacroValues): string | Promise<string> {
   const at = values.sender.lastIndexOf('@');
   switch (letter) {
     case 's':

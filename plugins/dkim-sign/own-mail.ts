@@ -1,0 +1,37 @@
+/** Which mail is ours to sign: a signature says that we answer for the message. RFC 6376 section 2.2. */
+import { type AuthResult, isOurs, parseAuthenticationResults } from 'mailfilter/mail';
+import type { MessageInput } from 'mailfilter/plugin';
+
+/**
+ * Mail of our users, of trusted networks, and what this server wrote itself. What came from outside and goes on
+ * (an alias, a redirect) may carry a forged author of ours: it is signed only where our own check of it, which stands
+ * in the header, was a DMARC pass for that author.
+ */
+export function isOwnMail(
+  { connection, session, message, auth }: MessageInput,
+  hostname: string,
+  author: string,
+): boolean {
+  if (session.user !== undefined || connection.door === 'submission') return true;
+  const results = [
+    ...auth,
+    ...message.headers.all('Authentication-Results').flatMap((value) => ownResults(value, hostname)),
+  ];
+  if (results.length > 0) return results.some((result) => isDmarcPass(result, author));
+  // The house as its own client made the message, or handed on one that has been elsewhere before.
+  if (connection.door === 'mda') return connection.trusted && message.headers.all('Received').length <= 1;
+  return connection.trusted || (connection.door === 'milter' && isLocal(connection.remoteIp));
+}
+
+function ownResults(value: string, hostname: string): readonly AuthResult[] {
+  return isOurs(value, hostname) ? (parseAuthenticationResults(value)?.results ?? []) : [];
+}
+
+function isDmarcPass({ method, result, properties }: AuthResult, author: string): boolean {
+  return method === 'dmarc' && result === 'pass' && properties?.['header.from']?.toLowerCase() === author;
+}
+
+/** Programs of this machine, as an MTA shows them to a milter; behind other filter doors that is the MTA itself. */
+function isLocal(ip: string): boolean {
+  return ip === '' || ip === '::1' || ip.startsWith('127.');
+}
