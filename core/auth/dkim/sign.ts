@@ -55,7 +55,7 @@ export function namesToSign(
   { signedNames, oversignedNames }: Pick<SignOptions, 'signedNames' | 'oversignedNames'>,
 ): string[] {
   const oversigned = new Set(oversignedNames.map((name) => name.toLowerCase()));
-  const wanted = new Set(['from', ...signedNames.map((name) => name.toLowerCase()), ...oversigned]);
+  const wanted = new Set([...signedNames.map((name) => name.toLowerCase()), ...oversigned, 'from']);
   return [...wanted].flatMap((name) => {
     const present = header.all(name).length;
     return new Array<string>(present + (oversigned.has(name) ? 1 : 0)).fill(name);

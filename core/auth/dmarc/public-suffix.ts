@@ -1,0 +1,12 @@
+/** The organizational domain by the public suffix list, as RFC 7489 section 3.2 had it. */
+import { getDomain } from 'tldts';
+
+/** The public suffix and one label; the domain itself where it is a suffix or nothing is known of it. */
+export function listedOrganizationalDomain(domain: string): string {
+  return registeredDomain(domain) ?? domain;
+}
+
+/** The public suffix and one label, null for a suffix. */
+export function registeredDomain(domain: string): string | null {
+  return getDomain(domain, { allowPrivateDomains: true, validateHostname: false, extractHostname: false });
+}
