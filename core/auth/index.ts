@@ -1,5 +1,8 @@
-/** `mailfilter/auth`: message authentication without I/O of its own; DNS, clock and message are handed in. */
+/** `mailfilter/auth`: SPF, DKIM, DMARC and ARC; DNS, clock and message are handed in. */
 
+export { type SealedSet, type SealOptions, sealArc } from './arc/seal.ts';
+export { type ArcResult, arcAuthResult, verifyArc } from './arc/verify.ts';
+export { keyRecord, makeSigningKey, readSigningKey, type SigningKeyOptions } from './dkim/private-key.ts';
 export { type SigningKey, type SignOptions, signDkim, signingType } from './dkim/sign.ts';
 export { isSelector } from './dkim/signature.ts';
 export {
@@ -26,6 +29,7 @@ export {
   evaluateDmarc,
 } from './dmarc/evaluate.ts';
 export type { DmarcPolicy, DmarcRecord } from './dmarc/record.ts';
+export { type GatheredReport, gatherReports, type ReportState, reportKeys } from './dmarc/report-state.ts';
 export { type AuthDns, askDns, boundedDns, DnsTrouble } from './dns.ts';
 export { checkHost, type SpfQuestion, type SpfResult, type SpfWord } from './spf/check-host.ts';
 export { checkSender, formatReceivedSpf, type SenderCheck, spfAuthResults } from './spf/check-sender.ts';

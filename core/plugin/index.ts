@@ -21,6 +21,7 @@ export {
 } from '../mail/edits.ts';
 export type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from '../mail/message.ts';
+export { type IpMatcher, ipMatcher } from '../net/ip.ts';
 export { reverseIp } from '../net/reverse-ip.ts';
 export type { Connection, Session, TlsInfo } from '../session/connection.ts';
 export type { Action } from '../session/plan.ts';

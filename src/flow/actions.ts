@@ -11,6 +11,8 @@ type Mailbox = Destination & { kind: 'mailbox' };
 
 /** The implicit keep. */
 export const keep: Action = { type: 'store', mailbox: 'INBOX' };
+/** The same for mail that is suspect. */
+export const junk: Action = { type: 'store', mailbox: 'Junk', create: true };
 
 /**
  * The actions of one local recipient as they will be planned.
@@ -70,12 +72,20 @@ function problemOf(action: Action, format: 'maildir' | 'mbox'): string | undefin
 }
 
 /** `forward` in the users file takes the place of the mailbox, unless the user's own address is among it. */
-function withoutRules({ house }: Transaction, user: User): readonly Action[] {
+function withoutRules({ house, state }: Transaction, user: User): readonly Action[] {
   const isOwn = (address: string) => house.users?.owns(user, address) === true;
   const elsewhere = user.forward.filter((address) => !isOwn(address));
-  if (elsewhere.length === 0) return [keep];
+  const kept = isQuarantined(state) ? junk : keep;
+  if (elsewhere.length === 0) return [kept];
   const redirects = elsewhere.map((address): Action => ({ type: 'redirect', address }));
-  return user.forward.some(isOwn) ? [keep, ...redirects] : redirects;
+  return user.forward.some(isOwn) ? [kept, ...redirects] : redirects;
+}
+
+/** The author's domain wants such mail set apart, in the words that our Authentication-Results has for it. RFC 9989. */
+function isQuarantined({ auth }: Transaction['state']): boolean {
+  return auth.some(
+    ({ method, properties }) => method === 'dmarc' && properties?.['policy.dmarc'] === 'quarantine',
+  );
 }
 
 /** The message was delivered to this address before: a redirect wrote so. RFC 9228. */

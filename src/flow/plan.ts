@@ -8,11 +8,11 @@ import type { Action } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { QueueWork } from '../queue/queue.ts';
 import { type Accepted, acceptedVersion, type RememberedKey } from './accepted.ts';
+import { junk } from './actions.ts';
 import type { Outcome } from './settle.ts';
 import { type Destination, type Transaction, waitingContext } from './transaction.ts';
 
 /** Folder for mail that was refused too late to tell the sender. */
-const junkFolder = 'Junk';
 
 /**
  * Ids: an action has the transaction's id, the recipient's and its ordinal, the same whenever it is planned; a group
@@ -117,7 +117,7 @@ function planDelivery(draft: Draft, recipient: Recipient, actions: readonly Acti
 function planJunk(draft: Draft, recipient: Recipient, reply: Reply): void {
   const { destinations } = draft.transaction;
   if (destinations.get(recipient.id)?.kind === 'mailbox') {
-    planDelivery(draft, recipient, [{ type: 'store', mailbox: junkFolder, create: true }]);
+    planDelivery(draft, recipient, [junk]);
   } else {
     hold(draft, recipient, `refused: ${reply.code} ${reply.enhanced ?? ''} ${reply.text}`);
   }

@@ -35,7 +35,8 @@ export async function sealArc(message: AuthMessage, options: SealOptions): Promi
   const instance = nextInstance(header);
   if (instance > arcSetsMax || lastSealFailed(header)) return undefined;
   const bodyHash = await hashBody(message, 'relaxed');
-  const results = `i=${instance}; ${options.results}`;
+  // What is signed must be what is written: other characters would be encoded on the way.
+  const results = `i=${instance}; ${options.results.replace(/[^\t\r\n\x20-\x7e]/g, '?')}`;
   const messageSignature = signMessage(header, instance, bodyHash, options);
   const set = {
     instance,
@@ -57,7 +58,8 @@ function signMessage(header: SignedHeader, instance: number, bodyHash: string, o
       `\ti=${instance}; s=${key.selector}; t=${Math.floor(now / 1000)}`,
     ].join('\r\n');
   const unsigned = header.canonical(fieldOf('ARC-Message-Signature', write('')), 'relaxed');
-  return write(foldBase64(signOctets(header.pick(names, 'relaxed') + unsigned, key.key)));
+  // Not folded: a seal covers this value with its white space, and sealers agree on none within it.
+  return write(signOctets(header.pick(names, 'relaxed') + unsigned, key.key).toString('base64'));
 }
 
 /** A chain that failed is sealed by its last set alone. RFC 8617 section 5.1.2. */

@@ -91,9 +91,10 @@ export function foldTags(
     .join('');
 }
 
-/** Base64 in lines of 72 columns. */
+/** The value of b=: base64 in lines of 72 columns, with the tag's name in the first. */
 export function foldBase64(signature: Buffer): string {
-  return signature.toString('base64').replace(/.{72}(?=.)/g, '$&\r\n\t');
+  const text = `b=${signature.toString('base64')}`;
+  return text.replace(/.{72}(?=.)/g, '$&\r\n\t').slice(2);
 }
 
 function signHeader(
