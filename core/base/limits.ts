@@ -134,6 +134,33 @@ export const mboxLockWaitMs = 30_000;
 /** A dot lock of this age was left by a program that died; the age procmail's lockfile and liblockfile assume. */
 export const mboxDotLockStaleMs = 5 * 60_000;
 
+/** How long a lock on a Maildir's list of UIDs is waited for: Dovecot holds it for milliseconds. */
+export const dotLockWaitMs = 10_000;
+/** Such a lock of this age was left by a program that died; Dovecot assumes the same of ours. */
+export const dotLockStaleMs = 2 * 60_000;
+/** A directory's time tells nothing of changes this shortly after it: file systems tick every 4 to 10 milliseconds. */
+export const listingSettledMs = 25;
+/** After changes of our own a Maildir is listed again to find those of others in the same instant, this much later ... */
+export const listingVerifyMs = 1000;
+/** ... or this many times as long as a listing takes, so that listing is at most a tenth of the time. */
+export const listingVerifyFactor = 10;
+/** How long Dovecot's list of UIDs may name messages that are gone: writing it anew takes 50 ms at 100,000. */
+export const uidListRewriteMs = 3000;
+/** Lines of an account's subscriptions. */
+export const subscriptionsMax = 10_000;
+/** Metadata and rights of one folder: all of an account's are read and written at once. */
+export const annotationLimits = { entriesMax: 100, bytesMax: 64 * KiB, identifiersMax: 100 } as const;
+/** Folders of one account kept in memory though no session has them open: STATUS of all comes again and again. */
+export const openFoldersMax = 50;
+/** Rows of the mailbox index that one turn writes: some milliseconds. */
+export const indexRowsPerTurn = 5000;
+/** How long the mailbox index may lag behind what was told; it is a cache. */
+export const indexSaveDelayMs = 100;
+/** Expunged UIDs of a folder that are remembered for QRESYNC; older ones are told as a complement. RFC 7162 section 5.2. */
+export const expungedKeptMax = 50_000;
+/** UIDs of a folder that are set aside on disk at a time, so that none is given twice after a power loss. */
+export const uidsReservedAtOnce = 1000;
+
 /** What one answer of a hook may hold: a plugin gone wild must not fill the core's memory. */
 export const answerLimits = {
   /** Values within `result` or the facts of a log line; several times what a scanner reports. */

@@ -1,8 +1,8 @@
 /** Local delivery of one copy, whatever the format of the mailbox: at once, with waiting, durably, or again after a crash. */
 import { dirname } from 'node:path';
+import { type DirectorySync, syncPath } from '../mailbox/directory-sync.ts';
 import { maildirFolderPath, mboxFolderPath } from '../mailbox/folders.ts';
 import type { Copy } from './copy.ts';
-import { type DirectorySync, syncPath } from './directory-sync.ts';
 import type { Finder } from './find.ts';
 import { isWholeFile } from './find.ts';
 import { removeFromMaildir, replaceInMaildir, storeInMaildir, storeInMaildirNow } from './maildir.ts';

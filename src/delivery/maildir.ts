@@ -8,12 +8,12 @@ import { promisify } from 'node:util';
 import { errnoOf } from '../../core/base/errors.ts';
 import { writeAll, writeAllSync } from '../../core/base/write-all.ts';
 import type { StoredLength } from '../../core/mail/line-ends.ts';
+import type { DirectorySync } from '../mailbox/directory-sync.ts';
 import { isInbox, maildirFolderPath } from '../mailbox/folders.ts';
 import { flagLetters } from '../mailbox/maildir-flags.ts';
 import { isMaildirFolder, makeMaildirFolder } from '../mailbox/maildir-folder.ts';
 import { noteMaildirSize } from '../mailbox/maildirsize.ts';
 import type { Copy, MemoryCopy } from './copy.ts';
-import type { DirectorySync } from './directory-sync.ts';
 import type { StoreAction, StoreResult } from './store.ts';
 
 const syncData = promisify(fdatasync);

@@ -6,10 +6,10 @@ import { existsSync, fdatasync, fstatSync, ftruncateSync, mkdirSync, readSync } 
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { writeAll, writeAllSync } from '../../core/base/write-all.ts';
+import type { DirectorySync } from '../mailbox/directory-sync.ts';
 import { isInbox, mboxFolderPath } from '../mailbox/folders.ts';
 import { lockMbox, type MboxLock, tryLockMbox } from '../mailbox/mbox-lock.ts';
 import type { Copy, MemoryCopy } from './copy.ts';
-import type { DirectorySync } from './directory-sync.ts';
 import { endOfMessage, fromLine, MboxQuoter, mboxFlagFields } from './mbox-format.ts';
 import type { StoreAction, StoreResult } from './store.ts';
 

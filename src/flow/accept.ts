@@ -13,9 +13,9 @@ import { journalInlineBytesMax, unsettledMessagesMax } from '../../core/base/lim
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
-import { createDirectorySync } from '../delivery/directory-sync.ts';
 import { createFinder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
+import { createDirectorySync } from '../mailbox/directory-sync.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Accepted, AcceptedMessage } from './accepted.ts';
 import { type CarryOutOptions, createCarryOut, type DeliveryEvents, isOperational } from './carry-out.ts';

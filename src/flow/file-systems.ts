@@ -7,9 +7,9 @@ import { release } from 'node:os';
 import { dirname } from 'node:path';
 import koffi from 'koffi';
 import { errnoOf } from '../../core/base/errors.ts';
-import { createDirectorySync, type DirectorySync, syncPath } from '../delivery/directory-sync.ts';
 import { createFinder } from '../delivery/find.ts';
 import type { StoreAction } from '../delivery/store.ts';
+import { createDirectorySync, type DirectorySync, syncPath } from '../mailbox/directory-sync.ts';
 
 /** One stored copy, and where to look for it once its user has moved it. */
 export interface WrittenCopy {

@@ -5,7 +5,7 @@ import { copyFile, link, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
-import type { DirectorySync } from '../delivery/directory-sync.ts';
+import type { DirectorySync } from '../mailbox/directory-sync.ts';
 import type { JournalFile } from './plan-text.ts';
 
 export interface JournalFiles {

@@ -12,7 +12,7 @@ import { errnoOf } from '../../core/base/errors.ts';
 import { journalSegmentsMax } from '../../core/base/limits.ts';
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
-import type { DirectorySync } from '../delivery/directory-sync.ts';
+import type { DirectorySync } from '../mailbox/directory-sync.ts';
 import type { SegmentIdentity } from './journal-record.ts';
 
 const syncFile = promisify(fsync);

@@ -14,6 +14,7 @@ import { directoryOf } from '../delivery/deliver.ts';
 import { createFinder } from '../delivery/find.ts';
 import { rewriteCopy } from '../delivery/rewrite.ts';
 import { mboxFolderPath } from '../mailbox/folders.ts';
+import { pruneTombstones, readTombstones } from '../mailbox/tombstones.ts';
 import type { Accepted } from './accepted.ts';
 import { type CarryOut, withUsableFolder } from './carry-out.ts';
 import type { FileSystems } from './file-systems.ts';
@@ -25,7 +26,6 @@ import { readSegment, type SegmentRecord } from './journal-read.ts';
 import type { Damage } from './journal-record.ts';
 import { type FoundSegment, findSegments, type Segments } from './journal-segments.ts';
 import { type JournalFile, NewerPlan, type PlanText, readPlan } from './plan-text.ts';
-import { pruneTombstones, readTombstones } from './tombstones.ts';
 
 export interface RecoveryReport {
   readonly segments: number;

@@ -3,9 +3,9 @@ import type { Edit } from '../../core/mail/edit.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { createCopies } from '../delivery/copy.ts';
 import { extraFields, storeOnceDurably } from '../delivery/deliver.ts';
-import type { DirectorySync } from '../delivery/directory-sync.ts';
 import { createFinder } from '../delivery/find.ts';
 import type { StoreAction, StoreResult } from '../delivery/store.ts';
+import type { DirectorySync } from '../mailbox/directory-sync.ts';
 
 export interface StoreQueued {
   readonly action: StoreAction;

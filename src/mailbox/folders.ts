@@ -11,6 +11,12 @@ export function isInbox(folder: string): boolean {
   return folder.toUpperCase() === 'INBOX';
 }
 
+/** @throws OperationalError `folder-name` (permanent) */
+export function checkFolderName(format: 'maildir' | 'mbox', folder: string): void {
+  if (format === 'maildir') maildirFolderPath('/', folder);
+  else mboxFolderPath('/inbox', folder);
+}
+
 /**
  * @param root absolute path of the Maildir
  * @param folder `INBOX`, or levels in UTF-8 parted by `/`

@@ -31,12 +31,18 @@ export async function listFolders({ format, path }: MailboxPlace): Promise<strin
 async function maildirFolders(root: string): Promise<string[]> {
   const names = (await namesIn(root)).filter(({ name, directory }) => directory && /^\.[^.]/.test(name));
   const folders = names.filter(({ name }) => isMaildirFolder(join(root, name)));
-  return folders.map(({ name }) => name.slice(1).split('.').map(decodeModifiedUtf7).join('/'));
+  return folders.flatMap(({ name }) => {
+    const levels = name.slice(1).split('.').map(decodeModifiedUtf7);
+    // A name that is not modified UTF-7 throughout would not lead back to the directory.
+    return levels.includes(undefined) ? [] : [levels.join('/')];
+  });
 }
 
 async function mboxFolders(directory: string, parent: string): Promise<string[]> {
   const folders: string[] = [];
   for (const { name, directory: nested } of await namesIn(directory)) {
+    // Subscriptions and annotations.
+    if (name.startsWith('.')) continue;
     if (nested && name.endsWith('.sbd')) {
       const level = decodeModifiedUtf7(name.slice(0, -'.sbd'.length));
       folders.push(...(await mboxFolders(join(directory, name), `${parent}${level}/`)));

@@ -75,7 +75,6 @@ export interface QuotaUsage {
   readonly usedBytes: number;
   /** 0 is no limit. */
   readonly limitBytes: number;
-  readonly usedMessages: number;
 }
 
 export interface Account {
@@ -205,10 +204,10 @@ export interface Folder {
    */
   claimRecent(): { readonly first: number; readonly end: number };
 
-  /** Fills in these columns of the current snapshot for these messages. */
-  ensure(uids: ArrayLike<number>, columns: readonly FilledColumn[]): Promise<void>;
-  /** In ascending order of UID, read ahead in batches; what is gone is left out. */
-  facts(uids: ArrayLike<number>): AsyncIterable<MessageFacts>;
+  /** Fills in these columns for these messages. @returns the snapshot that has them, also the folder's from now on */
+  ensure(uids: ArrayLike<number>, columns: readonly FilledColumn[]): Promise<Snapshot>;
+  /** In ascending order of UID, read ahead in batches; what is gone is left out. Only the texts asked for are not ''. */
+  facts(uids: ArrayLike<number>, fields: readonly FactField[]): AsyncIterable<MessageFacts>;
   /** Whole messages, in ascending order of UID, read ahead in batches; what is gone is left out. CRLF line ends. */
   messages(uids: ArrayLike<number>, part: 'all' | 'header'): AsyncIterable<MessageOctets>;
   /** One message for reading in pieces; undefined when it is gone. To be closed. */
@@ -245,6 +244,8 @@ export interface Folder {
 }
 
 export type FilledColumn = 'size' | 'internalDate' | 'saveDate';
+
+export type FactField = Exclude<keyof MessageFacts, 'uid'>;
 
 /** What is worked out once and kept. Texts are octets as `latin1` strings, ready to be sent. */
 export interface MessageFacts {

@@ -57,8 +57,8 @@ function hasKeyword(list: ReadonlyMap<number, string>, keyword: string): boolean
   return [...list.values()].some((name) => name.toLowerCase() === keyword.toLowerCase());
 }
 
-/** Lines of `<index> <keyword>`. */
-function readKeywords(directory: string): Map<number, string> {
+/** Keywords by their index, from lines of `<index> <keyword>`. */
+export function readKeywords(directory: string): Map<number, string> {
   let text = '';
   try {
     text = readFileSync(join(directory, 'dovecot-keywords'), 'utf8');
@@ -73,8 +73,11 @@ function readKeywords(directory: string): Map<number, string> {
   return list;
 }
 
-/** As Dovecot: the lock file becomes the new list. Undefined when somebody else is at it. */
-function addKeywords(directory: string, missing: readonly string[]): Map<number, string> | undefined {
+/**
+ * Gives letters to keywords that have none, as far as there are any. As Dovecot: the lock file becomes the new list.
+ * Undefined when somebody else is at it.
+ */
+export function addKeywords(directory: string, missing: readonly string[]): Map<number, string> | undefined {
   const path = join(directory, 'dovecot-keywords');
   const lock = `${path}.lock`;
   const fd = openLock(lock);

@@ -5,16 +5,21 @@ import { isInbox, maildirFolderPath } from './folders.ts';
 import { encodeModifiedUtf7 } from './modified-utf7.ts';
 
 /**
- * Makes what is missing of the Maildir and of the folder, for their owner alone.
+ * Makes what is missing of the Maildir and of the folder, for their owner alone. A folder that mail made is subscribed,
+ * so that its owner sees it; one that its owner made is for them to subscribe.
  * @throws OperationalError `folder-name`; system errors
  */
-export function makeMaildirFolder(root: string, folder: string): void {
+export function makeMaildirFolder(
+  root: string,
+  folder: string,
+  subscription: 'subscribed' | 'not subscribed' = 'subscribed',
+): void {
   makeDirectories(root);
   if (isInbox(folder)) return;
   const directory = maildirFolderPath(root, folder);
   if (!makeDirectories(directory)) return;
   writeFileSync(join(directory, 'maildirfolder'), '', { mode: 0o600 });
-  subscribe(root, folder);
+  if (subscription === 'subscribed') subscribe(root, folder);
 }
 
 export function isMaildirFolder(directory: string): boolean {

@@ -17,6 +17,10 @@ export interface QuotaLedger {
   release(user: string, octets: number): void;
   /** Adds what lies in the mailbox now, until it is counted again. */
   stored(user: string, octets: number): void;
+  /** Octets that lie in the mailbox, counted at most a minute ago. @throws system errors */
+  usage(user: string, path: string, quotaBytes: number): Promise<number>;
+  /** Counts again at the next question. */
+  recount(user: string): void;
 }
 
 export interface QuotaLedgerOptions {
@@ -58,6 +62,15 @@ export function createQuotaLedger({ format, clock }: QuotaLedgerOptions): QuotaL
     account.countedAt = startedAt;
   }
 
+  async function counted(account: Account, path: string, quotaBytes: number): Promise<void> {
+    if (clock.monotonicMs() - account.countedAt > countedForMs) {
+      account.counting ??= count(account, path, quotaBytes).finally(() => {
+        account.counting = undefined;
+      });
+    }
+    await account.counting;
+  }
+
   return {
     async reserve(user, path, quotaBytes, octets) {
       if (quotaBytes === 0) return true;
@@ -65,12 +78,7 @@ export function createQuotaLedger({ format, clock }: QuotaLedgerOptions): QuotaL
       // Held from the start: while one counts, others may ask for the same room.
       account.reserved += octets;
       try {
-        if (clock.monotonicMs() - account.countedAt > countedForMs) {
-          account.counting ??= count(account, path, quotaBytes).finally(() => {
-            account.counting = undefined;
-          });
-        }
-        await account.counting;
+        await counted(account, path, quotaBytes);
       } catch (error) {
         account.reserved -= octets;
         throw error;
@@ -87,6 +95,15 @@ export function createQuotaLedger({ format, clock }: QuotaLedgerOptions): QuotaL
     stored(user, octets) {
       const account = accounts.get(user);
       if (account) account.used += octets;
+    },
+    async usage(user, path, quotaBytes) {
+      const account = accountOf(user);
+      await counted(account, path, quotaBytes);
+      return account.used;
+    },
+    recount(user) {
+      const account = accounts.get(user);
+      if (account) account.countedAt = Number.NEGATIVE_INFINITY;
     },
   };
 }

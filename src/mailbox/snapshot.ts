@@ -10,6 +10,8 @@ export interface Columns {
   readonly uid: Uint32Array;
   readonly flags: Uint32Array;
   readonly modseq: Float64Array;
+  /** Names the message's octets in the index, whatever folder it lies in; an integer below 2^53. */
+  readonly key: Float64Array;
   /** Octets with CRLF line ends, RFC822.SIZE; NaN until asked for with `ensure`. */
   readonly size: Float64Array;
   /** Epoch milliseconds; NaN until asked for. */
@@ -127,6 +129,7 @@ export function emptyColumns(capacity: number): Columns {
     uid: new Uint32Array(of(4)),
     flags: new Uint32Array(of(4)),
     modseq: new Float64Array(of(8)),
+    key: new Float64Array(of(8)),
     size: new Float64Array(of(8)).fill(Number.NaN),
     internalDate: new Float64Array(of(8)).fill(Number.NaN),
     saveDate: new Float64Array(of(8)).fill(Number.NaN),

@@ -16,8 +16,8 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { OperationalError } from '../../core/base/errors.ts';
 import { createCopies } from '../../src/delivery/copy.ts';
 import { store, storeNow, storeOnce } from '../../src/delivery/deliver.ts';
-import { createDirectorySync } from '../../src/delivery/directory-sync.ts';
 import { createFinder } from '../../src/delivery/find.ts';
+import { createDirectorySync } from '../../src/mailbox/directory-sync.ts';
 import { copyOf, memorySource, storeAction } from './copies.ts';
 
 const message = 'From: Bob <bob@sender.test>\r\nSubject: one\r\n\r\nline one\r\nline two\r\n';

@@ -10,7 +10,7 @@ import { requireProgram } from '../kit/require.ts';
 const program = `
   import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
   import { join } from 'node:path';
-  import { createDirectorySync } from ${JSON.stringify(join(import.meta.dirname, '../../src/delivery/directory-sync.ts'))};
+  import { createDirectorySync } from ${JSON.stringify(join(import.meta.dirname, '../../src/mailbox/directory-sync.ts'))};
   const root = process.argv[1];
   const path = join(root, 'user', 'box');
   const sync = createDirectorySync();

@@ -1,0 +1,68 @@
+/**
+ * A lock file as Dovecot makes it: `<path>.lock` holds `pid:host`, is made whole or not at all, and is left behind only
+ * by a program that died. Waiting never blocks the thread.
+ */
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errnoOf } from '../../core/base/errors.ts';
+import { dotLockStaleMs, dotLockWaitMs } from '../../core/base/limits.ts';
+import { MailboxError } from './mailbox-error.ts';
+
+/** @throws MailboxError INUSE when it stays locked; system errors */
+export async function withDotLock<T>(path: string, work: () => T): Promise<T> {
+  const lock = `${path}.lock`;
+  const deadline = performance.now() + dotLockWaitMs;
+  while (!tryDotLock(lock)) {
+    if (performance.now() > deadline) throw new MailboxError('INUSE', 'another program holds the folder');
+    await sleep(2 + Math.random() * 10);
+  }
+  try {
+    return work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function tryDotLock(lock: string): boolean {
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    try {
+      const fd = openSync(lock, 'wx', 0o600);
+      try {
+        writeSync(fd, `${process.pid}:${hostname()}`);
+      } finally {
+        closeSync(fd);
+      }
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+      if (!isLeftBehind(lock)) return false;
+      rmSync(lock, { force: true });
+    }
+  }
+  return false;
+}
+
+/** Its maker died on this host, or it is older than anybody holds one. */
+function isLeftBehind(lock: string): boolean {
+  try {
+    const age = Date.now() - statSync(lock).mtimeMs;
+    if (age > dotLockStaleMs) return true;
+    const [pid, host] = readFileSync(lock, 'latin1').split(':');
+    // A lock that is made just now may not be written yet; one of this process may be another thread's.
+    if (host !== hostname() || !/^\d+$/.test(pid ?? '')) return false;
+    return Number(pid) !== process.pid && !isAlive(Number(pid));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== 'ESRCH';
+  }
+}
