@@ -152,6 +152,27 @@ export const subscriptionsMax = 10_000;
 export const annotationLimits = { entriesMax: 100, bytesMax: 64 * KiB, identifiersMax: 100 } as const;
 /** Folders of one account kept in memory though no session has them open: STATUS of all comes again and again. */
 export const openFoldersMax = 50;
+/** How often an open folder is looked at where the system gives no watch, and whether a look of another kind is due. */
+export const folderPollMs = 500;
+/** After a look at a watched folder, rest this many times as long: looking is at most a quarter of a thread's time. */
+export const watchRestFactor = 3;
+/** What is kept of a message for searches and lists. */
+export const indexLimits = {
+  /** Characters of text that a search looks at: mail that people write, not the logs they attach. */
+  textCharactersMax: 4 * MiB,
+  referencesCharactersMax: 64 * KiB,
+  /** Of the first text part, for a preview of 200. */
+  previewSourceCharacters: 16 * KiB,
+  /** Messages that are read and kept in one turn of the index thread. */
+  messagesPerTurn: 50,
+  /** Octets of them, as far as they are not read there. */
+  octetsPerTurn: 8 * MiB,
+} as const;
+/** Messages and octets that come from a mailbox thread at a time, read ahead while the ones before are sent. */
+export const readBatchMessages = 256;
+export const readBatchBytes = 1 * MiB;
+/** Heap of a mailbox thread: folders of a million messages, and messages of 50 MB at their indexing. */
+export const mailboxThreadsHeapMiB = 2048;
 /** Rows of the mailbox index that one turn writes: some milliseconds. */
 export const indexRowsPerTurn = 5000;
 /** How long the mailbox index may lag behind what was told; it is a cache. */

@@ -93,6 +93,8 @@ export interface Layout {
   readonly annotations: string;
   /** Absolute paths whose change may be a change of the list of folders. */
   readonly watched: readonly string[];
+  /** Whether a name in those directories may be a folder's. */
+  isFolderName(name: string): boolean;
   /** Adds to the count of what the account holds, where it is kept. */
   count(octets: number, messages: number): void;
 }

@@ -5,8 +5,8 @@ import { fieldValue } from '../../../core/mail/header.ts';
 import { readHeader } from '../../../core/mail/read-header.ts';
 import type { MessageSource } from '../../../core/mail/source.ts';
 import { createCopies } from '../../delivery/copy.ts';
-import { createDirectorySync } from '../../delivery/directory-sync.ts';
 import type { StoreAction } from '../../delivery/store.ts';
+import { createDirectorySync } from '../../mailbox/directory-sync.ts';
 import type { Place } from './place.ts';
 
 export interface StoreRequest {

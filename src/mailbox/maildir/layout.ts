@@ -35,6 +35,10 @@ export class MaildirLayout implements Layout {
     return [this.#root];
   }
 
+  isFolderName(name: string): boolean {
+    return name.startsWith('.') || name === 'subscriptions';
+  }
+
   list(): Promise<string[]> {
     return listFolders({ format: 'maildir', path: this.#root });
   }

@@ -1,0 +1,151 @@
+/**
+ * The mailboxes of this process: threads that hold folders and a thread that searches, and accounts as the protocols use
+ * them. An account lives in one store thread, so that its folders are changed by one hand.
+ *
+ *     connections ── calls ──> store threads   Maildir, mbox, UIDs, flags     (files, folders.db)
+ *          │  <── snapshots ──
+ *          └── calls ──> index thread          facts, texts, searches         (files, texts.db)
+ */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { describeError } from '../../core/base/errors.ts';
+import { mailboxThreadsHeapMiB } from '../../core/base/limits.ts';
+import type { Log } from '../../core/base/log.ts';
+import type { Account, AccountOptions, Mailboxes } from './mailbox.ts';
+import { MailboxError } from './mailbox-error.ts';
+import { OpenAccount } from './open-account.ts';
+import { Caller, type Handlers } from './threads/calls.ts';
+import type { IndexCalls } from './threads/index-calls.ts';
+import type { StoreCalls, StorePush, StoreThreadOptions } from './threads/store-calls.ts';
+import type { LogPush } from './threads/thread-log.ts';
+
+export interface MailboxesOptions extends StoreThreadOptions {
+  readonly log: Log;
+  /** Threads that hold folders; one is enough for two cores. */
+  readonly storeThreads?: number;
+}
+
+interface Thread<H extends Handlers, Push> {
+  readonly caller: Caller<H, Push>;
+  /** The thread died: what it held is gone with it. */
+  ended: boolean;
+  end(): Promise<void>;
+}
+
+export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOptions): Mailboxes {
+  const accounts = new Map<string, { account: Promise<OpenAccount>; users: number }>();
+  const byId = new Map<number, OpenAccount>();
+  const stores: Thread<StoreCalls, StorePush>[] = [];
+  let index: Thread<IndexCalls, never> | undefined;
+  let nextId = 1;
+  let closed = false;
+
+  /** Threads start when they are needed, and again when one has died. */
+  function storeThread(user: string): Thread<StoreCalls, StorePush> {
+    const at = placeOf(user, storeThreads);
+    const running = stores[at];
+    if (running && !running.ended) return running;
+    stores[at] = startThread('store-thread', options, log, heard);
+    return stores[at]!;
+  }
+
+  function indexThread(): Thread<IndexCalls, never> {
+    if (!index || index.ended) index = startThread('index-thread', options, log, () => {});
+    return index;
+  }
+
+  function heard(push: StorePush): void {
+    if (push.kind === 'snapshot') {
+      for (const account of byId.values()) if (account.takeSnapshot(push)) return;
+    } else {
+      byId
+        .get(push.account)
+        ?.tell(push.kind === 'folders' ? { kind: 'folders' } : { kind: 'metadata', folder: push.folder });
+    }
+  }
+
+  async function open(account: AccountOptions): Promise<OpenAccount> {
+    const id = nextId++;
+    const store = storeThread(account.user);
+    const searcher = indexThread();
+    const { uploads } = await store.caller.call('openAccount', [id, account]);
+    await searcher.caller.call('openAccount', [id, account.user]);
+    const opened = new OpenAccount(account, {
+      id,
+      uploads,
+      store: store.caller,
+      index: searcher.caller,
+      log,
+      isDead: () => store.ended || searcher.ended,
+    });
+    byId.set(id, opened);
+    return opened;
+  }
+
+  async function openShared(options_: AccountOptions): Promise<Account> {
+    if (closed) throw new MailboxError('UNAVAILABLE', 'the server ends');
+    const known = accounts.get(options_.user);
+    const alive = known && !(await known.account).isDead ? known : undefined;
+    const entry = alive ?? { account: open(options_), users: 0 };
+    accounts.set(options_.user, entry);
+    entry.users += 1;
+    try {
+      const account = await entry.account;
+      return account.shared(async () => {
+        entry.users -= 1;
+        if (entry.users > 0) return;
+        if (accounts.get(options_.user) === entry) accounts.delete(options_.user);
+        byId.delete(account.id);
+        await account.end();
+      });
+    } catch (error) {
+      accounts.delete(options_.user);
+      throw error;
+    }
+  }
+
+  return {
+    openAccount: openShared,
+    async close() {
+      closed = true;
+      await Promise.all([...byId.values()].map((account) => account.end()));
+      await Promise.all([...stores, ...(index ? [index] : [])].map((thread) => thread?.end()));
+    },
+  };
+}
+
+/** The same thread for a user at all times. */
+function placeOf(user: string, threads: number): number {
+  let sum = 0;
+  for (let at = 0; at < user.length; at += 1) sum = (sum * 31 + user.charCodeAt(at)) >>> 0;
+  return sum % threads;
+}
+
+function startThread<H extends Handlers, Push>(
+  name: string,
+  options: StoreThreadOptions,
+  log: Log,
+  pushed: (push: Push) => void,
+): Thread<H, Push> {
+  const worker = new Worker(new URL(`./threads/${name}${extname(import.meta.url)}`, import.meta.url), {
+    workerData: options,
+    resourceLimits: { maxOldGenerationSizeMb: mailboxThreadsHeapMiB },
+  });
+  const caller = new Caller<H, Push | LogPush>(worker, (push) => {
+    if (isLogLine(push)) log[push.level](push.event, push.facts);
+    else pushed(push);
+  });
+  const thread = { caller, ended: false, end: () => worker.terminate().then(() => {}) };
+  worker.on('error', (error) =>
+    log.error('mailbox-thread-failed', { thread: name, error: describeError(error) }),
+  );
+  worker.on('exit', () => {
+    thread.ended = true;
+    caller.end();
+  });
+  return thread;
+}
+
+function isLogLine(push: unknown): push is LogPush {
+  return (push as LogPush).kind === 'log';
+}

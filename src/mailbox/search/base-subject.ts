@@ -1,0 +1,29 @@
+/** The base subject by which SORT and THREAD compare: without `Re:`, `Fwd:`, list names and `(fwd)`. RFC 5256 section 2.1. */
+
+/** @param subject decoded */
+export function baseSubject(subject: string): { readonly base: string; readonly isReplyOrForward: boolean } {
+  // (1) continuation lines and runs of white space are one space.
+  let text = subject.replace(/\s+/g, ' ');
+  let isReplyOrForward = false;
+  for (;;) {
+    // (2) trailers
+    const trimmed = text.replace(/(?: |\(fwd\))+$/i, '');
+    if (/\(fwd\)\s*$/i.test(text)) isReplyOrForward = true;
+    text = trimmed;
+    // (3) to (5) leaders, and blobs unless nothing else is left
+    for (;;) {
+      const leader = /^(?:\[[^[\]]*\] *)*(?:re|fwd?) *(?:\[[^[\]]*\])? *:/i.exec(text);
+      const blank = /^ +/.exec(text);
+      const blob = /^\[[^[\]]*\] *(?=.)/.exec(text);
+      if (leader) isReplyOrForward = true;
+      const taken = leader ?? blank ?? blob;
+      if (!taken) break;
+      text = text.slice(taken[0].length);
+    }
+    // (6) `[fwd: ... ]`
+    const forwarded = /^\[fwd:(.*)\]$/i.exec(text);
+    if (!forwarded) return { base: text, isReplyOrForward };
+    isReplyOrForward = true;
+    text = forwarded[1]!;
+  }
+}

@@ -1,0 +1,88 @@
+/** What the index thread answers: facts and searches, from its files and the snapshots that it is given. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../../core/base/clock.ts';
+import { errnoOf } from '../../../core/base/errors.ts';
+import type { Log } from '../../../core/base/log.ts';
+import { toCrlf } from '../crlf.ts';
+import type { MessagePlace } from '../engine.ts';
+import { type FactRow, FactStore } from '../index/fact-store.ts';
+import { readFacts } from '../index/read-facts.ts';
+import type { FactField } from '../mailbox.ts';
+import { search } from '../search/match.ts';
+import { sortMessages } from '../search/sort.ts';
+import { threadMessages } from '../search/thread.ts';
+import type { SearchQuery, SortCriterion, ThreadAlgorithm, ThreadNode } from '../search-query.ts';
+import { Snapshot, type SnapshotData } from '../snapshot.ts';
+import { indexName } from './store-calls.ts';
+
+/** The folder as one session sees it. */
+export interface SearchIn {
+  readonly account: number;
+  readonly data: SnapshotData;
+  /** UIDs of the view by number - 1; the snapshot's own where nothing is held back. */
+  readonly uids: Uint32Array;
+  readonly query: SearchQuery;
+}
+
+export type IndexCalls = ReturnType<typeof createIndexCalls>;
+
+export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log) {
+  const stores = new Map<number, FactStore>();
+
+  function storeOf(account: number): FactStore {
+    const store = stores.get(account);
+    if (!store) throw new Error(`no account ${account}`);
+    return store;
+  }
+
+  function found({ account, data, uids, query }: SearchIn): Uint32Array {
+    const snapshot = new Snapshot(data);
+    return search(query, { snapshot, uids, now: clock.now(), facts: storeOf(account) });
+  }
+
+  return {
+    openAccount(account: number, user: string): void {
+      stores.set(account, new FactStore(join(indexDirectory, indexName(user), 'texts.db'), log));
+    },
+    closeAccount(account: number): void {
+      storeOf(account).close();
+      stores.delete(account);
+    },
+    missing: (account: number, keys: Float64Array) => storeOf(account).missing(keys),
+    /** Reads messages and keeps their facts. @returns keys of those that were not where they should be */
+    add(account: number, folder: string, items: readonly { key: number; place: MessagePlace }[]): number[] {
+      const lost: number[] = [];
+      const records = items.flatMap(({ key, place }) => {
+        const octets = octetsAt(place);
+        if (!octets) lost.push(key);
+        return octets ? [{ key, facts: readFacts(Buffer.from(toCrlf(octets).buffer)) }] : [];
+      });
+      storeOf(account).add(folder, records);
+      return lost;
+    },
+    /** Texts that were not asked for are ''. */
+    facts: (
+      account: number,
+      keys: readonly number[],
+      fields: readonly FactField[],
+    ): (FactRow | undefined)[] => storeOf(account).facts(keys, fields),
+    sweep: (account: number, folder: string, keys: Float64Array) => storeOf(account).sweep(folder, keys),
+    search: found,
+    sort: (where: SearchIn, criteria: readonly SortCriterion[]): Uint32Array =>
+      sortMessages(found(where), criteria, new Snapshot(where.data), storeOf(where.account)),
+    thread: (where: SearchIn, algorithm: ThreadAlgorithm): ThreadNode[] =>
+      threadMessages(found(where), algorithm, new Snapshot(where.data), storeOf(where.account)),
+  };
+}
+
+/** Octets as stored; undefined when another program moved them. */
+function octetsAt(place: MessagePlace): Uint8Array | undefined {
+  if ('octets' in place) return place.octets;
+  try {
+    return readFileSync(place.path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
