@@ -27,6 +27,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'deliver one message from standard input to a mailbox: the MDA',
     load: () => import('./cli/deliver.ts'),
   },
+  'opensmtpd-filter': {
+    summary: 'filter for OpenSMTPD, which starts it itself',
+    load: () => import('./cli/opensmtpd-filter.ts'),
+  },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
   queue: { summary: 'show mail that waits', load: () => import('./cli/queue.ts') },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },

@@ -563,3 +563,11 @@ export const dmarcLimits = {
 } as const;
 /** ARC sets of one message. RFC 8617 section 5.2 says 50. */
 export const arcSetsMax = 50;
+
+/** OpenSMTPD's filter protocol. */
+export const openSmtpdLimits = {
+  /** smtpd's own limit for a line of a message is 64 KiB, and the fields before it are short. */
+  lineBytesMax: 256 * KiB,
+  /** Octets of all sessions that wait for an answer before smtpd is read on. */
+  waitingBytesMax: 16 * MiB,
+} as const;

@@ -7,6 +7,7 @@ export type DoorName =
   | 'milter'
   | 'content-filter'
   | 'proxy-filter'
+  | 'opensmtpd-filter'
   | 'pipe'
   | 'mda';
 
@@ -122,6 +123,11 @@ export const doors: Readonly<Record<DoorName, DoorPowers>> = {
       'quarantine',
       'ownReceived',
     ],
+  },
+  // smtpd writes its Received behind its filters, and knows no way to drop mail or to change the envelope after DATA.
+  'opensmtpd-filter': {
+    hooks: ['connect', 'helo', 'mailFrom', 'rcptTo', 'data', 'headers', 'message', 'close'],
+    powers: ['refuse', 'refuseRecipient', 'editHeaders', 'replaceBody'],
   },
   pipe: {
     hooks: ['mailFrom', 'rcptTo', 'headers', 'message'],

@@ -6,11 +6,16 @@ import { createDns } from '../../core/net/dns.ts';
 import { createPipelines } from '../../core/pipeline/pipeline.ts';
 import type { Pipelines } from '../../core/pipeline/request.ts';
 import { openMemoryState } from '../../core/state/memory.ts';
+import type { StateStore } from '../../core/state/store.ts';
 import { programDirectory } from './installation.ts';
 
 /** One pipeline, with state of its own: trying a message leaves no mark on what the server remembers. */
-export function openOnePipeline(config: Config, name: string, log: Log): Promise<Pipelines> {
-  const state = openMemoryState({ clock: systemClock, log });
+export function openOnePipeline(
+  config: Config,
+  name: string,
+  log: Log,
+  state: Pick<StateStore, 'forPlugin'> = openMemoryState({ clock: systemClock, log }),
+): Promise<Pipelines> {
   const noUser = (): never => {
     throw new TypeError('no user: the deliver hook does not run here');
   };
