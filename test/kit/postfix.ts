@@ -85,7 +85,7 @@ export async function startPostfix(
   t.after(stop);
   await until('Postfix to listen', () => {
     if (master.exitCode !== null) throw new Error(`Postfix did not start:\n${log()}`);
-    return answers(port);
+    return accepts(port);
   });
   const messages = (user: string) =>
     messagesIn(join(directory, 'mail', user)).map((path) => readFileSync(path, 'latin1'));
@@ -100,7 +100,7 @@ export async function startPostfix(
 }
 
 /** True when something accepts connections there. */
-function answers(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     socket.once('connect', () => {
@@ -132,7 +132,7 @@ function writeFiles(directory: string, port: number, options: PostfixOptions): v
 const users = ['alice', 'bob', 'carol', 'dave', 'postmaster'];
 
 /** Numeric ids from /etc/passwd. */
-function idsOf(user: string): { uid: number; gid: number } {
+export function idsOf(user: string): { uid: number; gid: number } {
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .find((each) => each.startsWith(`${user}:`));
