@@ -11,6 +11,7 @@ const fixed: Readonly<Record<string, (config: Config) => unknown>> = {
   'mailbox.format': (config) => config.mailbox.format,
   'mailbox.subaddressSeparator': (config) => config.mailbox.subaddressSeparator,
   queue: (config) => config.queue,
+  outbound: (config) => config.outbound,
   durability: (config) => config.durability,
   journal: (config) => config.journal,
   dns: (config) => config.dns,

@@ -1,10 +1,14 @@
 /** Opens the rooms that live as long as the process and puts the house together; a reload exchanges what the config decides. */
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { systemClock as clock } from '../core/base/clock.ts';
 import { describeError, errnoOf } from '../core/base/errors.ts';
 import type { RootLog } from '../core/base/log.ts';
 import type { Config } from '../core/config/config.ts';
 import { createDns } from '../core/net/dns.ts';
+import type { Dns } from '../core/net/dns-question.ts';
+import { createSecureDns } from '../core/net/dns-secure.ts';
 import { createPipelines } from '../core/pipeline/pipeline.ts';
 import type { Pipelines } from '../core/pipeline/request.ts';
 import type { PluginMailboxes, PluginScripts, RuleLanguage } from '../core/plugin/hooks.ts';
@@ -15,13 +19,21 @@ import type { WireCalls } from './calls/mta-calls.ts';
 import type { DataDirectory } from './data-directory.ts';
 import type { StoreAction, StoreResult } from './delivery/store.ts';
 import { createAcceptance } from './flow/accept.ts';
-import { attempt, bounce } from './flow/attempt.ts';
+import { attempt } from './flow/attempt.ts';
+import { bounce } from './flow/bounce.ts';
+import { createBounceLimit } from './flow/bounce-limit.ts';
 import type { House, WalkTrace } from './flow/house.ts';
+import { relay } from './flow/relay.ts';
 import { createSpool } from './flow/spool.ts';
 import { createTroubledMailboxes, type TroubledMailboxes } from './flow/troubled.ts';
 import { folderExists, listFolders } from './mailbox/list.ts';
 import { mailboxPath } from './mailbox/locate.ts';
 import { createQuotaLedger, type QuotaLedger } from './mailbox/quota.ts';
+import { createLookup } from './outbound/lookup.ts';
+import { createMtaSts } from './outbound/mta-sts.ts';
+import type { Outbound } from './outbound/outbound.ts';
+import { ownAddresses } from './outbound/own-addresses.ts';
+import { createOutbound } from './outbound/send.ts';
 import { openQueue } from './queue/open.ts';
 import { createRouter } from './router/routes.ts';
 import { ActiveScripts } from './scripts/active-script.ts';
@@ -46,9 +58,9 @@ export interface Rooms {
 
 export async function openRooms(config: Config, data: DataDirectory, log: RootLog): Promise<Rooms> {
   const rooms = await openDurableRooms(config, data, log);
-  const { state, traces, queue, spool, users, acceptance } = rooms;
+  const { state, traces, queue, outbound, spool, users, acceptance } = rooms;
   let house: House;
-  const pipelines = await openPipelines(config, log, state, () => house.config);
+  const pipelines = await openPipelines(config, log, rooms, () => house.config);
   house = furnish(config, log, rooms, pipelines);
   return {
     current: () => house,
@@ -64,7 +76,8 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
       });
       queue.start({
         attempt: (entry, source) => attempt(house, entry, source),
-        expired: (entry, source, reply) => bounce(house, entry, source, reply),
+        relay: (entries, source, keep) => relay(house, entries, source, keep),
+        expired: (failures, source) => bounce(house, failures, source),
       });
     },
     async reload(next) {
@@ -79,6 +92,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
       // What was accepted last may still have to go into the queue.
       await acceptance.drain();
       await queue.close();
+      await outbound.close();
       await acceptance.drain();
       await acceptance.close();
       await pipelines.close();
@@ -95,7 +109,15 @@ type DurableRooms = Awaited<ReturnType<typeof openDurableRooms>>;
 async function openDurableRooms(config: Config, data: DataDirectory, log: RootLog) {
   const state = openState({ engine: config.state.engine, directory: data.path('state'), clock, log });
   const traces = openTraceStore<WalkTrace>({ directory: data.path('state'), ...config.trace, clock, log });
-  const queue = openQueue({ directory: data.path('queue'), ...config.queue, clock, log });
+  const queue = openQueue({
+    directory: data.path('queue'),
+    ...config.queue,
+    outbound: config.outbound,
+    clock,
+    log,
+  });
+  const dns = createDns({ ...config.dns, clock, log });
+  const outbound = openOutbound(config, log, state, dns);
   const spool = createSpool({ directory: data.path('spool'), limits: config.limits });
   const troubled = createTroubledMailboxes(clock);
   const quota = createQuotaLedger({ format: config.mailbox.format, clock });
@@ -125,7 +147,25 @@ async function openDurableRooms(config: Config, data: DataDirectory, log: RootLo
       events.deferred(accepted.id, action, error);
     },
   });
-  return { state, traces, queue, spool, troubled, quota, users, events, acceptance };
+  return { state, traces, queue, dns, outbound, spool, troubled, quota, users, events, acceptance };
+}
+
+/** The way to other hosts, with its memory of MTA-STS policies. */
+function openOutbound(config: Config, log: RootLog, state: ReturnType<typeof openState>, dns: Dns): Outbound {
+  const { outbound } = config;
+  const ca =
+    outbound.caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(outbound.caFile, 'utf8')] };
+  const keys = state.forPlugin('outbound');
+  return createOutbound({
+    hostname: config.hostname,
+    config: outbound,
+    lookup: createLookup(dns, config.dns.dnssec ? createSecureDns({ ...config.dns, clock }) : undefined),
+    findSts: outbound.mtaSts
+      ? createMtaSts({ dns, state: keys, clock, log, port: outbound.mtaStsPort, ...ca })
+      : undefined,
+    isOwn: ownAddresses(config.listeners),
+    log,
+  });
 }
 
 /** Who hears how a copy ended: the trace under `id`, the mailbox's standing, its usage. */
@@ -154,7 +194,7 @@ function deliveryEvents(
 function openPipelines(
   config: Config,
   log: RootLog,
-  state: DurableRooms['state'],
+  { state, dns }: Pick<DurableRooms, 'state' | 'dns'>,
   current: () => Config,
 ): Promise<Pipelines> {
   const active = new ActiveScripts();
@@ -167,7 +207,7 @@ function openPipelines(
     limits: config.limits,
     log,
     services: {
-      dns: createDns({ ...config.dns, clock, log }),
+      dns,
       state: (plugin) => state.forPlugin(plugin),
       scripts: (user) => scriptQuestions(active, current(), user),
       mailboxes: (user) => mailboxQuestions(current(), user),
@@ -178,7 +218,7 @@ function openPipelines(
 
 /** The house over its rooms, as the first config wants it. */
 function furnish(config: Config, log: RootLog, rooms: DurableRooms, pipelines: Pipelines): House {
-  const { state, traces, spool, troubled, quota, users, events, acceptance } = rooms;
+  const { state, traces, outbound, spool, troubled, quota, users, events, acceptance } = rooms;
   return {
     config,
     pipelines,
@@ -195,6 +235,9 @@ function furnish(config: Config, log: RootLog, rooms: DurableRooms, pipelines: P
     troubled: (user) => troubled.refusal(user),
     state: (plugin) => state.forPlugin(plugin),
     trace: (trace) => traces.write(trace),
+    note: (id, part) => traces.append(id, part),
+    outbound,
+    mayBounce: createBounceLimit(clock),
     log,
     clock,
   };

@@ -37,7 +37,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/scripts': ['src/mailbox', 'core'],
   'src/router': ['core'],
   'src/delivery': ['src/mailbox', 'core'],
-  'src/flow': ['src/router', 'src/delivery', 'src/queue', 'src/mailbox', 'src/users', 'core'],
+  'src/flow': ['src/router', 'src/delivery', 'src/queue', 'src/outbound', 'src/mailbox', 'src/users', 'core'],
   'src/sockets': ['core'],
   'src/calls': ['src/sockets', 'core'],
   'src/ingress': ['src/flow', 'src/sockets', 'core'],

@@ -403,6 +403,21 @@ export const queueLimits = {
   clockBackMs: 10_000,
   /** After the database refused a write, nothing new is taken up for this long. */
   troubleMs: 5000,
+  /** Attempts at once of our own work: deliveries again, bounces, new mail. */
+  ownAtOnce: 10,
+  /** Attempts at once that a destination begins with. Postfix begins with 5 as well. */
+  destinationWindowFirst: 5,
+  /** Failures in a row after which a destination rests. */
+  destinationFailuresMax: 3,
+  /** How long it rests first, and at most: a host that is back is noticed within a quarter of an hour. */
+  destinationRestMs: 30_000,
+  destinationRestMsMax: 15 * 60_000,
+  /** A recipient that fails waits this long for others of the same message, so that one report tells of all. */
+  gatherFailuresMs: 3000,
+  /** Entries of a destination at rest that are put off in one turn of the event loop. */
+  deferAtOnce: 200,
+  /** Entries of one message in one attempt, or one report: what a hook and a DSN can hold. */
+  groupEntriesMax: 1000,
 } as const;
 /** Accepted messages whose delivery waits (locked mboxes, a queue that cannot be written): past it mail is answered 452. */
 export const unsettledMessagesMax = 1000;
@@ -570,4 +585,33 @@ export const openSmtpdLimits = {
   lineBytesMax: 256 * KiB,
   /** Octets of all sessions that wait for an answer before smtpd is read on. */
   waitingBytesMax: 16 * MiB,
+} as const;
+
+/** Mail to other hosts. */
+export const outboundLimits = {
+  /** MX hosts of a domain that are looked at; real ones have five. */
+  hostsMax: 20,
+  /** Addresses tried in one attempt; RFC 5321 section 5.1 asks for at least two. */
+  addressesMax: 6,
+  /** Connections that stand idle for the next message: how long, and how many in all. */
+  idleMs: 5000,
+  idleConnectionsMax: 200,
+  /** A program that gets mail may take this long, and say this much of why it failed. */
+  pipeMs: 10 * 60_000,
+  pipeOutputBytesMax: 4096,
+  /** An MTA-STS policy: RFC 8461 section 3.3 suggests a minute and 64 KiB. */
+  stsFetchMs: 30_000,
+  stsBytesMax: 64 * 1024,
+  /** RFC 8461 section 3.2: a year. */
+  stsAgeSecondsMax: 31_557_600,
+  /** A domain whose policy could not be fetched is asked again after this long. RFC 8461 section 3.3 suggests five minutes. */
+  stsRetryMs: 5 * 60_000,
+  stsPoliciesMax: 10_000,
+  /** Failures that one TLS report tells apart for one domain. */
+  tlsReportFailuresMax: 100,
+  /** Domains with counters of one day. */
+  tlsReportDomainsMax: 100_000,
+  /** Reports on failed mail to one sender within an hour; the next ones wait. */
+  bouncesPerHour: 100,
+  bounceSendersMax: 10_000,
 } as const;

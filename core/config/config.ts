@@ -1,6 +1,7 @@
 /** The config after loading: defaults filled in, relative paths made absolute, every field checked. */
 import type { Limits } from '../base/limits.ts';
 import type { PipelineEntry } from '../plugin/entry.ts';
+import type { TlsLevel } from './relay-target.ts';
 
 export type ListenerProtocol =
   | 'smtp'
@@ -61,9 +62,48 @@ export interface RouteConfig {
   readonly from: string;
   readonly action:
     | { readonly kind: 'mailbox' }
-    | { readonly kind: 'relay'; readonly via: string }
+    /** `via` as relay-target.ts reads it; the password of the user it names. */
+    | { readonly kind: 'relay'; readonly via: string; readonly password?: string }
     | { readonly kind: 'lmtp'; readonly to: string }
+    /** A program and its arguments; {sender}, {recipient}, {user}, {domain} stand for the mail's. */
+    | { readonly kind: 'pipe'; readonly command: readonly string[] }
     | { readonly kind: 'reject'; readonly code: number; readonly enhanced: string; readonly text: string };
+}
+
+/** Mail that goes to other hosts. */
+export interface OutboundConfig {
+  /** Port of MX hosts; 25 but for tests. */
+  readonly port: number;
+  /** For MX hosts; DANE and MTA-STS may ask for more. */
+  readonly tls: TlsLevel;
+  readonly dane: boolean;
+  readonly mtaSts: boolean;
+  /** Port of the hosts that publish MTA-STS policies; 443 but for tests. */
+  readonly mtaStsPort: number;
+  /** PEM of roots that are trusted besides the system's; absolute. */
+  readonly caFile?: string;
+  /** Name in EHLO; default: hostname. */
+  readonly heloName?: string;
+  /** Own addresses to connect from, at most one of each family. */
+  readonly addresses: readonly string[];
+  /** Mails under way at once, and of them for one destination. */
+  readonly connections: number;
+  readonly connectionsPerDestination: number;
+  readonly messagesPerConnection: number;
+  readonly recipientsPerMessage: number;
+  /** For one destination; 0: no limit. */
+  readonly messagesPerMinute: number;
+  /** Domain, or `via` of a route, to what differs for it. */
+  readonly destinations: Readonly<Record<string, DestinationConfig>>;
+  readonly connectTimeoutSeconds: number;
+  /** Contact address of TLS reports (RFC 8460); without it none are sent. */
+  readonly tlsReportsFrom?: string;
+}
+
+export interface DestinationConfig {
+  readonly connections?: number;
+  readonly messagesPerMinute?: number;
+  readonly tls?: TlsLevel;
 }
 
 export interface Config {
@@ -106,12 +146,20 @@ export interface Config {
     /** Delay before attempt n+1; the last repeats. */
     readonly retrySeconds: readonly number[];
     readonly expireSeconds: number;
+    /** Age at which the sender hears that mail still waits; 0: never. RFC 3461 section 4.1. */
+    readonly delayNoticeSeconds: number;
   };
+  readonly outbound: OutboundConfig;
   readonly durability: 'journal' | 'file';
   readonly journal: { readonly segmentBytes: number; readonly checkpointMs: number };
   /** What a bare CR or LF in DATA becomes. */
   readonly bareNewlines: 'normalise' | 'refuse';
-  readonly dns: { readonly servers: readonly string[]; readonly timeoutMs: number };
+  readonly dns: {
+    readonly servers: readonly string[];
+    readonly timeoutMs: number;
+    /** The servers validate, and nobody sits between them and us: their AD bit is believed. RFC 6698 section 1.3. */
+    readonly dnssec: boolean;
+  };
   readonly tls?: {
     readonly certFile: string;
     readonly keyFile: string;

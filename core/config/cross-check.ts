@@ -30,6 +30,7 @@ export function crossCheck(written: FileConfig, config: Config): Finding[] {
     ...checkTls(config),
     ...checkNetworks(written),
     ...checkDns(written),
+    ...checkOutbound(config),
   ];
 }
 
@@ -280,6 +281,20 @@ function isNetwork(range: string): boolean {
     // It throws for nothing but a text that is no range.
     return false;
   }
+}
+
+function checkOutbound({ outbound }: Config): Finding[] {
+  const findings = outbound.addresses.flatMap((address, index): Finding[] => {
+    const family = isIP(address);
+    const again = outbound.addresses.slice(0, index).some((other) => isIP(other) === family);
+    if (family !== 0 && !again) return [];
+    const expected = 'one IPv4 and one IPv6 address of this host at most';
+    return [{ pointer: `/outbound/addresses/${index}`, found: show(address), expected }];
+  });
+  if (outbound.caFile !== undefined && !existsSync(outbound.caFile)) {
+    findings.push({ pointer: '/outbound/caFile', found: outbound.caFile, expected: 'a file that exists' });
+  }
+  return findings;
 }
 
 function checkDns(written: FileConfig): Finding[] {

@@ -2,7 +2,7 @@
 import type { Json } from '../base/json.ts';
 import type { Limits } from '../base/limits.ts';
 import type { FailurePolicy } from '../plugin/entry.ts';
-import type { Config, ListenerProtocol } from './config.ts';
+import type { Config, ListenerProtocol, OutboundConfig } from './config.ts';
 
 export interface FileListener {
   protocol: ListenerProtocol;
@@ -28,9 +28,12 @@ export interface FilePipelineEntry {
 export interface FileRoute {
   to: string;
   from: string;
-  deliver?: 'mailbox';
+  deliver?: string;
   relay?: string;
   lmtp?: string;
+  pipe?: string[];
+  /** Of a relay that names a user; `{ env }` or `{ file }` stands for it. */
+  password?: Json;
   reject?: string;
 }
 
@@ -52,11 +55,12 @@ export interface FileConfig {
     sieve: { directory?: string; active?: string; scriptsMax: number; storageBytesMax: number };
   };
   routes?: FileRoute[];
-  queue: { retrySeconds: number[]; expireSeconds: number };
+  queue: { retrySeconds: number[]; expireSeconds: number; delayNoticeSeconds: number };
+  outbound: Omit<OutboundConfig, 'caFile'> & { caFile?: string };
   durability: Config['durability'];
   journal: Config['journal'];
   bareNewlines: Config['bareNewlines'];
-  dns: { servers: string[]; timeoutMs: number };
+  dns: { servers: string[]; timeoutMs: number; dnssec: boolean };
   tls?: { certFile: string; keyFile: string; minVersion: 'TLSv1.2' | 'TLSv1.3' };
   trustedNetworks: string[];
   proxyFrom: string[];

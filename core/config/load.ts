@@ -11,7 +11,7 @@ import { canonicalDomain } from './domain.ts';
 import type { FileConfig, FileListener, FilePipelineEntry, FileRoute } from './file-config.ts';
 import { ConfigError, type ConfigProblem, type Finding, findingsOf } from './findings.ts';
 import { type JsoncDocument, lineAndColumn, parseJsonc, pointerStep } from './jsonc.ts';
-import { parseListenAddress, parseNextServer } from './listen-address.ts';
+import { formatListenAddress, parseListenAddress, parseNextServer } from './listen-address.ts';
 import { offsetOf } from './place.ts';
 import { configSchema } from './schema.ts';
 import { resolveSecrets } from './secret.ts';
@@ -120,8 +120,12 @@ function toConfig(
     sendPipeline: written.sendPipeline,
     ...(users === undefined ? {} : { users: { file: absolute(users.file) } }),
     mailbox: toMailbox(written, baseDirectory, dataDirectory),
-    routes: written.routes?.map(toRoute) ?? defaultRoutes(domains),
+    routes:
+      written.routes?.map((route, index) =>
+        toRoute(route, `/routes/${index}`, { baseDirectory, environment }, findings),
+      ) ?? defaultRoutes(domains),
     queue: written.queue,
+    outbound: toOutbound(written.outbound, absolute),
     durability: written.durability,
     journal: written.journal,
     bareNewlines: written.bareNewlines,
@@ -254,8 +258,28 @@ function toPipelineEntry(
   };
 }
 
-function toRoute(route: FileRoute): RouteConfig {
-  return { to: canonicalPattern(route.to), from: canonicalPattern(route.from), action: toAction(route) };
+function toOutbound(
+  { caFile, destinations, ...rest }: FileConfig['outbound'],
+  absolute: (path: string) => string,
+): Config['outbound'] {
+  const named = Object.entries(destinations).map(([name, each]) => [canonicalDomain(name) ?? name, each]);
+  return {
+    ...rest,
+    destinations: Object.fromEntries(named),
+    ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
+  };
+}
+
+type SecretPlace = { readonly baseDirectory: string; readonly environment: NodeJS.ProcessEnv };
+
+function toRoute(route: FileRoute, pointer: string, place: SecretPlace, findings: Finding[]): RouteConfig {
+  // Within an object, since a reference at the top is never taken for one.
+  const secrets =
+    route.password === undefined
+      ? {}
+      : resolveSecrets({ password: route.password }, pointer, place, findings);
+  const action = toAction(route, secrets.password, place.baseDirectory);
+  return { to: canonicalPattern(route.to), from: canonicalPattern(route.from), action };
 }
 
 /** The domain of a pattern as it is compared; words without a domain as they are. */
@@ -265,13 +289,21 @@ function canonicalPattern(pattern: string): string {
   return canonical === undefined ? pattern : `${local}@${dot}${canonical}`;
 }
 
-function toAction(route: FileRoute): RouteConfig['action'] {
+function toAction(route: FileRoute, password: unknown, baseDirectory: string): RouteConfig['action'] {
   if (route.reject !== undefined) {
     const [, code, enhanced, text] = /^(\d{3}) (\S+) (.*)$/.exec(route.reject) ?? [];
     return { kind: 'reject', code: Number(code), enhanced: enhanced ?? '', text: text ?? '' };
   }
-  if (route.relay !== undefined) return { kind: 'relay', via: route.relay };
-  if (route.lmtp !== undefined) return { kind: 'lmtp', to: route.lmtp };
+  if (route.relay !== undefined) {
+    return { kind: 'relay', via: route.relay, ...(typeof password === 'string' ? { password } : {}) };
+  }
+  const lmtp = route.lmtp ?? /^lmtp:(.+)$/.exec(route.deliver ?? '')?.[1];
+  if (lmtp !== undefined) {
+    const to = parseListenAddress(lmtp, baseDirectory);
+    // The cross checks have reported what does not parse.
+    return { kind: 'lmtp', to: to === undefined ? lmtp : formatListenAddress(to) };
+  }
+  if (route.pipe !== undefined) return { kind: 'pipe', command: route.pipe };
   return { kind: 'mailbox' };
 }
 

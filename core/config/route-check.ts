@@ -4,6 +4,7 @@ import { canonicalDomain } from './domain.ts';
 import type { FileConfig, FileRoute } from './file-config.ts';
 import { type Finding, show } from './findings.ts';
 import { listenAddressForms, parseListenAddress } from './listen-address.ts';
+import { parseRelay, relayForms } from './relay-target.ts';
 
 export function checkRoutes(written: FileConfig, config: Config): Finding[] {
   const routes = written.routes ?? [];
@@ -13,7 +14,7 @@ export function checkRoutes(written: FileConfig, config: Config): Finding[] {
   ]);
 }
 
-const actions = ['deliver', 'relay', 'lmtp', 'reject'] as const;
+const actions = ['deliver', 'relay', 'lmtp', 'pipe', 'reject'] as const;
 
 function checkRoute(route: FileRoute, pointer: string, config: Config): Finding[] {
   const findings: Finding[] = [];
@@ -32,19 +33,28 @@ function checkRoute(route: FileRoute, pointer: string, config: Config): Finding[
       expected: `any, authenticated, ${patternForms}`,
     });
   }
-  // Mail that no part of this version carries further must be refused at start, not after it was accepted.
-  if (route.relay !== undefined) {
-    findings.push({ pointer: `${pointer}/relay`, found: show(route.relay), expected: noOutbound });
-  }
-  if (route.lmtp !== undefined) {
-    const parses = parseListenAddress(route.lmtp, config.baseDirectory) !== undefined;
+  if (route.relay !== undefined) findings.push(...checkRelay(route, pointer));
+  else if (route.password !== undefined) {
     findings.push({
-      pointer: `${pointer}/lmtp`,
-      found: show(route.lmtp),
-      expected: parses ? noOutbound : listenAddressForms,
+      pointer: `${pointer}/password`,
+      found: 'a password',
+      expected: '"relay" that names a user',
     });
   }
-  if (route.deliver !== undefined && config.users === undefined) {
+  const lmtp = route.lmtp ?? /^lmtp:(.*)$/.exec(route.deliver ?? '')?.[1];
+  if (lmtp !== undefined && parseListenAddress(lmtp, config.baseDirectory) === undefined) {
+    const key = route.lmtp === undefined ? 'deliver' : 'lmtp';
+    findings.push({ pointer: `${pointer}/${key}`, found: show(lmtp), expected: listenAddressForms });
+  }
+  if (route.pipe !== undefined && !route.pipe[0]?.startsWith('/')) {
+    findings.push({ pointer: `${pointer}/pipe/0`, found: show(route.pipe[0]), expected: 'an absolute path' });
+  }
+  findings.push(...checkOpenRelay(route, pointer));
+  if (route.deliver !== undefined && route.deliver !== 'mailbox' && lmtp === undefined) {
+    const expected = 'mailbox, or lmtp: and an address';
+    findings.push({ pointer: `${pointer}/deliver`, found: show(route.deliver), expected });
+  }
+  if (route.deliver === 'mailbox' && config.users === undefined) {
     findings.push({
       pointer: `${pointer}/deliver`,
       found: '"mailbox" without users',
@@ -54,8 +64,30 @@ function checkRoute(route: FileRoute, pointer: string, config: Config): Finding[
   return findings;
 }
 
-const noOutbound =
-  'deliver or reject: outbound delivery is not part of this version; let the mail system that sends your mail take it';
+function checkRelay(route: FileRoute, pointer: string): Finding[] {
+  const target = parseRelay(route.relay!);
+  if (target === undefined) {
+    return [{ pointer: `${pointer}/relay`, found: show(route.relay), expected: relayForms }];
+  }
+  const user = target.kind === 'host' ? target.user : undefined;
+  if (user !== undefined && route.password === undefined) {
+    const expected = 'the key "password", such as { "file": "relay.password" }';
+    return [{ pointer: `${pointer}/relay`, found: `the user ${show(user)} without a password`, expected }];
+  }
+  if (user === undefined && route.password !== undefined) {
+    const expected = 'a user in "relay", such as smtp://ann%40example.org@smtp.example.net';
+    return [{ pointer: `${pointer}/password`, found: 'a password without a user', expected }];
+  }
+  return [];
+}
+
+/** RFC 5321 section 3.6: whoever may send to everybody must be known. A route by sender serves known clients alone. */
+function checkOpenRelay({ to, from, relay, lmtp, pipe }: FileRoute, pointer: string): Finding[] {
+  if (to !== '*' || (from !== 'any' && from !== '*')) return [];
+  if (relay === undefined && lmtp === undefined && pipe === undefined) return [];
+  const found = 'a route that sends on for anybody to everybody';
+  return [{ pointer, found, expected: '"from": "authenticated", or a narrower "to"' }];
+}
 
 const patternForms = '*, @domain, @.domain or local@domain';
 

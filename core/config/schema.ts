@@ -1,5 +1,6 @@
 /** JSON Schema (draft-07) of mailfilter.json. Editors complete from it, ajv checks with it; `expects` words an error where a pattern would not. */
 import { defaultLimits, type Limits } from '../base/limits.ts';
+import { tlsLevels } from './relay-target.ts';
 
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
@@ -100,6 +101,56 @@ const listener = section(
   ['protocol', 'address'],
 );
 
+const tlsLevel = (description: string, fallback?: string): JsonSchema =>
+  choice(description, tlsLevels, fallback);
+
+const destinationProperties: Record<string, JsonSchema> = {
+  connections: { type: 'integer', minimum: 1, maximum: 1000, description: 'Mails under way at once.' },
+  messagesPerMinute: { type: 'integer', minimum: 0, maximum: 1_000_000, description: '0: no limit.' },
+  tls: tlsLevel('As `outbound.tls`.'),
+};
+
+const outboundProperties: Record<string, JsonSchema> = {
+  port: whole('Port of MX hosts; 25 but for tests.', 25, 1, 65_535),
+  tls: tlsLevel(
+    'For MX hosts. none, opportunistic (where offered, any certificate), required (any certificate) or verify. DANE and MTA-STS of a domain ask for more by themselves.',
+    'opportunistic',
+  ),
+  dane: flag('Follow TLSA records (RFC 7672); only with `dns.dnssec`.', true),
+  mtaSts: flag('Follow MTA-STS policies (RFC 8461).', true),
+  mtaStsPort: whole('Port of the hosts that publish policies; 443 but for tests.', 443, 1, 65_535),
+  caFile: text('PEM of roots that are trusted besides those that came with Node.'),
+  heloName: text('Name in EHLO. Default: hostname.'),
+  addresses: list('Own addresses to connect from: one IPv4, one IPv6.', text('An IP address.'), {
+    maxItems: 2,
+    default: [],
+  }),
+  connections: whole('Mails under way at once.', 100, 1, 2000),
+  connectionsPerDestination: whole('Of them for one destination; reached step by step.', 20, 1, 1000),
+  messagesPerConnection: whole('Then another connection is opened.', 100, 1, 100_000),
+  recipientsPerMessage: whole(
+    'Recipients of one transaction. RFC 5321 section 4.5.3.1.8: every server takes 100.',
+    100,
+    1,
+    1000,
+  ),
+  messagesPerMinute: whole('For one destination; 0: no limit.', 0, 0, 1_000_000),
+  destinations: {
+    type: 'object',
+    description: 'What differs for a domain, or for a relay as its route names it.',
+    additionalProperties: {
+      type: 'object',
+      properties: destinationProperties,
+      additionalProperties: false,
+    },
+    default: {},
+  },
+  connectTimeoutSeconds: whole('For one address.', 30, 1, 300),
+  tlsReportsFrom: text(
+    'Address that daily TLS reports (RFC 8460) name as their contact; without it none are sent.',
+  ),
+};
+
 /** `plugin` alone, as text, or with its options. */
 const pipelineEntry: JsonSchema = {
   type: ['string', 'object'],
@@ -125,13 +176,28 @@ const pipelineEntry: JsonSchema = {
 };
 
 const route = section(
-  'The first line that matches a recipient decides. Exactly one of deliver, relay, lmtp and reject.',
+  'The first line that matches a recipient decides. Exactly one of deliver, relay, lmtp, pipe and reject.',
   {
     to: text('Recipient: *, @domain, @.domain (and its subdomains) or local@domain.'),
     from: { ...text('Sender: any, authenticated (or trustedNetworks), or as `to`.'), default: 'any' },
-    deliver: choice('Into the mailbox of a local user.', ['mailbox']),
-    relay: text('To another host.'),
+    deliver: text('mailbox: into the mailbox of a local user. lmtp:ADDRESS: the same as `lmtp`.', {
+      examples: ['mailbox', 'lmtp:unix:/run/dovecot/lmtp'],
+    }),
+    relay: text(
+      "To another host: mx (that of the recipient's domain), host:port, smtp://user@host:port or smtps://user@host, with ?tls=none, opportunistic, required or verify (the default with a user).",
+      { examples: ['mx', 'smtp://ann%40example.org@smtp.example.net:587'] },
+    ),
+    password: {
+      type: ['string', 'object'],
+      description:
+        'Of the user in `relay`; { "env": "NAME" } or { "file": "path" } keeps it out of the config.',
+    },
     lmtp: socketAddress('To an LMTP server.'),
+    pipe: list(
+      "To a program, without a shell: its absolute path and its arguments, in which {sender}, {recipient}, {user} and {domain} stand for the mail's. It gets the message on standard input, once per recipient; exit 0 is delivered, 75 is later.",
+      text('An argument.'),
+      { minItems: 1, maxItems: 100 },
+    ),
     reject: text('Refuse with this reply: code, enhanced status, text.', {
       pattern: '^([45])[0-9]{2} \\1\\.[0-9]{1,3}\\.[0-9]{1,3} [\\x20-\\x7E]+$',
       expects: 'a reply such as "550 5.7.1 relaying denied", both numbers of one class',
@@ -257,7 +323,14 @@ export const configSchema: JsonSchema = {
         60,
         31_536_000,
       ),
+      delayNoticeSeconds: whole(
+        'Age at which the sender hears that mail still waits; 0: only who asked for it (NOTIFY=DELAY) hears.',
+        14_400,
+        0,
+        31_536_000,
+      ),
     }),
+    outbound: section('Mail that goes to other hosts.', outboundProperties),
     durability: choice(
       'journal: 250 after one sequential write shared by all that wait. file: fsync of each file and folder, for network file systems.',
       ['journal', 'file'],
@@ -277,6 +350,10 @@ export const configSchema: JsonSchema = {
         default: [],
       }),
       timeoutMs: whole('For one question, all tries together.', 5000, 10, 60_000),
+      dnssec: flag(
+        'The servers validate DNSSEC and nobody sits between them and us: believe what they call authentic. DANE needs it.',
+        false,
+      ),
     }),
     tls: section(
       'Certificate of every listener that offers TLS; read again on reload.',

@@ -46,7 +46,7 @@ export interface SmtpChannelOptions {
   /** Name that the certificate must hold; default: the host. */
   readonly serverName?: string;
   /** PEM of what is trusted besides the system's roots. */
-  readonly ca?: string;
+  readonly ca?: string | string[];
   /** Take any certificate: opportunistic TLS of RFC 7435. Default false. */
   readonly anyCertificate?: boolean;
   /** Judges the peer in place of the usual check; throws an OperationalError `smtp-tls` for one that is not taken. */

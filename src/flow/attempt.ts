@@ -1,21 +1,18 @@
-/** What the queue asks for when an entry is due: each kind of work carried out once more, and a bounce when it was given up. */
+/** What the queue asks for when an entry is due: each kind of work carried out once more. */
 import { describeError } from '../../core/base/errors.ts';
-import { makeDsn } from '../../core/mail/dsn.ts';
-import type { Edit } from '../../core/mail/edit.ts';
-import type { Recipient } from '../../core/mail/envelope.ts';
-import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { OnceKey } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { Attempt, QueueEntry, QueueWork } from '../queue/queue.ts';
 import { keep } from './actions.ts';
+import { notify } from './bounce.ts';
 import { concludeAccepted } from './conclude.ts';
 import { decideFates, type Fates } from './fates.ts';
 import type { House } from './house.ts';
-import { wantsFailure } from './plan.ts';
+import { openSubmitted } from './queued-message.ts';
 import { routeOf } from './recipients.ts';
-import type { SpooledMessage } from './session.ts';
-import { replyText, type SubmitRequest, submit } from './submit.ts';
+import { relay } from './relay.ts';
+import { mayBeRepeated, replyText, type SubmitRequest, submit } from './submit.ts';
 import { beginTransaction, type Transaction, type WaitingContext } from './transaction.ts';
 
 /** Never rejects: what cannot be done now is a retry. */
@@ -24,60 +21,6 @@ export async function attempt(house: House, entry: QueueEntry, source: MessageSo
     return await carryOutEntry(house, entry, source);
   } catch (error) {
     return { outcome: 'retry', reason: describeError(error) };
-  }
-}
-
-/**
- * Tells the sender what was given up, unless nobody is to be told. RFC 5321 section 4.5.5, RFC 3461 section 4.1. Where
- * the report goes nowhere the mail is held: it was answered with a yes, and must not vanish unseen.
- * Rejects when the report could not be made or submitted now: the queue keeps the entry and asks again.
- */
-export async function bounce(
-  house: House,
-  entry: QueueEntry,
-  source: MessageSource,
-  reply: Reply,
-): Promise<{ readonly hold: string } | void> {
-  const { id, work, transactionId } = entry;
-  house.log.warn('gave-up', { id: transactionId, action: id, reply: replyText(reply) });
-  const sender = work.kind === 'submit' ? work.sender : entry.envelope.sender;
-  const recipients = failedRecipients(entry).filter(wantsFailure);
-  if (sender === '' || recipients.length === 0) return;
-  const message = await reportOn(house, entry, source, sender, recipients, reply);
-  const spooled = await spoolBytes(house, message);
-  const told = await submit(
-    house,
-    { ...submitRequest(entry, `${id}/dsn`), sender: '', recipients: [sender], edits: [] },
-    spooled.source,
-    spooled,
-  );
-  if (told.outcome === 'retry') throw new Error(`the bounce could not be submitted: ${told.reason}`);
-  if (told.outcome === 'done') return undefined;
-  house.log.warn('bounce-refused', { id: transactionId, action: id, reply: replyText(told.reply) });
-  return { hold: `${replyText(reply)}; the sender cannot be told: ${replyText(told.reply)}` };
-}
-
-async function reportOn(
-  house: House,
-  entry: QueueEntry,
-  source: MessageSource,
-  sender: string,
-  recipients: readonly Recipient[],
-  reply: Reply,
-): Promise<Uint8Array> {
-  const returned = await openReturned(house, entry, source);
-  try {
-    return makeDsn({
-      reportingMta: house.config.hostname,
-      arrivedAt: entry.createdAt,
-      now: house.clock.now(),
-      envelope: { ...entry.envelope, sender },
-      source: returned.source,
-      edits: returned.edits,
-      recipients: recipients.map((recipient) => ({ recipient, action: 'failed', reply })),
-    });
-  } finally {
-    returned.spooled?.release();
   }
 }
 
@@ -91,8 +34,12 @@ async function carryOutEntry(house: House, entry: QueueEntry, source: MessageSou
       return deliverAgain(house, entry, work, source);
     case 'submit':
       return submitEntry(house, entry, work, source);
-    case 'relay':
-      return { outcome: 'retry', reason: 'this version has no outbound delivery' };
+    case 'notice':
+      return notify(house, entry, work, source);
+    case 'relay': {
+      const { attempts } = await relay(house, [entry], source, async () => {});
+      return attempts[0]!;
+    }
   }
 }
 
@@ -177,7 +124,16 @@ async function submitEntry(
   const { sender, recipients, once } = work;
   if (once && !(await isFirst(house, entry, once))) return { outcome: 'done' };
   const opened = await openSubmitted(house, entry, work, source);
-  const request = { ...submitRequest(entry, entry.id), sender, recipients, edits: opened.edits };
+  const { id, createdAt, envelope } = entry;
+  const request: SubmitRequest = {
+    id,
+    createdAt,
+    smtputf8: envelope.smtputf8,
+    repeated: mayBeRepeated(entry),
+    sender,
+    recipients,
+    edits: opened.edits,
+  };
   return submit(house, request, opened.source, opened.spooled);
 }
 
@@ -192,69 +148,4 @@ async function isFirst(
   if ((await state.get(key)) === id) return true;
   house.log.info('reply-sent-before', { id: transactionId, action: id });
   return false;
-}
-
-function submitRequest(
-  entry: QueueEntry,
-  id: string,
-): Pick<SubmitRequest, 'id' | 'createdAt' | 'smtputf8' | 'repeated'> {
-  const { createdAt, envelope } = entry;
-  return { id, createdAt, smtputf8: envelope.smtputf8, repeated: mayBeRepeated(entry) };
-}
-
-/**
- * An attempt may have been cut off after its copies were stored. That an attempt began is counted without a sync, and
- * a release counts anew: so what an earlier process took in, and what has a past, is not believed to be a first one.
- */
-function mayBeRepeated({ attempts, lastError, createdAt }: QueueEntry): boolean {
-  return attempts > 1 || lastError !== '' || createdAt <= performance.timeOrigin;
-}
-
-interface Opened {
-  readonly source: MessageSource;
-  readonly edits: readonly Edit[];
-  readonly spooled?: SpooledMessage;
-}
-
-/** The generated message, or the transaction's own with what was changed for this way. */
-async function openSubmitted(
-  house: House,
-  entry: QueueEntry,
-  { message, edits = [] }: QueueWork & { kind: 'submit' },
-  source: MessageSource,
-): Promise<Opened> {
-  if (message === undefined) return { source, edits: [...entry.edits, ...edits] };
-  const spooled = await spoolBytes(house, Buffer.from(message, 'latin1'));
-  return { source: spooled.source, edits, spooled };
-}
-
-/** What a report returns: the message that could not be delivered. */
-async function openReturned(house: House, entry: QueueEntry, source: MessageSource): Promise<Opened> {
-  return entry.work.kind === 'submit'
-    ? openSubmitted(house, entry, entry.work, source)
-    : { source, edits: entry.edits };
-}
-
-async function spoolBytes(house: House, bytes: Uint8Array): Promise<SpooledMessage> {
-  const sink = house.openSink();
-  await sink.write(bytes);
-  return sink.finish();
-}
-
-function failedRecipients({ work, envelope }: QueueEntry): readonly Recipient[] {
-  switch (work.kind) {
-    case 'store': {
-      const { deliveredTo } = work.store as StoreAction;
-      const known = envelope.recipients.filter((recipient) => recipient.address === deliveredTo);
-      return known.length > 0 ? known : [plainRecipient(deliveredTo)];
-    }
-    case 'submit':
-      return work.recipients.map(plainRecipient);
-    default:
-      return work.recipients;
-  }
-}
-
-function plainRecipient(address: string): Recipient {
-  return { id: 'r1', address, original: address, notify: [] };
 }

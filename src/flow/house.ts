@@ -9,7 +9,9 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import type { Pipelines, TraceEntry } from '../../core/pipeline/request.ts';
 import type { Connection, Session } from '../../core/session/connection.ts';
 import type { StateKeys } from '../../core/state/store.ts';
+import type { TracePart } from '../../core/state/trace-store.ts';
 import type { StoreAction } from '../delivery/store.ts';
+import type { Outbound } from '../outbound/outbound.ts';
 import type { Router } from '../router/router.ts';
 import type { Users } from '../users/users.ts';
 import type { AcceptedMessage } from './accepted.ts';
@@ -58,6 +60,12 @@ export interface House {
   /** What plugins remember, by the plugin's name. */
   state(plugin: string): StateKeys;
   trace(trace: WalkTrace): void;
+  /** Adds to the trace of a transaction, or of an action's. */
+  note(id: string, part: TracePart): void;
+  /** Mail to other hosts. */
+  readonly outbound: Outbound;
+  /** Whether another report may go to that sender now; counts it. */
+  mayBounce(sender: string): boolean;
   readonly log: FlowLog;
   readonly clock: Clock;
 }

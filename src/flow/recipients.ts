@@ -63,6 +63,7 @@ export function routeOf(transaction: Transaction, address: string, ownInitiative
   if (route.kind === 'reject') return { kind: 'refused', reply: route.reply };
   if (route.kind === 'relay') return { kind: 'relay', via: route.via };
   if (route.kind === 'lmtp') return { kind: 'relay', via: `lmtp:${route.to}` };
+  if (route.kind === 'pipe') return { kind: 'relay', via: `pipe:${JSON.stringify(route.command)}` };
   const found = house.users?.find(address);
   if (!found) return refused(550, '5.1.1', 'no such user here');
   if (found.user.disabled) return refused(550, '5.2.1', 'this mailbox is disabled');

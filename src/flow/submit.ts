@@ -6,7 +6,7 @@ import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
-import type { Attempt } from '../queue/queue.ts';
+import type { Attempt, QueueEntry } from '../queue/queue.ts';
 import { conclude } from './conclude.ts';
 import { decideFates } from './fates.ts';
 import type { House } from './house.ts';
@@ -98,7 +98,7 @@ function begin(house: House, request: SubmitRequest): Transaction {
 }
 
 /** The house as its own client. */
-function ownConnection(id: string, now: number): Connection {
+export function ownConnection(id: string, now: number): Connection {
   return {
     id: `own-${id}`,
     door: 'mda',
@@ -111,4 +111,12 @@ function ownConnection(id: string, now: number): Connection {
     trusted: true,
     openedAt: now,
   };
+}
+
+/**
+ * An attempt may have been cut off after its copies were stored. That an attempt began is counted without a sync, and
+ * a release counts anew: so what an earlier process took in, and what has a past, is not believed to be a first one.
+ */
+export function mayBeRepeated({ attempts, lastError, createdAt }: QueueEntry): boolean {
+  return attempts > 1 || lastError !== '' || createdAt <= performance.timeOrigin;
 }

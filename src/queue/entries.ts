@@ -1,38 +1,30 @@
 /** The queue's tables: entries, what they share, and the ids that are done. Every change of a state is one function here. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { queueLimits } from '../../core/base/limits.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
-import type { Reply } from '../../core/mail/reply.ts';
+import { ownLane } from './lanes.ts';
 import { messageFormat } from './message-files.ts';
-import type { NewQueueEntry, QueueEntry, QueueFilter, QueueStatus } from './queue.ts';
-
-/**
- * Steps of queue.db. Times are epoch milliseconds. `work` and a context's `value` (envelope and common edits, shared
- * by the entries of one call) are structured clones as node:v8 writes them, which later versions can read.
- * `next_attempt_at` was set at `scheduled_at`; `reply` is set once the entry was given up.
- */
-export const steps = [
-  `CREATE TABLE messages (id TEXT PRIMARY KEY, length INTEGER NOT NULL, format INTEGER NOT NULL) WITHOUT ROWID;
-   CREATE TABLE contexts (number INTEGER PRIMARY KEY, message TEXT NOT NULL, value BLOB NOT NULL);
-   CREATE INDEX contexts_message ON contexts (message);
-   CREATE TABLE entries (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, message TEXT NOT NULL,
-     context INTEGER NOT NULL, status TEXT NOT NULL, attempts INTEGER NOT NULL, created_at INTEGER NOT NULL,
-     next_attempt_at INTEGER NOT NULL, scheduled_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
-     last_error TEXT NOT NULL, reply TEXT, work BLOB NOT NULL);
-   CREATE INDEX entries_message ON entries (message);
-   CREATE INDEX entries_status ON entries (status, number);
-   CREATE INDEX entries_due ON entries (next_attempt_at) WHERE status IN ('waiting', 'failed');
-   CREATE TABLE done (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-   CREATE INDEX done_at ON done (at)`,
-];
+import type {
+  FailureReply,
+  NewQueueEntry,
+  QueueEntry,
+  QueueFilter,
+  QueueStatus,
+  QueueSummaryRow,
+  QueueWork,
+} from './queue.ts';
 
 /** An entry that was taken up; `reply` tells that it was given up and the sender must hear of it. */
 export interface TakenEntry {
   readonly entry: QueueEntry;
-  readonly reply?: Reply;
+  readonly reply?: FailureReply;
 }
+
+/** Hears that something of a lane is due at `at`. */
+export type OnDue = (lane: string, sender: string, at: number) => void;
 
 interface Context {
   readonly envelope: Envelope;
@@ -43,6 +35,8 @@ interface Context {
 export class Entries {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Told within the transaction: what it undoes was then due too early, which is found out. */
+  onDue: OnDue = () => {};
   /** Entries of one transaction come together: the context read last serves them all. */
   #lastContext: { number: number; value: Context } | undefined;
 
@@ -59,20 +53,29 @@ export class Entries {
       const { transactionId } = entry;
       this.#run('INSERT OR IGNORE INTO messages VALUES (?, ?, ?)', transactionId, length, messageFormat);
       const context = this.#contextNumber(entry, contexts);
+      const held = entry.work.kind === 'held';
+      const destination = destinationOf(entry.work);
+      // Our own work is done in the order it is due, whoever caused it.
+      const sender = destination === ownLane ? '' : entry.envelope.sender;
+      const dueAt = entry.notBefore ?? now;
       this.#run(
         `INSERT INTO entries (id, message, context, status, attempts, created_at, next_attempt_at, scheduled_at,
-           expires_at, last_error, work) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
+           expires_at, last_error, work, destination, lane, sender) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         entry.id,
         transactionId,
         context,
-        entry.work.kind === 'held' ? 'held' : 'waiting',
+        held ? 'held' : 'waiting',
         entry.createdAt,
-        entry.notBefore ?? now,
+        dueAt,
         now,
         entry.createdAt + expireMs,
         entry.lastError ?? '',
         serialize(entry.work),
+        destination,
+        destination,
+        sender,
       );
+      if (!held) this.onDue(destination, sender, dueAt);
       added++;
     }
     return added;
@@ -89,23 +92,37 @@ export class Entries {
     return this.#get('SELECT 1 FROM messages WHERE id = ?', transactionId) !== undefined;
   }
 
-  /** Ids that are due, the longest due first. */
-  due(now: number, limit: number): string[] {
+  /** Every lane that has something waiting or failed, and when its first is due. */
+  *lanes(): Generator<{ lane: string; sender: string; at: number }> {
+    for (const row of this.#statement(
+      `SELECT lane, sender, min(next_attempt_at) AS at FROM entries INDEXED BY entries_lane
+       WHERE status IN ('waiting', 'failed') GROUP BY lane, sender`,
+    ).iterate()) {
+      yield { lane: row.lane as string, sender: row.sender as string, at: row.at as number };
+    }
+  }
+
+  /** The first of a lane: its id, and when it is due. */
+  first(lane: string, sender: string): { id: string; at: number } | undefined {
+    const row = this.#get(
+      `SELECT id, next_attempt_at AS at FROM entries INDEXED BY entries_lane
+       WHERE status IN ('waiting', 'failed') AND lane = ? AND sender = ? ORDER BY next_attempt_at LIMIT 1`,
+      lane,
+      sender,
+    );
+    return row as { id: string; at: number } | undefined;
+  }
+
+  /** Ids of one lane that are due, a bounded number. */
+  dueFor(lane: string, now: number, limit: number): string[] {
     const rows = this.#all(
-      `SELECT id FROM entries INDEXED BY entries_due WHERE status IN ('waiting', 'failed') AND next_attempt_at <= ?
-       ORDER BY next_attempt_at LIMIT ?`,
+      `SELECT id FROM entries INDEXED BY entries_lane
+       WHERE status IN ('waiting', 'failed') AND lane = ? AND next_attempt_at <= ? LIMIT ?`,
+      lane,
       now,
       limit,
     );
     return rows.map(({ id }) => id as string);
-  }
-
-  nextDueAt(): number | undefined {
-    const row = this.#get(
-      `SELECT next_attempt_at AS at FROM entries INDEXED BY entries_due WHERE status IN ('waiting', 'failed')
-       ORDER BY next_attempt_at LIMIT 1`,
-    );
-    return row?.at as number | undefined;
   }
 
   /** waiting or failed -> active; undefined when it is neither any more. */
@@ -117,31 +134,89 @@ export class Entries {
     );
     const entry = row && this.find(id);
     if (entry === undefined) return undefined;
-    return row?.reply == null ? { entry } : { entry, reply: JSON.parse(row.reply as string) as Reply };
+    return row?.reply == null ? { entry } : { entry, reply: JSON.parse(row.reply as string) as FailureReply };
+  }
+
+  /**
+   * Takes the others of the same message that are due and can share the first one's attempt, or its report: of relays
+   * those for the same place with the same content.
+   */
+  takeAlike({ entry, reply }: TakenEntry, now: number, limit: number): TakenEntry[] {
+    if (entry.work.kind !== 'relay') return [];
+    const { work } = entry;
+    const rows = this.#all(
+      `SELECT id, work, context FROM entries WHERE message = ? AND status = ? AND next_attempt_at <= ?
+         AND (?4 = 'failed' OR destination = ?5) ORDER BY number LIMIT ?6`,
+      entry.transactionId,
+      reply === undefined ? 'waiting' : 'failed',
+      now,
+      reply === undefined ? 'waiting' : 'failed',
+      destinationOf(work),
+      limit,
+    );
+    return rows.flatMap((row) => {
+      const other = deserialize(row.work as Uint8Array) as QueueWork;
+      const alike = reply !== undefined ? other.kind === 'relay' : sameContent(work, other);
+      return (alike && this.take(row.id as string)) || [];
+    });
+  }
+
+  /** What was found out on the way, kept for later attempts. */
+  setWork(id: string, work: QueueWork): void {
+    this.#run('UPDATE entries SET work = ? WHERE id = ?', serialize(work), id);
   }
 
   /** active -> waiting (or failed, where it was given up already) until `at`. */
   postpone(id: string, reason: string, at: number, now: number): void {
-    this.#run(
+    const row = this.#get(
       `UPDATE entries SET status = iif(reply IS NULL, 'waiting', 'failed'), last_error = ?, next_attempt_at = ?,
-         scheduled_at = ? WHERE id = ? AND status = 'active'`,
+         scheduled_at = ? WHERE id = ? AND status = 'active' RETURNING lane, sender`,
       reason,
       at,
       now,
       id,
     );
+    if (row) this.onDue(row.lane as string, row.sender as string, at);
   }
 
-  /** active -> failed, due at once: the sender is to be told. */
-  giveUp(id: string, reply: Reply, now: number): void {
-    this.#run(
+  /** active -> failed, due at `at`: the sender is to be told. */
+  giveUp(id: string, reply: FailureReply, at: number, now: number): void {
+    const row = this.#get(
       `UPDATE entries SET status = 'failed', reply = ?, last_error = ?, attempts = 0, next_attempt_at = ?,
-         scheduled_at = ? WHERE id = ? AND status = 'active'`,
+         scheduled_at = ?, lane = ?, sender = '' WHERE id = ? AND status = 'active' RETURNING id`,
       JSON.stringify(reply),
       reply.text,
+      at,
       now,
-      now,
+      ownLane,
       id,
+    );
+    if (row) this.onDue(ownLane, '', at);
+  }
+
+  /** failed -> failed, due now. */
+  tellNow(transactionId: string, now: number): void {
+    const changed = this.#changes(
+      `UPDATE entries SET next_attempt_at = ?1 WHERE message = ?2 AND status = 'failed' AND next_attempt_at > ?1
+         AND attempts = 0`,
+      now,
+      transactionId,
+    );
+    if (changed > 0) this.onDue(ownLane, '', now);
+  }
+
+  /** True for the one call that finds that the sender does not know yet. */
+  tellDelay(id: string): boolean {
+    return this.#changed('UPDATE entries SET delay_told = 1 WHERE id = ? AND delay_told = 0', id);
+  }
+
+  /** Whether others of that message may yet fail, or be delivered. */
+  hasUndecided(transactionId: string): boolean {
+    return (
+      this.#get(
+        `SELECT 1 FROM entries WHERE message = ? AND status IN ('waiting', 'active') AND destination <> '' LIMIT 1`,
+        transactionId,
+      ) !== undefined
     );
   }
 
@@ -159,9 +234,9 @@ export class Entries {
 
   /** waiting or failed -> waiting, due now. */
   retry(id: string, now: number): boolean {
-    return this.#changed(
-      `UPDATE entries SET status = 'waiting', reply = NULL, next_attempt_at = ?, scheduled_at = ?
-       WHERE id = ? AND status IN ('waiting', 'failed')`,
+    return this.#due(
+      `UPDATE entries SET status = 'waiting', reply = NULL, next_attempt_at = ?, scheduled_at = ?, lane = destination
+       WHERE id = ? AND status IN ('waiting', 'failed') RETURNING lane, sender`,
       now,
       now,
       id,
@@ -171,7 +246,8 @@ export class Entries {
   /** waiting, active or failed -> held; an attempt that runs may still end it. */
   hold(id: string, reason: string): boolean {
     return this.#changed(
-      `UPDATE entries SET status = 'held', reply = NULL, last_error = ? WHERE id = ? AND status <> 'held'`,
+      `UPDATE entries SET status = 'held', reply = NULL, lane = destination, last_error = ?
+       WHERE id = ? AND status <> 'held'`,
       reason,
       id,
     );
@@ -179,9 +255,9 @@ export class Entries {
 
   /** held -> waiting, due now, with its whole time before it: an operator's pause is no fault of the mail. */
   release(id: string, expireMs: number, now: number): boolean {
-    return this.#changed(
+    return this.#due(
       `UPDATE entries SET status = 'waiting', attempts = 0, next_attempt_at = ?, scheduled_at = ?, expires_at = ?
-       WHERE id = ? AND status = 'held'`,
+       WHERE id = ? AND status = 'held' RETURNING lane, sender`,
       now,
       now,
       now + expireMs,
@@ -249,6 +325,32 @@ export class Entries {
     return counts;
   }
 
+  /** How much waits for each destination, the most first, a bounded number. */
+  summary(limit: number): QueueSummaryRow[] {
+    const rows = this.#all(
+      `SELECT destination, count(*) AS entries, count(DISTINCT message) AS messages,
+         sum(status = 'waiting') AS waiting, sum(status = 'active') AS active, sum(status = 'held') AS held,
+         sum(status = 'failed') AS failed, min(created_at) AS oldest, max(last_error) AS reason
+       FROM entries GROUP BY destination ORDER BY entries DESC LIMIT ?`,
+      limit,
+    );
+    return rows.map((row) => {
+      const { destination, entries, messages, waiting, active, held, failed, oldest } =
+        row as unknown as Omit<QueueSummaryRow, 'reason'>;
+      return {
+        destination,
+        entries,
+        messages,
+        waiting,
+        active,
+        held,
+        failed,
+        oldest,
+        reason: String(row.reason),
+      };
+    });
+  }
+
   /** The latest format that a message's file is in; 0 without messages. */
   newestFormat(): number {
     return (this.#get('SELECT coalesce(max(format), 0) AS n FROM messages') as { n: number }).n;
@@ -293,6 +395,7 @@ export class Entries {
       expiresAt: row.expires_at as number,
       lastError: row.last_error as string,
       length: row.length as number,
+      destination: row.destination as string,
     };
   }
 
@@ -306,6 +409,13 @@ export class Entries {
 
   #numberOf(id: string): number {
     return (this.#get('SELECT number FROM entries WHERE id = ?', id)?.number as number | undefined) ?? 0;
+  }
+
+  /** A change of one entry after which it is due; the first value is when. */
+  #due(sql: string, at: number, ...values: SQLInputValue[]): boolean {
+    const row = this.#get(sql, at, ...values);
+    if (row) this.onDue(row.lane as string, row.sender as string, at);
+    return row !== undefined;
   }
 
   #statement(sql: string): StatementSync {
@@ -339,3 +449,22 @@ export class Entries {
 }
 
 const selectEntry = `SELECT entries.*, messages.length FROM entries JOIN messages ON messages.id = entries.message`;
+
+/** Where an entry waits its turn: at the relay, or at the domain of its first recipient where that decides. */
+export function destinationOf(work: QueueWork): string {
+  if (work.kind !== 'relay') return ownLane;
+  if (work.via !== 'mx') return work.via;
+  const address = work.recipients[0]?.address ?? '';
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase() || 'mx';
+}
+
+type Relay = QueueWork & { kind: 'relay' };
+
+function sameContent(one: Relay, other: QueueWork): boolean {
+  return (
+    other.kind === 'relay' &&
+    other.via === one.via &&
+    isDeepStrictEqual(other.edits ?? [], one.edits ?? []) &&
+    isDeepStrictEqual(other.sent, one.sent)
+  );
+}

@@ -4,13 +4,16 @@
  * | state   | means                                    | becomes                                                          |
  * |---------|------------------------------------------|------------------------------------------------------------------|
  * | (none)  | not here, and not done                   | waiting: enqueue; held: enqueue of work `held`                     |
- * | waiting | due at nextAttemptAt                     | active: due; held: hold; gone: remove                            |
+ * | waiting | due at nextAttemptAt                     | active: due; held: hold; gone: remove; waiting, failed (expired): |
+ * |         |                                          | its destination rests                                            |
  * | active  | an attempt, or a bounce, is running      | gone: done, told; waiting: retry, crash; failed: failed, expired, |
  * |         |                                          | not told, crash while telling; held: hold, nobody to tell        |
  * | held    | waits for an operator                    | waiting: release; gone: remove, or done by an attempt that ran   |
  * | failed  | given up, the sender is yet to be told   | active: due (at once, then as retries); waiting: retry; held: hold; gone: remove |
  * | gone    | no entry; the id is remembered for days  | never anything else: enqueue of that id does nothing             |
  *
+ * An entry waits in the lane of its destination (lanes.ts says whose turn it is); once failed, in our own. What the sender
+ * is to hear of mail that did not fail is an entry of kind `notice`, made in the transaction that ends or delays the other.
  * Every change is one transaction. Whoever asked for it is answered when it is on disk; only `waiting -> active` is not
  * waited for. The message file is on disk before its first entry and removed after its last is gone on disk.
  */
@@ -25,10 +28,20 @@ import type { Log } from '../../core/base/log.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { CommitGroup } from '../../core/state/commit-group.ts';
 import { openDatabase } from '../../core/state/sqlite-file.ts';
-import { Entries, steps } from './entries.ts';
+import { Entries } from './entries.ts';
+import { ownLane } from './lanes.ts';
 import { fileName, MessageFiles, messageFormat } from './message-files.ts';
-import type { NewQueueEntry, Queue, QueueEntry, QueueFilter, QueueHandlers, QueueStatus } from './queue.ts';
+import type {
+  NewQueueEntry,
+  Queue,
+  QueueEntry,
+  QueueFilter,
+  QueueHandlers,
+  QueueStatus,
+  QueueSummaryRow,
+} from './queue.ts';
 import { retryDelayMs } from './schedule.ts';
+import { steps } from './tables.ts';
 import { WalSync } from './wal-sync.ts';
 import { QueueWorker } from './worker.ts';
 
@@ -39,9 +52,30 @@ export interface QueueInit {
   readonly expireSeconds: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Attempts at once; default 10. */
+  readonly delayNoticeSeconds?: number;
+  /** Attempts of our own work at once. */
   readonly concurrency?: number;
+  /** Attempts for other hosts. */
+  readonly outbound?: OutboundLimits;
 }
+
+export interface OutboundLimits {
+  readonly connections: number;
+  readonly connectionsPerDestination: number;
+  readonly messagesPerMinute: number;
+  readonly recipientsPerMessage: number;
+  readonly destinations: Readonly<
+    Record<string, { readonly connections?: number; readonly messagesPerMinute?: number }>
+  >;
+}
+
+const outboundDefaults: OutboundLimits = {
+  connections: 100,
+  connectionsPerDestination: 20,
+  messagesPerMinute: 0,
+  recipientsPerMessage: 100,
+  destinations: {},
+};
 
 /** Opens the queue and puts right what a crash left. Throws OperationalError; never begins anew over a damaged database. */
 export function openQueue(init: QueueInit): Queue {
@@ -63,13 +97,21 @@ export function openQueue(init: QueueInit): Queue {
 }
 
 /** Looks into the queue of another process, changing nothing. Throws OperationalError when there is none. */
-export function readQueue(directory: string): Pick<Queue, 'list' | 'count'> & { close(): void } {
+export function readQueue(
+  directory: string,
+): Pick<Queue, 'list' | 'count' | 'summary' | 'get'> & { close(): void } {
   const path = join(directory, 'queue.db');
   const database = openDatabase({ path, steps, synchronous: 'normal', readOnly: true });
   const entries = new Entries(database);
   return {
     list: (filter = {}) => entries.list(filter),
     count: () => entries.count(),
+    summary: () => entries.summary(queueLimits.listMax),
+    get: (id) => {
+      const entry = entries.find(id);
+      const path = entry && join(directory, 'messages', fileName(entry.transactionId));
+      return entry && { entry, source: { kind: 'file', path: path!, length: entry.length } };
+    },
     close: () => database.close(),
   };
 }
@@ -153,17 +195,23 @@ class DiskQueue implements Queue {
   }
 
   start(handlers: QueueHandlers): void {
-    const { retrySeconds, expireSeconds, concurrency = 10, clock, log } = this.#init;
+    const { retrySeconds, expireSeconds, delayNoticeSeconds = 0, clock, log } = this.#init;
+    const { concurrency = queueLimits.ownAtOnce, outbound = outboundDefaults } = this.#init;
     this.#worker = new QueueWorker(
       {
         entries: this.#entries,
         files: this.#files,
         group: this.#group,
-        schedule: { retrySeconds, expireSeconds },
-        concurrency,
+        schedule: { retrySeconds, expireSeconds, delayNoticeSeconds },
+        lanes: {
+          own: concurrency,
+          total: outbound.connections,
+          of: (destination) => limitsFor(destination, outbound),
+        },
+        groupMax: outbound.recipientsPerMessage,
         clock,
         log,
-        finish: (id) => this.#finish(id).then(() => {}),
+        finish: (ids, before) => this.#finish(ids, before).then(() => {}),
       },
       handlers,
     );
@@ -186,7 +234,17 @@ class DiskQueue implements Queue {
     return this.#entries.count();
   }
 
+  summary(): QueueSummaryRow[] {
+    return this.#entries.summary(queueLimits.listMax);
+  }
+
+  resting(): { destination: string; until: number }[] {
+    return this.#worker?.resting() ?? [];
+  }
+
   retry(id: string): Promise<boolean> {
+    const destination = this.#entries.find(id)?.destination ?? ownLane;
+    if (destination !== ownLane) this.#worker?.wakeDestination(destination);
     return this.#change(() => this.#entries.retry(id, this.#init.clock.now()));
   }
 
@@ -199,7 +257,7 @@ class DiskQueue implements Queue {
   }
 
   async remove(id: string): Promise<boolean> {
-    return this.#finish(id);
+    return this.#finish([id]);
   }
 
   close(): Promise<void> {
@@ -266,10 +324,13 @@ class DiskQueue implements Queue {
     return changed;
   }
 
-  async #finish(id: string): Promise<boolean> {
+  /** Entries of one message. */
+  async #finish(ids: readonly string[], before = () => {}): Promise<boolean> {
     const { found, last } = await this.#group.run(() => {
-      const found = this.#entries.find(id) !== undefined;
-      return { found, last: this.#entries.finish(id, this.#init.clock.now()) };
+      const found = ids.some((id) => this.#entries.find(id) !== undefined);
+      before();
+      const ended = ids.map((id) => this.#entries.finish(id, this.#init.clock.now()));
+      return { found, last: ended.find((message) => message !== undefined) };
     });
     if (last !== undefined) await this.#removeUnused(last);
     return found;
@@ -319,4 +380,12 @@ class DiskQueue implements Queue {
       .runUnsynced(() => this.#entries.forgetDone(before, queueLimits.batchEntries))
       .catch((error: Error) => this.#init.log.warn('queue-forget-failed', { error: error.message }));
   }
+}
+
+function limitsFor(destination: string, outbound: OutboundLimits): { window: number; perMinute: number } {
+  const own = outbound.destinations[destination];
+  return {
+    window: own?.connections ?? outbound.connectionsPerDestination,
+    perMinute: own?.messagesPerMinute ?? outbound.messagesPerMinute,
+  };
 }

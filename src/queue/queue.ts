@@ -1,4 +1,5 @@
-/** The queue: what could not be carried out at once. One for local retry, held mail, delayed mail and, later, outbound. */
+/** The queue: what is not carried out at once. One for mail to other hosts, local retry, held mail, delayed mail. */
+import type { DsnAction } from '../../core/mail/dsn.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
@@ -26,6 +27,14 @@ export type QueueWork =
       readonly via: string;
       readonly recipients: readonly Recipient[];
       readonly edits?: readonly Edit[];
+      /** What the send hooks made of it, once, before the first attempt. */
+      readonly sent?: SentForm;
+    }
+  /** The sender is to hear what became of recipients that did not fail: delayed, or passed on without a report. */
+  | {
+      readonly kind: 'notice';
+      readonly action: DsnAction;
+      readonly reports: readonly NoticeReport[];
     }
   /** New mail that this message caused (redirect, reply, bounce): goes through submit(). */
   | {
@@ -45,6 +54,27 @@ export type QueueWork =
       readonly recipients: readonly Recipient[];
       readonly context: unknown;
     };
+
+export interface SentForm {
+  /** Reverse-path as it is said to the next hop. */
+  readonly sender: string;
+  /** After all others. */
+  readonly edits: readonly Edit[];
+}
+
+export interface NoticeReport {
+  readonly recipient: Recipient;
+  readonly reply: Reply;
+  readonly remoteMta?: string;
+  /** Epoch milliseconds. */
+  readonly retryUntil?: number;
+}
+
+/** Why something was given up, in the words of who decided. */
+export type FailureReply = Reply & {
+  /** The server that answered; ourselves when absent. */
+  readonly remoteMta?: string;
+};
 
 export type QueueStatus = 'waiting' | 'active' | 'held' | 'failed';
 
@@ -66,6 +96,8 @@ export interface QueueEntry {
   readonly lastError: string;
   /** Octets of the message. */
   readonly length: number;
+  /** Domain or relay that it goes to; '' for what is done here. */
+  readonly destination: string;
 }
 
 export type NewQueueEntry = Pick<QueueEntry, 'id' | 'transactionId' | 'work' | 'envelope' | 'edits'> & {
@@ -77,9 +109,42 @@ export type NewQueueEntry = Pick<QueueEntry, 'id' | 'transactionId' | 'work' | '
 
 /** How one attempt ended. */
 export type Attempt =
-  | { readonly outcome: 'done' }
-  | { readonly outcome: 'retry'; readonly reason: string }
-  | { readonly outcome: 'failed'; readonly reply: Reply };
+  | {
+      readonly outcome: 'done';
+      /** The sender asked to hear of it. */
+      readonly notice?: { readonly action: DsnAction; readonly reply: Reply; readonly remoteMta?: string };
+    }
+  | { readonly outcome: 'retry'; readonly reason: string; readonly remoteMta?: string }
+  | { readonly outcome: 'failed'; readonly reply: FailureReply };
+
+/** How an attempt for several entries ended. */
+export interface RelayAttempt {
+  /** In the order of the entries. */
+  readonly attempts: readonly Attempt[];
+  /** `down` when no server of the destination could be spoken to. */
+  readonly destination: 'up' | 'down' | 'none';
+}
+
+/** Given up, and to be told. */
+export interface Failure {
+  readonly entry: QueueEntry;
+  readonly reply: FailureReply;
+}
+
+export interface QueueSummaryRow {
+  /** '' for what is done here. */
+  readonly destination: string;
+  readonly entries: number;
+  readonly messages: number;
+  readonly waiting: number;
+  readonly active: number;
+  readonly held: number;
+  readonly failed: number;
+  /** Epoch milliseconds. */
+  readonly oldest: number;
+  /** One of the reasons. */
+  readonly reason: string;
+}
 
 export interface QueueFilter {
   readonly status?: QueueStatus;
@@ -95,10 +160,20 @@ export interface QueueHandlers {
   /** Called for what is due. May be called again for the same entry after a crash. */
   attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt>;
   /**
-   * Called for what was given up, so that it can be bounced; again until it resolves. The source is empty when the
-   * message itself was lost. Who can tell nobody answers why: then the entry is held for an operator.
+   * The same for relays: entries of one message that go the same way, with the same edits. `keep` notes, durably, what
+   * the send hooks made of them.
    */
-  expired(entry: QueueEntry, source: MessageSource, reply: Reply): Promise<{ readonly hold: string } | void>;
+  relay?(
+    entries: readonly QueueEntry[],
+    source: MessageSource,
+    keep: (sent: SentForm) => Promise<void>,
+  ): Promise<RelayAttempt>;
+  /**
+   * Called for entries of one message that were given up, so that they can be bounced; again until it resolves. The
+   * source is empty when the message itself was lost. Who can tell nobody answers why: then the entries are held for an
+   * operator.
+   */
+  expired(failures: readonly Failure[], source: MessageSource): Promise<{ readonly hold: string } | void>;
 }
 
 export interface Queue {
@@ -111,6 +186,10 @@ export interface Queue {
   get(id: string): { entry: QueueEntry; source: MessageSource } | undefined;
   /** How many entries there are in each state. */
   count(): Record<QueueStatus, number>;
+  /** How much waits for each destination, the most first. */
+  summary(): QueueSummaryRow[];
+  /** Destinations that are not tried for a while, since they could not be reached. */
+  resting(): { readonly destination: string; readonly until: number }[];
   /** Due now; true when the entry was waiting or failed. */
   retry(id: string): Promise<boolean>;
   /** Waits for an operator; what runs already may still end it. */

@@ -5,6 +5,8 @@ export interface Schedule {
   readonly retrySeconds: readonly number[];
   /** An entry older than this is given up after its next failure. RFC 5321 asks for four to five days. */
   readonly expireSeconds: number;
+  /** Age at which the sender hears that it waits; 0 or absent: only who asked. */
+  readonly delayNoticeSeconds?: number;
 }
 
 /** Delays vary by this part either way, so that what failed together is not tried together. */

@@ -1,14 +1,15 @@
-/** Carries out what is due: a few entries at a time, one timer, and nothing of the others in memory. */
+/** Carries out what is due, destination by destination: one timer, a few entries in memory, their ends on disk before they are forgotten. */
 import type { Clock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
 import { queueLimits } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
-import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { CommitGroup } from '../../core/state/commit-group.ts';
 import type { Entries, TakenEntry } from './entries.ts';
+import { type Feedback, type Lane, type LaneLimits, Lanes, ownLane } from './lanes.ts';
 import type { MessageFiles } from './message-files.ts';
-import type { Attempt, QueueEntry, QueueHandlers } from './queue.ts';
+import { noticesOf, wantsDelayNotice } from './notices.ts';
+import type { Attempt, FailureReply, QueueEntry, QueueHandlers, RelayAttempt } from './queue.ts';
 import { isExpired, nextAttemptAt, type Schedule } from './schedule.ts';
 
 export interface WorkerInit {
@@ -16,23 +17,27 @@ export interface WorkerInit {
   readonly files: MessageFiles;
   readonly group: CommitGroup;
   readonly schedule: Schedule;
-  readonly concurrency: number;
+  readonly lanes: LaneLimits;
+  /** Entries of one attempt. */
+  readonly groupMax: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Removes an entry for good, and its message when it was the last. */
-  finish(id: string): Promise<void>;
+  /** Removes entries of one message for good, and the message when they were its last; `before` in the same transaction. */
+  finish(ids: readonly string[], before?: () => void): Promise<void>;
 }
 
 /** RFC 3463 section 3.5: X.4.7 is delivery time expired. */
-const expiredReply: Reply = { code: 554, enhanced: '5.4.7', text: 'delivery time expired' };
+const expiredReply = { code: 554, enhanced: '5.4.7', text: 'delivery time expired' };
 /** The message is gone although the queue promised to keep it: the sender must hear that it was not delivered. */
-const lostReply: Reply = { code: 554, enhanced: '5.3.0', text: 'the message was lost before delivery' };
+const lostReply = { code: 554, enhanced: '5.3.0', text: 'the message was lost before delivery' };
 
 export class QueueWorker {
   readonly #init: WorkerInit;
   readonly #handlers: QueueHandlers;
-  readonly #running = new Set<Promise<void>>();
+  readonly #lanes: Lanes;
+  readonly #running = new Set<Promise<unknown>>();
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Immediate | undefined;
   #stopped = false;
   #troubledUntil = 0;
   #lastNow: number;
@@ -40,46 +45,70 @@ export class QueueWorker {
   constructor(init: WorkerInit, handlers: QueueHandlers) {
     this.#init = init;
     this.#handlers = handlers;
+    this.#lanes = new Lanes(init.lanes);
     this.#lastNow = init.clock.now();
+    init.entries.onDue = (lane, sender, at) => {
+      this.#lanes.offer(lane, sender, at);
+      this.wake();
+    };
+    this.#offerAll();
   }
 
   /** Looks for work soon; to be called when something may have become due. */
   wake(): void {
-    this.#sleep(0);
+    if (this.#stopped || this.#soon !== undefined) return;
+    this.#soon = setImmediate(() => {
+      this.#soon = undefined;
+      this.#look();
+    });
+  }
+
+  /** As `wake`, for a destination that may be at rest. */
+  wakeDestination(destination: string): void {
+    this.#lanes.wake(destination);
+    this.wake();
+  }
+
+  resting(): { destination: string; until: number }[] {
+    return this.#lanes.resting(this.#init.clock.now());
   }
 
   /** Takes nothing new, and waits for what runs. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    clearImmediate(this.#soon);
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  #sleep(ms: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#stopped) this.#timer = setTimeout(() => this.#look(), ms);
-  }
-
   #look(): void {
-    const { entries, clock, log } = this.#init;
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    const { clock, log } = this.#init;
+    let sleepMs: number = queueLimits.sleepMsMax;
     try {
       const now = clock.now();
       this.#followClock(now);
-      const free = this.#troubled() ? 0 : this.#init.concurrency - this.#running.size;
-      for (const id of free > 0 ? entries.due(now, free) : []) this.#begin(id);
-      // With all places taken the next to end looks again.
-      this.#sleep(this.#running.size < this.#init.concurrency ? this.#untilDue(now) : queueLimits.sleepMsMax);
+      if (this.#troubled()) sleepMs = queueLimits.troubleMs;
+      else {
+        this.#beginDue(now);
+        const next = this.#lanes.nextAt();
+        if (next !== undefined) sleepMs = Math.min(sleepMs, Math.max(next - now, 1));
+      }
     } catch (error) {
       log.error('queue-failed', { error: describeError(error) });
-      this.#sleep(queueLimits.troubleMs);
+      sleepMs = queueLimits.troubleMs;
     }
+    this.#timer = setTimeout(() => this.#look(), sleepMs);
   }
 
-  #untilDue(now: number): number {
-    if (this.#troubled()) return queueLimits.troubleMs;
-    const next = this.#init.entries.nextDueAt();
-    const ms = next === undefined ? queueLimits.sleepMsMax : next - now;
-    return Math.min(Math.max(ms, 0), queueLimits.sleepMsMax);
+  #beginDue(now: number): void {
+    const { entries } = this.#init;
+    for (let lane = this.#lanes.next(now); lane !== undefined; lane = this.#lanes.next(now)) {
+      const first = entries.first(lane.destination, lane.sender);
+      if (first !== undefined && first.at <= now) this.#begin(lane, first.id, now);
+      else this.#lanes.empty(lane, first?.at);
+    }
   }
 
   #troubled(): boolean {
@@ -100,98 +129,255 @@ export class QueueWorker {
     group
       .runUnsynced(() => entries.rebase(clock.now(), queueLimits.batchEntries))
       .then(
-        (changed) => (changed > 0 ? this.#rebase() : this.wake()),
+        (changed) => (changed > 0 ? this.#rebase() : this.#offerAll()),
         (error) => this.#inTrouble(error),
       );
   }
 
-  #begin(id: string): void {
-    const running: Promise<void> = this.#carryOut(id)
-      .catch((error) => this.#inTrouble(error))
-      .finally(() => {
-        this.#running.delete(running);
+  #offerAll(): void {
+    this.#lanes.clear();
+    for (const { lane, sender, at } of this.#init.entries.lanes()) this.#lanes.offer(lane, sender, at);
+    this.wake();
+  }
+
+  #begin(lane: Lane, id: string, now: number): void {
+    this.#lanes.begun(lane, now);
+    let feedback: Feedback = 'none';
+    this.#track(
+      this.#carryOut(id).then(
+        (learnt) => {
+          feedback = learnt;
+        },
+        (error) => this.#inTrouble(error),
+      ),
+      () => {
+        const rests = this.#lanes.ended(lane, feedback, this.#init.clock.now());
+        if (rests) this.#deferAll(lane.destination);
         this.wake();
-      });
+      },
+    );
+  }
+
+  #track(work: Promise<unknown>, ended: () => void): void {
+    const running: Promise<unknown> = work.finally(() => {
+      this.#running.delete(running);
+      ended();
+    });
     this.#running.add(running);
   }
 
-  /** The entry is marked before anything is done: where that cannot be written, its end could not be either. */
-  async #carryOut(id: string): Promise<void> {
-    const { group, entries, files } = this.#init;
-    const taken = await group.runUnsynced(() => entries.take(id));
-    if (taken === undefined) return;
-    const { entry } = taken;
+  /** The entries are marked before anything is done: where that cannot be written, their end could not be either. */
+  async #carryOut(id: string): Promise<Feedback> {
+    const { group, files } = this.#init;
+    const taken = await group.runUnsynced(() => this.#take(id));
+    const [first] = taken;
+    if (first === undefined) return 'none';
+    const { entry } = first;
     const source = await files.source(entry.transactionId, entry.length);
-    if (taken.reply !== undefined) await this.#tell(taken, taken.reply, source ?? noMessage());
-    else if (source === undefined) await this.#lost(entry);
-    else await this.#conclude(entry, await this.#attempt(entry, source));
+    if (first.reply !== undefined) await this.#tell(taken, source ?? noMessage());
+    else if (source === undefined) await this.#lost(taken);
+    else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);
+    else await this.#conclude(taken, [await this.#attempt(entry, source)]);
+    return 'none';
+  }
+
+  #take(id: string): TakenEntry[] {
+    const { entries, clock, groupMax } = this.#init;
+    const first = entries.take(id);
+    if (first === undefined) return [];
+    const limit = first.reply === undefined ? groupMax : queueLimits.groupEntriesMax;
+    return [first, ...entries.takeAlike(first, clock.now(), limit - 1)];
   }
 
   async #attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt> {
     try {
       return await this.#handlers.attempt(entry, source);
     } catch (error) {
-      this.#init.log.error('queue-attempt-threw', {
-        id: entry.transactionId,
-        entry: entry.id,
-        error: describeError(error),
-      });
-      return { outcome: 'retry', reason: `internal error: ${describeError(error)}` };
+      return this.#threw(entry, error);
     }
   }
 
-  async #conclude(entry: QueueEntry, attempt: Attempt): Promise<void> {
-    if (attempt.outcome === 'done') return this.#persist(() => this.#init.finish(entry.id));
-    if (attempt.outcome === 'failed') return this.#giveUp(entry, attempt.reply);
-    if (isExpired(entry, this.#init.clock.now())) {
-      return this.#giveUp(entry, { ...expiredReply, text: `${expiredReply.text}: ${attempt.reason}` });
+  async #relay(taken: readonly TakenEntry[], source: MessageSource): Promise<Feedback> {
+    const { group, entries } = this.#init;
+    const all = taken.map(({ entry }) => entry);
+    let outcome: RelayAttempt;
+    try {
+      outcome = await this.#handlers.relay!(all, source, (sent) =>
+        group.run(() => {
+          for (const { id, work } of all) if (work.kind === 'relay') entries.setWork(id, { ...work, sent });
+        }),
+      );
+    } catch (error) {
+      outcome = { attempts: all.map((entry) => this.#threw(entry, error)), destination: 'none' };
     }
-    return this.#postpone(entry, attempt.reason);
+    await this.#conclude(taken, outcome.attempts);
+    return outcome.destination;
   }
 
-  #lost(entry: QueueEntry): Promise<void> {
+  #threw(entry: QueueEntry, error: unknown): Attempt {
+    this.#init.log.error('queue-attempt-threw', {
+      id: entry.transactionId,
+      entry: entry.id,
+      error: describeError(error),
+    });
+    return { outcome: 'retry', reason: `internal error: ${describeError(error)}` };
+  }
+
+  /** All in one transaction: what was delivered goes, what was not stays with its reason. */
+  async #conclude(taken: readonly TakenEntry[], attempts: readonly Attempt[]): Promise<void> {
+    const done = taken.filter((_, index) => attempts[index]?.outcome === 'done');
+    const transactionId = taken[0]!.entry.transactionId;
+    await this.#persist(() =>
+      this.#init.finish(
+        done.map(({ entry }) => entry.id),
+        () => {
+          for (const [index, { entry }] of taken.entries()) this.#settle(entry, attempts[index]);
+          this.#note(noticesOf(taken.map(({ entry }, index) => ({ entry, attempt: attempts[index] }))));
+        },
+      ),
+    );
+    if (attempts.some((attempt) => attempt.outcome === 'failed')) this.#gatherFailures(transactionId);
+  }
+
+  /** Within a transaction: what becomes of an entry that is not done. */
+  #settle(entry: QueueEntry, attempt: Attempt | undefined): void {
+    const { entries, clock } = this.#init;
+    if (attempt?.outcome === 'done') return;
+    const now = clock.now();
+    if (attempt?.outcome === 'failed') {
+      entries.giveUp(entry.id, attempt.reply, this.#tellAt(entry, now), now);
+      return;
+    }
+    const reason = attempt?.reason ?? 'no outcome';
+    if (isExpired(entry, now)) {
+      const remote = attempt?.remoteMta === undefined ? {} : { remoteMta: attempt.remoteMta };
+      const reply = { ...expiredReply, text: `${expiredReply.text}: ${reason}`, ...remote };
+      entries.giveUp(entry.id, reply, this.#tellAt(entry, now), now);
+    } else this.#postponeNow(entry, reason, now);
+  }
+
+  /** Others of the same message may fail in the same moment: one report for all. */
+  #tellAt({ work }: QueueEntry, now: number): number {
+    return work.kind === 'relay' ? now + queueLimits.gatherFailuresMs : now;
+  }
+
+  /** Nobody else can fail any more: the report need not wait. */
+  #gatherFailures(transactionId: string): void {
+    const { entries, group, clock } = this.#init;
+    if (entries.hasUndecided(transactionId)) return;
+    group
+      .runUnsynced(() => entries.tellNow(transactionId, clock.now()))
+      .catch((error) => this.#inTrouble(error));
+  }
+
+  #postponeNow(entry: QueueEntry, reason: string, now: number): void {
+    const { entries, schedule } = this.#init;
+    // Telling the sender has no end: an entry past its expiry waits its delays all the same.
+    const expiresAt = isExpired(entry, now) ? Number.MAX_SAFE_INTEGER : entry.expiresAt;
+    const at = nextAttemptAt(schedule, { attempts: entry.attempts, expiresAt }, now, Math.random());
+    entries.postpone(entry.id, reason, at, now);
+  }
+
+  /** A notice for the sender is an entry of its own, in the same transaction as what it tells of. */
+  #note(notices: ReturnType<typeof noticesOf>): void {
+    const { entries, schedule, clock } = this.#init;
+    for (const { entry, ...notice } of notices.filter(({ work }) => work.action !== 'delayed')) {
+      entries.add(
+        [{ ...notice, ...shared(entry) }],
+        entry.length,
+        schedule.expireSeconds * 1000,
+        clock.now(),
+      );
+    }
+    const delayed = notices.filter(
+      ({ entry, work }) =>
+        work.action === 'delayed' &&
+        wantsDelayNotice(entry, schedule, clock.now()) &&
+        entries.tellDelay(entry.id),
+    );
+    const [first] = delayed;
+    if (first === undefined) return;
+    const reports = delayed.flatMap(({ work }) => work.reports);
+    entries.add(
+      [{ id: first.id, work: { ...first.work, reports }, ...shared(first.entry) }],
+      first.entry.length,
+      schedule.expireSeconds * 1000,
+      clock.now(),
+    );
+  }
+
+  #lost(taken: readonly TakenEntry[]): Promise<void> {
+    const { entry } = taken[0]!;
     this.#init.log.error('queue-message-missing', {
       id: entry.transactionId,
       entry: entry.id,
       file: this.#init.files.path(entry.transactionId),
     });
-    return this.#giveUp(entry, lostReply);
+    return this.#conclude(
+      taken,
+      taken.map(() => ({ outcome: 'failed', reply: lostReply })),
+    );
   }
 
-  /** The sender's side hears of it; until it has, the entry stays. */
-  async #tell({ entry }: TakenEntry, reply: Reply, source: MessageSource): Promise<void> {
-    const { group, entries, finish } = this.#init;
+  /** The sender's side hears of it; until it has, the entries stay. */
+  async #tell(taken: readonly TakenEntry[], source: MessageSource): Promise<void> {
+    const { group, entries, finish, clock } = this.#init;
+    const failures = taken.map(({ entry, reply }) => ({ entry, reply: reply as FailureReply }));
     let untold: { readonly hold: string } | void;
     try {
-      untold = await this.#handlers.expired(entry, source, reply);
+      untold = await this.#handlers.expired(failures, source);
     } catch (error) {
+      const { entry } = taken[0]!;
+      const reason = describeError(error);
       this.#init.log.error('queue-bounce-failed', {
         id: entry.transactionId,
         entry: entry.id,
-        error: describeError(error),
+        error: reason,
       });
-      return this.#postpone(entry, `bounce: ${describeError(error)}`);
+      return this.#persist(() =>
+        group.run(() => {
+          for (const each of taken) this.#postponeNow(each.entry, `bounce: ${reason}`, clock.now());
+        }),
+      );
     }
     return this.#persist(async () => {
-      if (untold) await group.run(() => entries.hold(entry.id, untold.hold));
-      else await finish(entry.id);
+      if (!untold) return finish(taken.map(({ entry }) => entry.id));
+      await group.run(() => {
+        for (const { entry } of taken) entries.hold(entry.id, untold.hold);
+      });
     });
   }
 
-  #giveUp(entry: QueueEntry, reply: Reply): Promise<void> {
+  /** While a destination rests, what is due for it waits its delays, and is given up at its time, as if it had been tried. */
+  #deferAll(destination: string): void {
+    if (destination === ownLane) return;
     const { group, entries, clock } = this.#init;
-    return this.#persist(() => group.run(() => entries.giveUp(entry.id, reply, clock.now())));
+    const defer = async () => {
+      for (;;) {
+        const count = await group.runUnsynced(() => {
+          const ids = entries.dueFor(destination, clock.now(), queueLimits.deferAtOnce);
+          for (const id of ids) this.#deferOne(id);
+          return ids.length;
+        });
+        if (count < queueLimits.deferAtOnce || this.#stopped) return;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    this.#track(
+      defer().catch((error) => this.#inTrouble(error)),
+      () => this.wake(),
+    );
   }
 
-  #postpone(entry: QueueEntry, reason: string): Promise<void> {
-    const { group, entries, schedule, clock } = this.#init;
-    return this.#persist(() => {
-      const now = clock.now();
-      // Telling the sender has no end: an entry past its expiry waits its delays all the same.
-      const expiresAt = isExpired(entry, now) ? Number.MAX_SAFE_INTEGER : entry.expiresAt;
-      const at = nextAttemptAt(schedule, { attempts: entry.attempts, expiresAt }, now, Math.random());
-      return group.run(() => entries.postpone(entry.id, reason, at, now));
-    });
+  #deferOne(id: string): void {
+    const taken = this.#init.entries.take(id);
+    if (taken === undefined) return;
+    const attempt: Attempt = {
+      outcome: 'retry',
+      reason: taken.entry.lastError || 'the destination is not reachable',
+    };
+    this.#settle(taken.entry, attempt);
+    this.#note(noticesOf([{ entry: taken.entry, attempt }]));
   }
 
   /** What an attempt brought is not forgotten while the database refuses writes: the place stays taken until it is written. */
@@ -211,6 +397,10 @@ export class QueueWorker {
     this.#init.log.error('queue-write-failed', { error: describeError(error) });
     this.#troubledUntil = this.#init.clock.monotonicMs() + queueLimits.troubleMs;
   }
+}
+
+function shared({ transactionId, envelope, edits, createdAt }: QueueEntry) {
+  return { transactionId, envelope, edits, createdAt };
 }
 
 /** Stands for a message that is lost, so that its sender can still be told. */

@@ -5,6 +5,7 @@ export type Route =
   | { readonly kind: 'mailbox' }
   | { readonly kind: 'relay'; readonly via: string }
   | { readonly kind: 'lmtp'; readonly to: string }
+  | { readonly kind: 'pipe'; readonly command: readonly string[] }
   | { readonly kind: 'reject'; readonly reply: Reply };
 
 export interface RouteQuestion {

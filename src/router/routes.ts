@@ -31,11 +31,24 @@ function bothMatch(route: RouteConfig): (asked: RouteQuestion) => boolean {
   const to = parseAddressPattern(route.to);
   if (route.from === 'authenticated') return (asked) => asked.authenticated && to(asked.recipient);
   const from = parseAddressPattern(route.from === 'any' ? '*' : route.from);
-  return (asked) => to(asked.recipient) && from(asked.sender);
+  // Anybody can write any sender: by itself it is no leave to send to everybody.
+  const known = sendsOn(route) && route.to === '*';
+  return (asked) => (asked.authenticated || !known) && to(asked.recipient) && from(asked.sender);
 }
 
 function routeOf(action: RouteConfig['action']): Route {
-  if (action.kind !== 'reject') return action;
-  const { code, enhanced, text } = action;
-  return { kind: 'reject', reply: { code, enhanced, text } };
+  switch (action.kind) {
+    case 'reject': {
+      const { code, enhanced, text } = action;
+      return { kind: 'reject', reply: { code, enhanced, text } };
+    }
+    case 'relay':
+      return { kind: 'relay', via: action.via };
+    default:
+      return action;
+  }
+}
+
+function sendsOn({ action }: RouteConfig): boolean {
+  return action.kind !== 'mailbox' && action.kind !== 'reject';
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { HookAnswer } from '../../core/session/results.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
-import { attempt, bounce } from '../../src/flow/attempt.ts';
+import { attempt } from '../../src/flow/attempt.ts';
+import { bounce } from '../../src/flow/bounce.ts';
 import { FakeHouse, type FakeHouseInit, type SendInit, send } from '../kit/fake-house.ts';
 import { memorySource } from '../kit/message-source.ts';
 
@@ -176,13 +177,6 @@ test('a copy that failed is stored; failing again is a retry', async (t) => {
   assert.deepEqual(await attempt(fake.house, entry, source), { outcome: 'retry', reason: 'over quota' });
 });
 
-test('mail for another host waits', async (t) => {
-  const fake = new FakeHouse(t);
-  await send(fake, { connection: { trusted: true }, to: ['x@else.test'] });
-  const [{ entry, source }] = fake.entries() as [ReturnType<FakeHouse['entries']>[number]];
-  assert.equal((await attempt(fake.house, entry, source)).outcome, 'retry');
-});
-
 test('an attempt whose spool is full is a retry', async (t) => {
   const fake = new FakeHouse(t);
   await send(fake);
@@ -213,7 +207,7 @@ for (const { name, from, want } of givenUp) {
     const fake = new FakeHouse(t);
     await send(fake, { connection: { trusted: true }, from, to: ['x@else.test'] });
     const [{ entry, source }] = fake.entries() as [ReturnType<FakeHouse['entries']>[number]];
-    await bounce(fake.house, entry, source, expired);
+    await bounce(fake.house, [{ entry, reply: expired }], source);
     assert.deepEqual(done(fake), want);
     if (want.length === 0) return;
     const { envelope } = fake.kept[1]!.accepted;
@@ -236,7 +230,7 @@ test('a reply that nobody takes is returned to who wrote it, not to the sender o
     message,
   } as const;
   const [{ entry, source }] = withWork(fake, work);
-  await bounce(fake.house, entry, source, expired);
+  await bounce(fake.house, [{ entry, reply: expired }], source);
   const { stores } = fake.kept[1]!.accepted;
   assert.deepEqual(
     stores.map(({ user }) => user),
@@ -252,7 +246,7 @@ test('where the sender cannot be told the mail is held, and the operator hears o
   const fake = new FakeHouse(t);
   await send(fake, { connection: { trusted: true }, from: 'nobody@example.test', to: ['x@else.test'] });
   const [{ entry, source }] = fake.entries() as [ReturnType<FakeHouse['entries']>[number]];
-  assert.deepEqual(await bounce(fake.house, entry, source, expired), {
+  assert.deepEqual(await bounce(fake.house, [{ entry, reply: expired }], source), {
     hold: '554 5.4.7 delivery time expired; the sender cannot be told: 550 5.1.1 no such user here',
   });
   assert.deepEqual([fake.kept.length, fake.events('warn')], [1, ['gave-up', 'bounce-refused']]);
@@ -263,7 +257,7 @@ test('a bounce or a reply of ours that goes nowhere ends there', async (t) => {
   await send(fake);
   const work = { kind: 'submit', sender: '', recipients: ['nobody@example.test'], message: '\r\n' } as const;
   const [{ entry, source }] = withWork(fake, work);
-  assert.equal(await bounce(fake.house, entry, source, expired), undefined);
+  assert.equal(await bounce(fake.house, [{ entry, reply: expired }], source), undefined);
   assert.equal(fake.kept.length, 1);
 });
 
@@ -272,7 +266,7 @@ test('a bounce that cannot be accepted now is asked for again', async (t) => {
   await send(fake, { connection: { trusted: true }, from: 'bob@example.test', to: ['x@else.test'] });
   const [{ entry, source }] = fake.entries() as [ReturnType<FakeHouse['entries']>[number]];
   fake.acceptError = new Error('disk');
-  await assert.rejects(bounce(fake.house, entry, source, expired), /disk/);
+  await assert.rejects(bounce(fake.house, [{ entry, reply: expired }], source), /disk/);
 });
 
 for (const notify of [['never'], ['success', 'delay']] as const) {
@@ -281,7 +275,7 @@ for (const notify of [['never'], ['success', 'delay']] as const) {
     await send(fake);
     const recipients = [{ id: 'r1', address: 'x@else.test', original: 'x@else.test', notify }];
     const [{ entry, source }] = withWork(fake, { kind: 'relay', via: 'mx', recipients });
-    assert.equal(await bounce(fake.house, entry, source, expired), undefined);
+    assert.equal(await bounce(fake.house, [{ entry, reply: expired }], source), undefined);
     assert.equal(fake.kept.length, 1);
   });
 }

@@ -14,6 +14,7 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
 import { openMemoryState } from '../../core/state/memory.ts';
 import type { StateStore } from '../../core/state/store.ts';
+import type { TracePart } from '../../core/state/trace-store.ts';
 import type { Accepted } from '../../src/flow/accepted.ts';
 import type { House, WalkTrace } from '../../src/flow/house.ts';
 import type { Keeper } from '../../src/flow/keeper.ts';
@@ -21,6 +22,8 @@ import { createOpenSession } from '../../src/flow/open-session.ts';
 import { readPlan, writePlan } from '../../src/flow/plan-text.ts';
 import type { Answer, FlowSession, MailFrom, SpooledMessage } from '../../src/flow/session.ts';
 import { createSpool } from '../../src/flow/spool.ts';
+import type { OutboundMail, OutboundResult } from '../../src/outbound/outbound.ts';
+import { destinationOf } from '../../src/queue/entries.ts';
 import type { QueueEntry } from '../../src/queue/queue.ts';
 import { createRouter } from '../../src/router/routes.ts';
 import { UserDirectory } from '../../src/users/directory.ts';
@@ -73,6 +76,14 @@ export class FakeHouse {
   storeError: unknown;
   readonly stored: string[] = [];
   releases = 0;
+  readonly notes: ({ id: string } & TracePart)[] = [];
+  /** What was given to other hosts, and what they answer. */
+  readonly sent: OutboundMail[] = [];
+  outboundResult = ({ recipients }: OutboundMail): OutboundResult => ({
+    recipients: recipients.map(() => ({ outcome: 'delivered', reply: { code: 250, text: 'ok' } })),
+    destination: 'up',
+  });
+  mayBounce = true;
 
   constructor(t: Pick<TestContext, 'after'>, init: FakeHouseInit = {}) {
     const directory = mkdtempSync(join(tmpdir(), 'mailfilter-flow-'));
@@ -117,6 +128,17 @@ export class FakeHouse {
       trace: (trace) => {
         this.traces.push(trace);
       },
+      note: (id, part) => {
+        this.notes.push({ id, ...part });
+      },
+      outbound: {
+        send: async (mail) => {
+          this.sent.push(mail);
+          return this.outboundResult(mail);
+        },
+        close: async () => {},
+      },
+      mayBounce: () => this.mayBounce,
       log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
       clock: { now: () => now, monotonicMs: () => 0 },
     };
@@ -171,6 +193,7 @@ export class FakeHouse {
         expiresAt: now + 1000,
         lastError: '',
         length: bytes.length,
+        destination: destinationOf(work),
       },
     }));
   }
@@ -319,11 +342,26 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
       sieve: fakeSieve,
     },
     routes: init.routes ?? defaultRoutes,
-    queue: { retrySeconds: [60], expireSeconds: 3600 },
+    queue: { retrySeconds: [60], expireSeconds: 3600, delayNoticeSeconds: 0 },
+    outbound: {
+      port: 25,
+      tls: 'opportunistic',
+      dane: true,
+      mtaSts: true,
+      mtaStsPort: 443,
+      addresses: [],
+      connections: 10,
+      connectionsPerDestination: 2,
+      messagesPerConnection: 10,
+      recipientsPerMessage: 100,
+      messagesPerMinute: 0,
+      destinations: {},
+      connectTimeoutSeconds: 5,
+    },
     durability: 'journal',
     journal: { segmentBytes: 1 << 20, checkpointMs: 1000 },
     bareNewlines: 'normalise',
-    dns: { servers: [], timeoutMs: 1000 },
+    dns: { servers: [], timeoutMs: 1000, dnssec: false },
     trustedNetworks: [],
     proxyFrom: [],
     xclientFrom: [],

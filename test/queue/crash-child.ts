@@ -64,8 +64,8 @@ queue.start({
     if (later !== null) setTimeout(die, Number(later[2]));
     return outcomes[later?.[1] ?? (point === 'telling' ? 'failed' : '')] ?? { outcome: 'done' };
   },
-  async expired(one) {
-    say(`expired ${one.id}`);
+  async expired([failure]) {
+    say(`expired ${failure!.entry.id}`);
     if (point === 'telling') die();
   },
 });

@@ -74,8 +74,8 @@ async function finish(directory: string, held: readonly string[]): Promise<strin
       settled.push(entry.id);
       return { outcome: 'done' };
     },
-    async expired(entry) {
-      settled.push(entry.id);
+    async expired(failures) {
+      for (const { entry } of failures) settled.push(entry.id);
     },
   });
   try {

@@ -21,9 +21,10 @@ import type { Clock } from '../../core/base/clock.ts';
 import { createLog, type Log, silentLog } from '../../core/base/log.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { openDatabase } from '../../core/state/sqlite-file.ts';
-import { Entries, steps } from '../../src/queue/entries.ts';
+import { Entries } from '../../src/queue/entries.ts';
 import { openQueue, readQueue } from '../../src/queue/open.ts';
 import type { Attempt, NewQueueEntry, Queue, QueueEntry, QueueHandlers } from '../../src/queue/queue.ts';
+import { steps } from '../../src/queue/tables.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'queue-'));
 const opened: Queue[] = [];
@@ -93,8 +94,10 @@ function recorder(...answers: (Attempt | Error)[]) {
       if (answer instanceof Error) throw answer;
       return answer;
     },
-    async expired(one, source, reply) {
-      expired.push({ id: one.id, code: reply.code, text: reply.text, length: source.length });
+    async expired(failures, source) {
+      for (const { entry: one, reply } of failures) {
+        expired.push({ id: one.id, code: reply.code, text: reply.text, length: source.length });
+      }
     },
   };
   return { attempts, expired, handlers };
@@ -122,6 +125,7 @@ test('an entry comes back as it went in, with the message octet for octet', asyn
     nextAttemptAt: found.nextAttemptAt,
     expiresAt: given.createdAt + 1_000_000,
     length: bytes.length,
+    destination: '',
   };
   assert.deepEqual(found, want);
   assert.deepEqual(read(source), bytes);
@@ -213,12 +217,13 @@ test('what is due is found through an index, and nothing is sorted, whatever the
     return prepare(sql);
   };
   const entries = new Entries(database);
-  entries.due(0, 1);
-  entries.nextDueAt();
-  assert.equal(asked.length, 2);
+  entries.first('', '');
+  entries.dueFor('', 0, 1);
+  for (const _ of entries.lanes()) assert.fail('an empty queue has no lane');
+  assert.equal(asked.length, 3);
   for (const sql of asked) {
     const plan = prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
-    assert.match(String(plan[0]?.detail), /USING (COVERING )?INDEX entries_due/);
+    assert.match(String(plan[0]?.detail), /USING (COVERING )?INDEX entries_lane/);
     assert.equal(plan.length, 1, JSON.stringify(plan));
   }
   database.close();

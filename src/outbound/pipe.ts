@@ -1,0 +1,91 @@
+/** Mail for a program: no shell, the message on standard input, its exit code by sysexits.h. */
+import { spawn } from 'node:child_process';
+import { describeError } from '../../core/base/errors.ts';
+import { outboundLimits } from '../../core/base/limits.ts';
+import { splitAddress } from '../../core/mail/address.ts';
+import { type Rendered, streamRendered } from '../../core/mail/render.ts';
+import type { Reply } from '../../core/mail/reply.ts';
+
+export interface PipeMail {
+  readonly sender: string;
+  readonly recipient: string;
+  readonly rendered: Rendered;
+}
+
+/**
+ * Runs the program for one recipient, the message with LF line ends. 0 is delivered; 75, a signal and the end of its time
+ * are later; anything else is a refusal. Never rejects.
+ * @param command absolute path and arguments with placeholders
+ */
+export async function runPipe(command: readonly string[], mail: PipeMail): Promise<Reply> {
+  if ([mail.sender, mail.recipient].some((address) => address.startsWith('-'))) {
+    return {
+      code: 553,
+      enhanced: '5.1.3',
+      text: 'an address that begins with a dash is not given to a program',
+    };
+  }
+  const [program = '', ...rest] = command.map((word) => filled(word, mail));
+  const child = spawn(program, rest, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { PATH: '/usr/bin:/bin', SENDER: mail.sender, RECIPIENT: mail.recipient },
+    timeout: outboundLimits.pipeMs,
+    killSignal: 'SIGKILL',
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      if (said.length < outboundLimits.pipeOutputBytesMax) said += chunk.toString('utf8');
+    });
+  }
+  const ended = new Promise<{ code: number | null; error?: Error }>((resolve) => {
+    child.on('error', (error) => resolve({ code: null, error }));
+    child.on('close', (code) => resolve({ code }));
+  });
+  const unread = await feed(child.stdin, mail.rendered);
+  // It must not take the part that it got for the whole.
+  if (unread === undefined) child.stdin.end();
+  else child.kill('SIGKILL');
+  const { code, error } = await ended;
+  if (error) return { code: 451, enhanced: '4.3.5', text: `cannot run ${program}: ${describeError(error)}` };
+  return replyOf(program, code, said, unread);
+}
+
+/** Answers an error of the message itself; a program that does not read on decides by its exit code. */
+async function feed(stdin: NodeJS.WritableStream, rendered: Rendered): Promise<string | undefined> {
+  let gone = false;
+  stdin.on('error', () => {
+    gone = true;
+  });
+  try {
+    for await (const chunk of streamRendered(rendered, 'lf')) {
+      if (gone) return undefined;
+      if (!stdin.write(chunk)) await drained(stdin);
+    }
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+function drained(stdin: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['drain', 'close', 'error']) stdin.once(event, () => resolve());
+  });
+}
+
+function replyOf(program: string, code: number | null, said: string, unread: string | undefined): Reply {
+  if (unread !== undefined) return { code: 451, enhanced: '4.3.0', text: unread };
+  if (code === 0) return { code: 250, enhanced: '2.0.0', text: `delivered to ${program}` };
+  const words = said.replace(/[\0-\x1f\x7f]+/g, ' ').trim();
+  const text = `${program} ended with ${code ?? 'a signal'}${words === '' ? '' : `: ${words}`}`;
+  // EX_TEMPFAIL; a program that was killed said nothing.
+  if (code === null || code === 75) return { code: 451, enhanced: '4.3.0', text };
+  return { code: 554, enhanced: code === 67 ? '5.1.1' : '5.3.0', text };
+}
+
+function filled(word: string, { sender, recipient }: PipeMail): string {
+  const { local, domain } = splitAddress(recipient);
+  const values: Readonly<Record<string, string>> = { sender, recipient, user: local, domain };
+  return word.replace(/\{(sender|recipient|user|domain)\}/g, (_, name: string) => values[name] ?? '');
+}
