@@ -90,6 +90,8 @@ export async function addressesOf(
   random: () => number = Math.random,
 ): Promise<{ ips: string[]; secure: boolean }> {
   if (isIP(name) !== 0) return { ips: [name], secure: false };
+  // RFC 6761 section 6.3: no server is asked for it.
+  if (name === 'localhost') return { ips: ['127.0.0.1', '::1'], secure: false };
   const [v6, v4] = await Promise.allSettled([lookup('AAAA', name), lookup('A', name)]);
   const found = [v6, v4].map((each) =>
     each.status === 'fulfilled' ? shuffled(each.value.records, random) : [],

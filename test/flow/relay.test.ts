@@ -11,11 +11,7 @@ import { FakeHouse, type FakeHouseInit, send } from '../kit/fake-house.ts';
 
 const to = ['x@else.test', 'y@else.test', 'z@else.test'];
 
-async function sent(
-  t: TestContext,
-  init: FakeHouseInit = {},
-  more: Partial<Recipient> = {},
-) {
+async function sent(t: TestContext, init: FakeHouseInit = {}, more: Partial<Recipient> = {}) {
   const fake = new FakeHouse(t, init);
   await send(fake, { connection: { trusted: true }, to });
   const found = fake.entries();

@@ -1,13 +1,15 @@
 /** The whole way out: submitted with a password, queued, signed by hooks, over MX, TLS and answers of every kind, and the bounce home. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ZoneData } from '../../core/net/dns-zone.ts';
 import { SmtpClient } from '../../core/net/smtp-client.ts';
 import { runCommand } from '../kit/command.ts';
 import { type DnsServer, serveZone } from '../kit/dns-server.ts';
 import { freePort } from '../kit/free-port.ts';
-import { type Script, type ScriptedServer, serveScript } from '../kit/scripted-smtp.ts';
+import { type Script, type ScriptedServer, scriptedPair, serveScript } from '../kit/scripted-smtp.ts';
 import { password, type ServerOptions, startServer, type TestServer, until } from '../kit/server.ts';
 
 interface World {
@@ -20,7 +22,11 @@ interface World {
 async function world(
   t: TestContext,
   script: Script,
-  { zone = {}, config = {}, ...more }: { zone?: ZoneData; config?: object } & Omit<ServerOptions, 'config'> = {},
+  {
+    zone = {},
+    config = {},
+    ...more
+  }: { zone?: ZoneData; config?: object } & Omit<ServerOptions, 'config'> = {},
 ): Promise<World> {
   const mx = await serveScript(t, script, { host: '127.0.0.2' });
   const dns = await serveZone({
@@ -77,15 +83,23 @@ test('a submitted message arrives, the envelope as it should be, and the queue i
   await until('the message', () => messageTo(mx) !== undefined);
   assert.deepEqual(
     mx.heard.filter((line) => /^(EHLO|MAIL|RCPT)/.test(line)).map((line) => line.replace(/ SIZE=\d+/, '')),
-    ['EHLO mx.example.test', 'MAIL FROM:<alice@example.test>', 'RCPT TO:<x@remote.test>', 'RCPT TO:<y@remote.test>'],
+    [
+      'EHLO mx.example.test',
+      'MAIL FROM:<alice@example.test>',
+      'RCPT TO:<x@remote.test>',
+      'RCPT TO:<y@remote.test>',
+    ],
   );
-  assert.match(messageTo(mx)!, /^Received: [^]*with ESMTPA[^]*\r\n\.\.dot$/);
+  assert.match(messageTo(mx)!, /^Received: [\s\S]*with ESMTPA[\s\S]*\r\n\.\.dot$/);
   await until('an empty queue', async () => (await queueOf(server)).length === 0);
 });
 
 test('nobody relays without a password, whatever sender is written', async (t) => {
   const { server, mx } = await world(t, {});
-  const client = await SmtpClient.connect({ to: { host: '127.0.0.1', port: server.ports.smtp! }, name: 'c.test' });
+  const client = await SmtpClient.connect({
+    to: { host: '127.0.0.1', port: server.ports.smtp! },
+    name: 'c.test',
+  });
   const outcome = await client.send(
     { sender: 'alice@example.test', recipients: ['x@remote.test'] },
     { chunks: [Buffer.from('x')] },
@@ -121,7 +135,10 @@ for (const at of ['greeting', 'EHLO', 'MAIL', 'RCPT', 'DATA'] as const) {
   test(`a connection that is lost at ${at} is tried again`, async (t) => {
     const lists = { EHLO: '250 me', MAIL: '250 ok', RCPT: '250 ok', DATA: '354 go' };
     const good = at === 'greeting' ? '220 hi' : lists[at];
-    const { server, mx } = await world(t, at === 'greeting' ? { greeting: 'close' } : { [at]: ['close', good, good] });
+    const { server, mx } = await world(
+      t,
+      at === 'greeting' ? { greeting: 'close' } : { [at]: ['close', good, good] },
+    );
     await submit(server, ['x@remote.test']);
     await until('a first attempt', () => mx.connections > 0);
     mx.answers.greeting = '220 hi';
@@ -174,7 +191,10 @@ for (const { name, zone, want } of dead) {
 test('a lookup that fails is no reason to give up', async (t) => {
   const { server, mx, dns } = await world(t, {}, { zone: { 'remote.test': 'SERVFAIL' } });
   await submit(server, ['x@remote.test']);
-  await until('a first attempt', async () => (await queueOf(server))[0]?.lastError.includes('4.4.3') === true);
+  await until(
+    'a first attempt',
+    async () => (await queueOf(server))[0]?.lastError.includes('4.4.3') === true,
+  );
   dns.setZone({ 'remote.test': { A: ['127.0.0.2'] } });
   await until('the message', () => messageTo(mx) !== undefined);
 });
@@ -193,70 +213,73 @@ test('mail past its time comes back with the last reason, after a notice of dela
 });
 
 test('a smarthost: TLS with its name checked, a password, one connection for several messages', async (t) => {
-  const { server, mx } = await world(t, {}, await smarthost(t));
-  const to = ['x@anywhere.test', 'y@elsewhere.test'];
-  for (const recipient of to) await submit(server, [recipient]);
-  await until('an empty queue', async () => (await queueOf(server)).length === 0);
-  assert.equal(mx.connections, 0, 'the MX is not asked');
-});
-
-async function smarthost(t: TestContext): Promise<{ config: object; files: Record<string, string> }> {
-  const { scriptedPair } = await import('../kit/scripted-smtp.ts');
   const host = await serveScript(
     t,
     { EHLO: '250-me\r\n250-STARTTLS\r\n250 AUTH PLAIN', STARTTLS: '220 go', AUTH: '235 in' },
     { port: await freePort() },
   );
-  t.after(() => {
-    assert.equal(host.heard.filter((line) => line.startsWith('AUTH PLAIN')).length, host.connections);
-    assert.equal(host.heard.filter((line) => line.includes('Subject: hello')).length, 2);
-  });
-  return {
-    files: { 'relay.password': 'secret\n', 'ca.pem': scriptedPair.certificate },
-    config: {
-      routes: [
-        { to: '@example.test', deliver: 'mailbox' },
-        {
-          to: '*',
-          from: 'authenticated',
-          relay: `smtp://ann@localhost:${host.port}`,
-          password: { file: 'relay.password' },
-        },
-      ],
-      outbound: { caFile: 'ca.pem' },
+  const relay = `smtp://ann@localhost:${host.port}`;
+  const { server, mx } = await world(
+    t,
+    {},
+    {
+      files: { 'relay.password': 'secret\n', 'ca.pem': scriptedPair.certificate },
+      config: {
+        routes: [
+          { to: '@example.test', deliver: 'mailbox' },
+          { to: '*', from: 'authenticated', relay, password: { file: 'relay.password' } },
+        ],
+        outbound: { caFile: 'ca.pem' },
+      },
     },
-  };
-}
+  );
+  for (const recipient of ['x@anywhere.test', 'y@elsewhere.test']) await submit(server, [recipient]);
+  const messages = () => host.heard.filter((line) => line.includes('Subject: hello')).length;
+  await until('both messages', () => messages() === 2);
+  assert.equal(host.heard.filter((line) => line.startsWith('AUTH PLAIN')).length, host.connections);
+  assert.equal(mx.connections, 0, 'the MX is not asked');
+});
 
 test('a program gets the mail of its route, and its exit code decides', async (t) => {
   const script = ['/bin/sh', '-c', 'cat > "$0.$1"; test "$1" != bad || exit 67', '{user}'];
-  const directory = (await import('node:fs')).mkdtempSync('/tmp/mailfilter-pipe-');
-  t.after(() => (import('node:fs')).then(({ rmSync }) => rmSync(directory, { recursive: true })));
+  const directory = mkdtempSync(join(tmpdir(), 'mailfilter-pipe-'));
+  t.after(() => rmSync(directory, { recursive: true }));
   const command = [...script.slice(0, 3), `${directory}/got`, script[3]!];
-  const { server } = await world(t, {}, {
-    config: {
-      routes: [
-        { to: '@example.test', deliver: 'mailbox' },
-        { to: '@programs.test', pipe: command },
-      ],
+  const { server } = await world(
+    t,
+    {},
+    {
+      config: {
+        routes: [
+          { to: '@example.test', deliver: 'mailbox' },
+          { to: '@programs.test', pipe: command },
+        ],
+      },
     },
-  });
+  );
   await submit(server, ['good@programs.test', 'bad@programs.test']);
   await until('the bounce', () => server.messages('alice').length === 1);
-  assert.match(readFileSync(server.messages('alice')[0]!, 'utf8'), /Final-Recipient: rfc822; bad@programs\.test/);
-  assert.match(readFileSync(`${directory}/got.good`, 'utf8'), /^Subject: hello\n\n\.dot\n$/m);
+  assert.match(
+    readFileSync(server.messages('alice')[0]!, 'utf8'),
+    /Final-Recipient: rfc822; bad@programs\.test/,
+  );
+  assert.match(readFileSync(`${directory}/got.good`, 'utf8'), /^Subject: hello\n[\s\S]*\n\n\.dot\n$/m);
 });
 
 test('LMTP: each recipient has its own answer', async (t) => {
   const lmtp = await serveScript(t, { LHLO: '250 me', data: ['250 2.0.0 in', '552 5.2.2 full'] });
-  const { server } = await world(t, {}, {
-    config: {
-      routes: [
-        { to: '@example.test', deliver: 'mailbox' },
-        { to: '@inner.test', deliver: `lmtp:127.0.0.1:${lmtp.port}` },
-      ],
+  const { server } = await world(
+    t,
+    {},
+    {
+      config: {
+        routes: [
+          { to: '@example.test', deliver: 'mailbox' },
+          { to: '@inner.test', deliver: `lmtp:127.0.0.1:${lmtp.port}` },
+        ],
+      },
     },
-  });
+  );
   await submit(server, ['a@inner.test', 'b@inner.test']);
   await until('the bounce', () => server.messages('alice').length === 1);
   const bounce = readFileSync(server.messages('alice')[0]!, 'utf8');
@@ -272,6 +295,9 @@ test('explain tells of each attempt', async (t) => {
   const id = /id ([A-Z0-9]+)/.exec(messageTo(mx)!)![1]!;
   await until('the story', async () => {
     const { stdout } = await runCommand(['explain', id, '-c', server.configFile]);
-    return /send-deferred .*451 4\.7\.1 come back/.test(stdout) && /sent .*mx\.remote\.test \[127\.0\.0\.2\]/.test(stdout);
+    return (
+      /send-deferred .*451 4\.7\.1 come back/.test(stdout) &&
+      /sent .*mx\.remote\.test \[127\.0\.0\.2\]/.test(stdout)
+    );
   });
 });
