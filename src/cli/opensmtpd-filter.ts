@@ -81,6 +81,9 @@ function filterHouse(
     releaseQuota: () => undefined,
     troubled: () => undefined,
     trace: () => undefined,
+    note: () => undefined,
+    outbound: { send: async () => nowhere(), close: async () => {} },
+    mayBounce: () => false,
     log,
     clock: systemClock,
   };

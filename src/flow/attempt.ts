@@ -9,7 +9,7 @@ import { notify } from './bounce.ts';
 import { concludeAccepted } from './conclude.ts';
 import { decideFates, type Fates } from './fates.ts';
 import type { House } from './house.ts';
-import { openSubmitted } from './queued-message.ts';
+import { openSubmitted, spoolBytes } from './queued-message.ts';
 import { routeOf } from './recipients.ts';
 import { relay } from './relay.ts';
 import { mayBeRepeated, replyText, type SubmitRequest, submit } from './submit.ts';
