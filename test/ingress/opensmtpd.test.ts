@@ -124,6 +124,15 @@ const cases: { name: string; input?: string; hooks?: ScriptedHooks; want: string
     ],
   },
   {
+    name: 'other recipients once the message is there',
+    hooks: { message: edits({ type: 'addRecipient', address: 'x@far.test' }) },
+    want: [
+      ...Array(5).fill(proceed),
+      ...back('.'),
+      'filter-result|a1|b2|reject|451 4.3.5 server is misconfigured',
+    ],
+  },
+  {
     name: 'nothing is discarded',
     hooks: { message: () => ({ verdict: { action: 'discard', reason: 'x' } }) },
     want: [

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { freePort } from './free-port.ts';
+import { accepts } from './postfix.ts';
 import { requirePeer, requireUnpacked } from './require.ts';
 import { messagesIn, until } from './server.ts';
 
@@ -27,7 +28,10 @@ export interface OpenSmtpd {
 }
 
 /** Undefined after skipping the test by name. One at a time: smtpd's control socket has one place on a machine. */
-export async function startOpenSmtpd(t: TestContext, options: OpenSmtpdOptions = {}): Promise<OpenSmtpd | undefined> {
+export async function startOpenSmtpd(
+  t: TestContext,
+  options: OpenSmtpdOptions = {},
+): Promise<OpenSmtpd | undefined> {
   const program = requireUnpacked(t, 'opensmtpd', 'usr/sbin/smtpd');
   if (!program || !requirePeer(t, 'root, to start smtpd', process.getuid?.() === 0)) return undefined;
   const users = readFileSync('/etc/passwd', 'utf8');
@@ -60,10 +64,14 @@ export async function startOpenSmtpd(t: TestContext, options: OpenSmtpdOptions =
     await until('the end of smtpd', () => child.exitCode !== null || child.signalCode !== null);
     rmSync(directory, { recursive: true, force: true });
   });
-  await until('smtpd to listen', async () => {
-    if (child.exitCode !== null) throw new Error(`smtpd did not start:\n${output}`);
-    return answers(port);
-  }, 20_000);
+  await until(
+    'smtpd to listen',
+    async () => {
+      if (child.exitCode !== null) throw new Error(`smtpd did not start:\n${output}`);
+      return accepts(port);
+    },
+    20_000,
+  );
   const messages = () => messagesIn(join(directory, 'mail')).map((path) => readFileSync(path, 'latin1'));
   return { directory, port, log: () => output, messages };
 }

@@ -31,6 +31,8 @@ export class FilterSession implements Keeper {
   readonly #log: Log;
   #connected = false;
   #sender = '';
+  /** Recipients as smtpd has them, and the last of them. */
+  #admitted: string[] = [];
   #rewritten: string | undefined;
   #sink: MessageSink | undefined;
   /** The question that the lines of the message belong to. */
@@ -72,12 +74,13 @@ export class FilterSession implements Keeper {
     // One RCPT is one recipient here.
     if (recipients.length !== 1) return misconfigured;
     this.#rewritten = recipients[0]!.address;
+    this.#admitted.push(this.#rewritten);
     return undefined;
   }
 
   /** The lines go back as they are decided about; `commit` may still take all of it back. */
   async keep(decision: Decision): Promise<ReadonlyMap<string, Reply>> {
-    const problem = whatSmtpdCannot(decision, this.#sender);
+    const problem = whatSmtpdCannot(decision, this.#sender, this.#admitted);
     if (problem !== undefined) {
       this.#log.error('opensmtpd-cannot', { id: decision.id, problem });
       return new Map(decision.envelope.recipients.map(({ id }) => [id, misconfigured]));
@@ -134,6 +137,7 @@ export class FilterSession implements Keeper {
     const path = pathOf(text, 'reverse');
     if (path === undefined) return { result: 'reject', error: '553 5.1.7 Bad sender address' };
     this.#sender = path.address;
+    this.#admitted = [];
     this.#decided = undefined;
     const words = path.parameters.toUpperCase().split(' ');
     const mailFrom: MailFrom = {
@@ -215,17 +219,17 @@ function resultOf(answer: Answer): FilterResult {
 }
 
 /** What the filter protocol has no words for once the message is there. */
-function whatSmtpdCannot(decision: Decision, sender: string): string | undefined {
-  const { envelope, recipients, recipientEdits, outcomes } = decision;
+function whatSmtpdCannot(
+  { envelope, recipients, recipientEdits, outcomes }: Decision,
+  sender: string,
+  admitted: readonly string[],
+): string | undefined {
   if (envelope.sender !== sender) return 'another sender';
+  if (envelope.recipients.map(({ address }) => address).join('\n') !== admitted.join('\n'))
+    return 'other recipients';
   const kinds = new Set([...outcomes.values()].map(({ kind }) => kind));
   kinds.delete('same');
-  if (kinds.size > 1 || !kinds.has('deliver'))
-    return `not for all recipients the same: ${[...kinds].join(', ')}`;
-  if (envelope.recipients.some(({ id }) => !outcomes.has(id))) return 'fewer recipients';
-  if (decision.edits.some(({ type }) => type === 'addRecipient' || type === 'deleteRecipient')) {
-    return 'other recipients';
-  }
+  if (kinds.size > 1 || !kinds.has('deliver')) return `no delivery, or not for all: ${[...kinds].join(', ')}`;
   return recipients.some(({ id }) => (recipientEdits[id]?.length ?? 0) > 0)
     ? 'edits by recipient'
     : undefined;
