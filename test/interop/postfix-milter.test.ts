@@ -10,6 +10,8 @@ import { projectRoot, requireProgram } from '../kit/require.ts';
 import { startServer, type TestServer, until } from '../kit/server.ts';
 import { type Sent, type SwaksOptions, swaks } from '../kit/swaks.ts';
 
+import { bodyOf, edited, fieldsOf, messageFor } from './milter-cases.ts';
+
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
 interface Setting {
@@ -43,8 +45,7 @@ async function setUp(t: TestContext, main: Record<string, string> = {}): Promise
     server,
     postfix,
     send: ({ do: told, ...options }) => {
-      const head = `From: <ann@example.org>\nTo: <alice@example.test>\nX-Twice: 1\nSubject:  test\nX-Twice: 2\n`;
-      const message = `${head}${told ? `X-Do: ${told}\n` : ''}\nhello\nworld\n`;
+      const message = messageFor(told ?? '');
       return swaks(program, { port: postfix.port, to: 'alice@example.test', message, ...options });
     },
     delivered: async (user) => {
@@ -56,42 +57,6 @@ async function setUp(t: TestContext, main: Record<string, string> = {}): Promise
     },
   };
 }
-
-/** Fields of our own test message as they came out, without what the MTA adds. */
-function fieldsOf(text: string): string {
-  const [header = ''] = text.replaceAll('\r\n', '\n').split('\n\n');
-  const fields = header.split(/\n(?![ \t])/);
-  return fields.filter((field) => /^(X-(?!Original|Do)|Subject|From|To)/.test(field)).join('\n');
-}
-
-function bodyOf(text: string): string {
-  const unix = text.replaceAll('\r\n', '\n');
-  return unix.slice(unix.indexOf('\n\n') + 2);
-}
-
-const plain = 'From: <ann@example.org>\nTo: <alice@example.test>';
-const untouched = `${plain}\nX-Twice: 1\nSubject:  test\nX-Twice: 2`;
-
-const edited: { told: string; want: string; body?: RegExp; sender?: string; to?: string }[] = [
-  { told: '', want: untouched, body: /^hello\nworld\n+$/ },
-  { told: 'add', want: `${untouched}\nX-Added: at the end` },
-  { told: 'top', want: `X-Top: first\nX-Top: second\n${untouched}` },
-  { told: 'middle', want: untouched.replace('To:', 'X-Middle: after the first field\nTo:') },
-  {
-    told: 'change',
-    want: `${plain}\nX-Twice: 1\nSubject: =?utf-8?B?Z3LDvG4=?=\nX-Twice: changed`,
-  },
-  { told: 'delete', want: `${plain}\nSubject:  test\nX-Twice: the one that is left` },
-  { told: 'all', want: `${plain}\nSubject:  test` },
-  { told: 'fold', want: `${untouched}\nX-Folded: one\n two\n\tthree` },
-  { told: 'body', want: untouched, body: /^new body\n(long line ){80}\n\.\nend\n$/ },
-  { told: 'large', want: untouched, body: /^(x{70}\n){3000}$/ },
-  { told: 'empty', want: untouched, body: /^\n*$/ },
-  { told: 'sender', want: untouched, sender: 'changed@example.org' },
-  { told: 'parameters', want: untouched, sender: 'changed@example.org' },
-  { told: 'recipients', want: untouched, to: 'carol' },
-  { told: 'slow', want: untouched },
-];
 
 const refused: { at: string; from?: string; to?: string; told?: string; args?: string[]; want: RegExp }[] = [
   { at: 'connect', args: ['--xclient', 'ADDR=192.0.2.1'], want: /^554 / },

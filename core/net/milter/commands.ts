@@ -71,7 +71,7 @@ export function decodeCommand({ letter, data }: Packet): MilterCommand {
 const encoders: { readonly [Type in CommandType]: (command: CommandOf<Type>) => readonly Part[] } = {
   negotiate: ({ terms }) => [encodeTerms(terms).subarray(5)],
   macros: (command) => [
-    command.for,
+    Buffer.from(command.for, 'latin1'),
     ...[...command.macros].flatMap((pair) => pair.map((text) => terminated(text, 'a macro'))),
   ],
   connect: encodeConnect,
