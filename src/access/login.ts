@@ -7,7 +7,10 @@ import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { clientKey, type IpMatcher, ipMatcher, isLoopback } from '../../core/net/ip.ts';
 import { type SaslExchange, type SaslStep, saslMechanisms, startSasl } from '../../core/net/sasl.ts';
+import { Scram, type ScramHash } from '../../core/net/scram.ts';
+import type { ScramCandidate } from '../users/scram.ts';
 import type { User, Users } from '../users/users.ts';
+import { channelBindings } from './channel-bindings.ts';
 import type { Wire } from './wire.ts';
 
 export type LoginOutcome =
@@ -80,6 +83,15 @@ export class Logins {
     return this.#config.limits.authFailuresMax;
   }
 
+  get scramHashes(): readonly ScramHash[] {
+    return this.#init.users?.scram?.hashes() ?? [];
+  }
+
+  /** Only for a hash that is offered. */
+  candidate(address: string, hash: ScramHash): ScramCandidate {
+    return this.#init.users!.scram!.candidate(address, hash);
+  }
+
   /** Undefined: not these. Rejects with an OperationalError when passwords cannot be checked now. */
   async check(wire: Wire, address: string, password: string): Promise<User | undefined> {
     return this.#init.users?.authenticate(address, password, this.#networkOf(wire));
@@ -128,7 +140,10 @@ export class Login {
 
   /** The mechanisms to announce now; none where a password would be seen on the wire. */
   get mechanisms(): readonly string[] {
-    return this.allowed ? saslMechanisms : [];
+    if (!this.allowed) return [];
+    const scram = this.#logins.scramHashes.map((hash) => `SCRAM-${hash}`);
+    const plus = this.#wire.tls === undefined ? [] : scram.map((name) => `${name}-PLUS`);
+    return [...plus, ...scram, ...saslMechanisms];
   }
 
   /** Passwords are taken over TLS, or from this machine where the listener says so. RFC 4954 section 4, RFC 8314. */
@@ -140,8 +155,18 @@ export class Login {
     return this.#listener.authWithoutTls && (onUnixSocket || isLoopback(remoteIp));
   }
 
-  /** @param initial the initial response, decoded; undefined when the command had none */
-  async authenticate(mechanism: string, initial: Buffer | undefined, ask: AskClient): Promise<LoginOutcome> {
+  /**
+   * @param initial the initial response, decoded; undefined when the command had none
+   * @param dataWithSuccess the protocol can carry `data` in its answer; else it is asked as one more challenge
+   */
+  async authenticate(
+    mechanism: string,
+    initial: Buffer | undefined,
+    ask: AskClient,
+    dataWithSuccess = false,
+  ): Promise<LoginOutcome> {
+    const scram = this.#scram(mechanism.toUpperCase());
+    if (scram !== undefined && this.allowed) return this.#proof(scram, initial, ask, dataWithSuccess);
     const exchange = startSasl(mechanism);
     if (exchange === undefined) return refused('mechanism', 'authentication mechanism not supported');
     if (!this.allowed) return encryptionNeeded;
@@ -173,8 +198,8 @@ export class Login {
       switch (step.kind) {
         case 'challenge': {
           const response = await ask(step.data);
-          if (response === 'cancel') return refused('cancelled', 'authentication cancelled');
-          if (response === undefined) return this.#fail(method, 'malformed', 'cannot decode the response');
+          if (response === 'cancel') return cancelled;
+          if (response === undefined) return this.#fail(method, 'malformed', undecodable);
           step = exchange.next(response);
           break;
         }
@@ -183,12 +208,48 @@ export class Login {
         case 'forbidden-identity':
           return this.#fail(method, 'credentials', invalid);
         case 'malformed':
-          return this.#fail(method, 'malformed', 'cannot decode the response');
+          return this.#fail(method, 'malformed', undecodable);
       }
     }
   }
 
-  #enter(method: string, user: User): LoginOutcome {
+  /** Undefined for what is no SCRAM, or none that is offered. */
+  #scram(mechanism: string): { exchange: Scram; hash: ScramHash; method: string } | undefined {
+    const hash = this.#logins.scramHashes.find((each) => mechanism.startsWith(`SCRAM-${each}`));
+    const plus = mechanism.endsWith('-PLUS');
+    if (hash === undefined || mechanism !== `SCRAM-${hash}${plus ? '-PLUS' : ''}`) return undefined;
+    const socket = this.#wire.tlsSocket;
+    const bindings = socket && channelBindings(socket);
+    return { exchange: new Scram({ hash, plus, ...(bindings && { bindings }) }), hash, method: mechanism };
+  }
+
+  /** RFC 5802 section 3. The password never comes here, so that there is nothing to hash. */
+  async #proof(
+    { exchange, hash, method }: { exchange: Scram; hash: ScramHash; method: string },
+    initial: Buffer | undefined,
+    ask: AskClient,
+    dataWithSuccess: boolean,
+  ): Promise<LoginOutcome> {
+    const opening = initial ?? (await ask(Buffer.alloc(0)));
+    if (opening === 'cancel') return cancelled;
+    const first = opening && exchange.first(opening);
+    if (first === undefined || first.kind === 'malformed')
+      return this.#fail(method, 'malformed', undecodable);
+    if (first.kind === 'forbidden-identity') return this.#fail(method, 'credentials', invalid);
+    const candidate = this.#logins.candidate(first.name, hash);
+    const closing = await ask(exchange.challenge(candidate.keys));
+    if (closing === 'cancel') return cancelled;
+    const final = closing && exchange.final(closing);
+    if (final === undefined || final.kind === 'malformed')
+      return this.#fail(method, 'malformed', undecodable);
+    const user = final.kind === 'proven' ? candidate.confirm() : undefined;
+    if (user === undefined || final.kind !== 'proven') return this.#fail(method, 'credentials', invalid);
+    if (dataWithSuccess) return { ...this.#enter(method, user), data: final.data };
+    const heard = await ask(final.data);
+    return heard === 'cancel' ? cancelled : this.#enter(method, user);
+  }
+
+  #enter(method: string, user: User): LoginOutcome & { readonly kind: 'user' } {
     const { id, remoteIp } = this.#wire.peer;
     const tls = this.#wire.tls !== undefined;
     this.#logins.log.info('login', { id, ip: remoteIp, user: user.address, method, tls });
@@ -207,6 +268,8 @@ export class Login {
 
 /** One text for all who may not enter: it must not tell who exists. */
 const invalid = 'authentication failed';
+const undecodable = 'cannot decode the response';
+const cancelled = refused('cancelled', 'authentication cancelled');
 const encryptionNeeded = refused('encryption', 'authentication needs TLS here');
 
 function refused(reason: LoginRefusal, text: string): LoginOutcome {

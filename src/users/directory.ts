@@ -1,17 +1,21 @@
 /** Finds users by address, alias and subaddress among those of one reading of the file. RFC 5233 for the detail. */
 import { compareForm } from '../../core/mail/address.ts';
+import type { ScramHash } from '../../core/net/scram.ts';
 import { canonicalAddress, type KnownUser } from './format.ts';
+import { commonScramHashes } from './scram.ts';
 import type { User } from './users.ts';
 
 export class UserDirectory {
   readonly #byAddress = new Map<string, KnownUser>();
   readonly #all: readonly KnownUser[];
   readonly #separator: string;
+  readonly #scramHashes: readonly ScramHash[];
 
   /** @param separator between user and detail; '' turns subaddresses off */
   constructor(users: readonly KnownUser[], separator: string) {
     this.#all = users;
     this.#separator = separator;
+    this.#scramHashes = commonScramHashes(users);
     for (const known of users) {
       for (const address of [known.user.address, ...known.user.aliases]) this.#byAddress.set(address, known);
     }
@@ -38,6 +42,10 @@ export class UserDirectory {
   /** By address or alias alone, without a detail. */
   login(address: string): KnownUser | undefined {
     return this.#byAddress.get(canonicalAddress(address));
+  }
+
+  scramHashes(): readonly ScramHash[] {
+    return this.#scramHashes;
   }
 
   list(): User[] {

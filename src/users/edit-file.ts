@@ -8,11 +8,12 @@ import { OperationalError } from '../../core/base/errors.ts';
 import { canonicalAddress, parseUsersFile, type UserRecord, type UsersFile } from './format.ts';
 import { hashPassword } from './password.ts';
 import { readUsersText } from './read-file.ts';
+import { makeScramKeys } from './scram.ts';
 
 /** How long to wait for another who changes the file. */
 const lockWaitMs = 10_000;
 
-export type NewUser = Omit<UserRecord, 'password'>;
+export type NewUser = Omit<UserRecord, 'password' | 'scram'>;
 
 /** Makes the file when it is missing. Rejects with OperationalError `user-exists`, `users-file-invalid`, `password-unfit`. */
 export async function addUser(
@@ -21,20 +22,20 @@ export async function addUser(
   password: string,
   rest: NewUser = {},
 ): Promise<void> {
-  const hash = await hashPassword(password);
+  const [hash, scram] = await Promise.all([hashPassword(password), makeScramKeys(password)]);
   await change(file, (users) => {
     if (keyOf(users, address) !== undefined) {
       throw new OperationalError('user-exists', `${address} exists already in ${file}`, { temporary: false });
     }
-    users.users[canonicalAddress(address)] = { password: hash, ...rest };
+    users.users[canonicalAddress(address)] = { password: hash, scram, ...rest };
   });
 }
 
 /** Rejects with OperationalError `user-unknown` when there is no such user. */
 export async function setPassword(file: string, address: string, password: string): Promise<void> {
-  const hash = await hashPassword(password);
+  const [hash, scram] = await Promise.all([hashPassword(password), makeScramKeys(password)]);
   await change(file, (users) => {
-    users.users[knownKey(users, address, file)]!.password = hash;
+    Object.assign(users.users[knownKey(users, address, file)]!, { password: hash, scram });
   });
 }
 

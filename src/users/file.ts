@@ -5,11 +5,13 @@ import { basename, dirname } from 'node:path';
 import { type Clock, systemClock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
 import type { Log } from '../../core/base/log.ts';
+import type { ScramHash, ScramKeys } from '../../core/net/scram.ts';
 import { UserDirectory } from './directory.ts';
 import { knownUsers, parseUsersFile } from './format.ts';
 import { hashPassword } from './password.ts';
 import { PasswordChecks } from './password-checks.ts';
 import { readUsersText } from './read-file.ts';
+import { standInKeys } from './scram.ts';
 import type { User, Users } from './users.ts';
 
 export { addUser, removeUser, setPassword } from './edit-file.ts';
@@ -84,6 +86,26 @@ class FileUsers implements WatchedUsers {
     // The file may have changed while the hash was worked out: what it says now decides.
     const now = this.#directory.login(address);
     return now?.hash === known.hash && !now.user.disabled ? now.user : undefined;
+  }
+
+  readonly scram: NonNullable<Users['scram']> = {
+    hashes: () => this.#directory.scramHashes(),
+    candidate: (address, hash) => {
+      const keys = this.#scramKeys(address, hash);
+      return {
+        keys: keys ?? standInKeys(this.#standInKey, address, hash),
+        // The file may have changed since: what it says now decides.
+        confirm: () => {
+          const now = this.#directory.login(address);
+          const same = keys !== undefined && this.#scramKeys(address, hash)?.storedKey.equals(keys.storedKey);
+          return same && !now?.user.disabled ? now?.user : undefined;
+        },
+      };
+    },
+  };
+
+  #scramKeys(address: string, hash: ScramHash): ScramKeys | undefined {
+    return this.#directory.login(address)?.scram.find((each) => each.hash === hash)?.keys;
   }
 
   list(): User[] {

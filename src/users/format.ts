@@ -3,13 +3,17 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
 import type { Json } from '../../core/base/json.ts';
 import { compareForm, isAddress } from '../../core/mail/address.ts';
+import type { ScramHash, ScramKeys } from '../../core/net/scram.ts';
 import { isPasswordHash } from './password.ts';
+import { parseScramKeys } from './scram.ts';
 import type { User } from './users.ts';
 
 /** One user as written in the file; the key is the address. */
 export interface UserRecord {
   /** A hash, or '' for a user who cannot log in. */
   password: string;
+  /** Keys of the same password for SCRAM, in the form of RFC 5803. */
+  scram?: string[];
   aliases?: string[];
   forward?: string[];
   quotaBytes?: number;
@@ -25,6 +29,7 @@ export interface UsersFile {
 export interface KnownUser {
   readonly user: User;
   readonly hash: string;
+  readonly scram: readonly { readonly hash: ScramHash; readonly keys: ScramKeys }[];
 }
 
 const addresses = { type: 'array', items: { type: 'string' } };
@@ -42,6 +47,7 @@ const schema = {
         additionalProperties: false,
         properties: {
           password: { type: 'string' },
+          scram: addresses,
           aliases: addresses,
           forward: addresses,
           quotaBytes: { type: 'integer', minimum: 0 },
@@ -82,6 +88,7 @@ export function knownUsers(file: UsersFile): KnownUser[] {
       disabled: record.disabled ?? false,
     },
     hash: record.password,
+    scram: (record.scram ?? []).flatMap((text) => parseScramKeys(text) ?? []),
   }));
 }
 
@@ -96,6 +103,10 @@ function recordFaults(address: string, record: UserRecord): string[] {
   if (!isAddress(address)) faults.push(`${at}: the key is no address (local@domain)`);
   if (record.password !== '' && !isPasswordHash(record.password)) {
     faults.push(`${at}/password: is no hash that can be checked; set it with "mailfilter user password"`);
+  }
+  for (const [index, text] of (record.scram ?? []).entries()) {
+    if (parseScramKeys(text) === undefined)
+      faults.push(`${at}/scram/${index}: is no key of SCRAM (RFC 5803)`);
   }
   for (const list of ['aliases', 'forward'] as const) {
     for (const [index, each] of (record[list] ?? []).entries()) {

@@ -62,7 +62,7 @@ export async function verifyPassword(typed: string, hash: string): Promise<boole
 }
 
 /** RFC 8265 section 4.2 (OpaqueString): other spaces become a space, then NFC; undefined for what no password may hold. */
-function preparePassword(password: string): string | undefined {
+export function preparePassword(password: string): string | undefined {
   const prepared = password.replace(/\p{Zs}/gu, ' ').normalize('NFC');
   const fits = prepared !== '' && prepared.isWellFormed() && Buffer.byteLength(prepared) <= passwordBytesMax;
   return fits && !/\p{Cc}/u.test(prepared) ? prepared : undefined;

@@ -1,5 +1,8 @@
 /** Who has a mailbox here, and who may log in. */
 
+import type { ScramHash } from '../../core/net/scram.ts';
+import type { ScramCandidate } from './scram.ts';
+
 export interface User {
   /** Canonical address: `local@domain`, lower case. */
   readonly address: string;
@@ -20,6 +23,12 @@ export interface Users {
    * @param client the key of the client's network, which may not keep all others waiting; absent where many share it
    */
   authenticate(address: string, password: string, client?: string): Promise<User | undefined>;
+  /** Absent where no keys are kept. */
+  readonly scram?: {
+    /** Those that every user with a password can use. */
+    hashes(): readonly ScramHash[];
+    candidate(address: string, hash: ScramHash): ScramCandidate;
+  };
   list(): User[];
   close(): void;
 }
