@@ -173,6 +173,8 @@ export const readBatchMessages = 256;
 export const readBatchBytes = 1 * MiB;
 /** Heap of a mailbox thread: folders of a million messages, and messages of 50 MB at their indexing. */
 export const mailboxThreadsHeapMiB = 2048;
+/** How long a client waits for the locks of an mbox before it hears that the folder is in use. */
+export const mboxAccessLockWaitMs = 10_000;
 /** Rows of the mailbox index that one turn writes: some milliseconds. */
 export const indexRowsPerTurn = 5000;
 /** How long the mailbox index may lag behind what was told; it is a cache. */

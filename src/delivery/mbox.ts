@@ -8,9 +8,9 @@ import { promisify } from 'node:util';
 import { writeAll, writeAllSync } from '../../core/base/write-all.ts';
 import type { DirectorySync } from '../mailbox/directory-sync.ts';
 import { isInbox, mboxFolderPath } from '../mailbox/folders.ts';
+import { endOfMessage, fromLine, MboxQuoter, mboxFlagFields } from '../mailbox/mbox/format.ts';
 import { lockMbox, type MboxLock, tryLockMbox } from '../mailbox/mbox-lock.ts';
 import type { Copy, MemoryCopy } from './copy.ts';
-import { endOfMessage, fromLine, MboxQuoter, mboxFlagFields } from './mbox-format.ts';
 import type { StoreAction, StoreResult } from './store.ts';
 
 const syncData = promisify(fdatasync);

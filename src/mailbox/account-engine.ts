@@ -22,6 +22,7 @@ import type {
 } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
 import { MaildirLayout } from './maildir/layout.ts';
+import { MboxLayout } from './mbox/layout.ts';
 import type { QuotaLedger } from './quota.ts';
 import { Snapshot } from './snapshot.ts';
 import { changeSubscription, readSubscriptions } from './subscriptions.ts';
@@ -50,7 +51,7 @@ export class AccountEngine {
     this.#options = account;
     this.#context = context;
     this.#ledger = ledger;
-    this.layout = new MaildirLayout(context);
+    this.layout = account.format === 'maildir' ? new MaildirLayout(context) : new MboxLayout(context);
     this.#separator = account.format === 'maildir' ? '.' : '/';
     this.#annotations = new Annotations(this.layout.annotations);
     mkdirSync(this.layout.uploads, { recursive: true, mode: 0o700 });

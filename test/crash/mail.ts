@@ -1,8 +1,8 @@
 /** The mail of a crash test: what each message is, where its copies go, and what its mailboxes must hold of it. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fromLine } from '../../src/delivery/mbox-format.ts';
 import type { StoreAction } from '../../src/delivery/store.ts';
+import { fromLine } from '../../src/mailbox/mbox/format.ts';
 
 export const internalDate = Date.UTC(2026, 0, 2, 3, 4, 5);
 const sizes = [300, 9000, 2500, 40_000, 700, 150_000, 5000];

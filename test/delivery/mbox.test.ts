@@ -19,7 +19,7 @@ import fc from 'fast-check';
 import { OperationalError } from '../../core/base/errors.ts';
 import { store, storeNow, storeOnce, undo } from '../../src/delivery/deliver.ts';
 import { createFinder } from '../../src/delivery/find.ts';
-import { endOfMessage, fromLine, MboxQuoter, mboxFlagFields } from '../../src/delivery/mbox-format.ts';
+import { endOfMessage, fromLine, MboxQuoter, mboxFlagFields } from '../../src/mailbox/mbox/format.ts';
 import { lockMbox, tryLockMbox } from '../../src/mailbox/mbox-lock.ts';
 import { requireProgram } from '../kit/require.ts';
 import { copyOf, memorySource, storeAction } from './copies.ts';
