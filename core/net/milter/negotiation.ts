@@ -51,7 +51,8 @@ export function decodeTerms(data: Buffer): Terms {
     actions: namesOf(uint32At(data, 4, 'the negotiation'), actionBits),
     steps: namesOf(uint32At(data, 8, 'the negotiation'), stepBits),
   };
-  return data.length > 12 ? { ...terms, macros: macrosIn(data) } : terms;
+  const macros = macrosIn(data);
+  return Object.keys(macros).length > 0 ? { ...terms, macros } : terms;
 }
 
 /**

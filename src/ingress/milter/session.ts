@@ -63,6 +63,8 @@ export class MilterSession {
   readonly #write: (packet: Buffer) => void;
   readonly #macros = new Macros();
   #terms: Terms | undefined;
+  /** As plugins had it at the negotiation. */
+  #wantsBody = true;
   #flow: FlowSession | undefined;
   #transaction: Transaction | undefined;
   /** A refusal at a step whose reply the MTA does not wait for: it answers every later step that it does wait for. */
@@ -112,7 +114,7 @@ export class MilterSession {
       case 'body':
         return this.#body(command.chunk, terms);
       case 'endOfMessage':
-        return this.#endOfMessage(command.chunk, terms);
+        return this.#endOfMessage(command.chunk);
       case 'abort':
         this.#abort();
         return silent;
@@ -134,6 +136,7 @@ export class MilterSession {
   async #negotiate(offer: Terms): Promise<Packets> {
     if (this.#terms !== undefined) throw new MilterWireError('a second negotiation');
     const raised = await this.#host.raisedHooks(this.#host.listener, 'milter');
+    this.#wantsBody = wantsBody(raised);
     this.#terms = termsFor(offer, raised);
     return [encodeReply({ type: 'negotiate', terms: this.#terms })];
   }
@@ -218,7 +221,7 @@ export class MilterSession {
     const transaction = this.#began('a body');
     const silence = terms.steps.has('noReplyBody');
     // An MTA that cannot leave out the body is told at its first chunk that nobody wants it.
-    if (terms.steps.has('noBody')) return proceed;
+    if (!this.#wantsBody) return terms.steps.has('skip') ? [say('skip')] : proceed;
     const written = this.#writeBody(transaction, chunk);
     const reply = () => {
       if (silence) return silent;
@@ -227,11 +230,11 @@ export class MilterSession {
     return written ? written.then(reply) : reply();
   }
 
-  async #endOfMessage(chunk: Buffer, terms: Terms): Promise<Packets> {
+  async #endOfMessage(chunk: Buffer): Promise<Packets> {
     const transaction = this.#began('the end of a message');
     const working = setInterval(() => this.#write(progress), milterLimits.progressMs);
     try {
-      return await this.#decide(transaction, chunk, terms);
+      return await this.#decide(transaction, chunk);
     } finally {
       clearInterval(working);
       transaction.sink?.abort();
@@ -242,12 +245,12 @@ export class MilterSession {
     }
   }
 
-  async #decide(transaction: Transaction, chunk: Buffer, terms: Terms): Promise<Packets> {
+  async #decide(transaction: Transaction, chunk: Buffer): Promise<Packets> {
     const flow = this.#open();
     const refused = this.#owed ?? (await this.#raiseData(transaction));
     const raised = await this.#host.raisedHooks(this.#host.listener, 'milter');
     // A plugin that came with a reload must not judge a message by a body that was never sent.
-    const unread = terms.steps.has('noBody') && wantsBody(raised);
+    const unread = !this.#wantsBody && wantsBody(raised);
     if (!refused && !unread) await this.#writeBody(transaction, chunk);
     const answer = refused ?? (unread ? changedMeanwhile : transaction.tooLarge ? tooLarge : undefined);
     if (answer) {

@@ -34,7 +34,6 @@ export function wantsBody(raised: ReadonlySet<HookName>): boolean {
 export function termsFor(offer: Terms, raised: ReadonlySet<HookName>): Terms {
   const steps = new Set<StepName>([
     'noUnknown',
-    'noEndOfHeaders',
     'noReplyHeader',
     'noReplyEndOfHeaders',
     'skip',

@@ -1,0 +1,297 @@
+/** The milter door as an MTA meets it, packet by packet: old versions, declined steps, several sessions, bad input, miltertest. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  type ActionName,
+  actionBits,
+  commandLetters,
+  decodeReply,
+  encodeCommand,
+  encodePacket,
+  type MilterCommand,
+  type MilterReply,
+  PacketReader,
+  type StepName,
+  stepBits,
+  type Terms,
+} from '../../core/net/milter/index.ts';
+import { collect } from '../kit/command.ts';
+import { randomSource } from '../kit/random.ts';
+import { projectRoot, requireProgram } from '../kit/require.ts';
+import { startServer, type TestServer, until } from '../kit/server.ts';
+
+const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
+
+/** An MTA's side of a session. */
+class Mta {
+  readonly socket: Socket;
+  readonly #reader = new PacketReader();
+  readonly replies: MilterReply[] = [];
+  closed = false;
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    this.socket.setNoDelay(true);
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      this.closed = true;
+    });
+    this.socket.on('data', (chunk: Buffer) => {
+      for (const packet of this.#reader.push(chunk)) this.replies.push(decodeReply(packet));
+    });
+  }
+
+  send(...commands: MilterCommand[]): void {
+    this.socket.write(Buffer.concat(commands.map(encodeCommand)));
+  }
+
+  /** Sends, and gives what comes up to the first reply that is no modification. */
+  async ask(...commands: MilterCommand[]): Promise<MilterReply[]> {
+    this.replies.length = 0;
+    this.send(...commands);
+    await until('a reply', () => this.closed || this.replies.some(({ type }) => lastWords.has(type)));
+    return [...this.replies];
+  }
+
+  async negotiate(version: number, steps: readonly StepName[] = []): Promise<Terms> {
+    const actions = new Set(Object.keys(actionBits) as ActionName[]);
+    const [reply] = await this.ask({ type: 'negotiate', terms: { version, actions, steps: new Set(steps) } });
+    assert.ok(reply?.type === 'negotiate');
+    return reply.terms;
+  }
+}
+
+const lastWords: ReadonlySet<string> = new Set([
+  ...['continue', 'accept', 'discard', 'reject', 'tempfail', 'replyCode', 'negotiate', 'skip'],
+]);
+
+const client: MilterCommand = {
+  type: 'connect',
+  hostname: 'client.example.org',
+  family: 'inet',
+  port: 2525,
+  address: '192.0.2.7',
+};
+const helo: MilterCommand = { type: 'helo', name: 'client.example.org' };
+const mail: MilterCommand = { type: 'mail', path: '<ann@example.org>', arguments: [] };
+const rcpt: MilterCommand = { type: 'rcpt', path: '<alice@example.test>', arguments: [] };
+const field = (name: string, value: string): MilterCommand => ({
+  type: 'header',
+  name: Buffer.from(name),
+  value: Buffer.from(value),
+});
+const end: MilterCommand = { type: 'endOfMessage', chunk: Buffer.alloc(0) };
+const allSteps = Object.keys(stepBits) as StepName[];
+
+describe('the milter door', () => {
+  let server: TestServer;
+  let port: number;
+  before(async () => {
+    const listeners = {
+      milter: { protocol: 'milter', address: '127.0.0.1:0', pipeline: 'inbound' },
+      bare: { protocol: 'milter', address: '127.0.0.1:0', pipeline: 'bare' },
+    };
+    const pipelines = { inbound: [{ plugin }], bare: [], outbound: [] };
+    const limits = { messageBytesMax: 300_000 };
+    server = await startServer({ config: { listeners, pipelines, limits } });
+    port = server.ports.milter!;
+  });
+  after(() => server.stop());
+
+  for (const version of [2, 3, 4, 5, 6]) {
+    test(`version ${version}: a message is edited`, async () => {
+      const mta = new Mta(port);
+      const terms = await mta.negotiate(version);
+      assert.equal(terms.version, version);
+      for (const command of [client, helo, mail, rcpt, field('X-Do', 'add')]) {
+        assert.deepEqual(await mta.ask(command), [{ type: 'continue' }], command.type);
+      }
+      await mta.ask({ type: 'endOfHeaders' });
+      await mta.ask({ type: 'body', chunk: Buffer.from('hello\r\n') });
+      assert.deepEqual(await mta.ask(end), [
+        { type: 'addHeader', name: 'X-Added', value: Buffer.from('at the end') },
+        { type: 'continue' },
+      ]);
+      mta.send({ type: 'quit' });
+      await until('the end', () => mta.closed);
+    });
+  }
+
+  test('what no plugin has a hook for is declined, and what is asked for keeps its space', async () => {
+    const bare = await new Mta(server.ports.bare!).negotiate(6, allSteps);
+    const declined = ['noBody', 'noData', 'noReplyConnect', 'noReplyHelo', 'noReplyMail', 'noReplyRcpt'];
+    for (const step of declined) assert.ok(bare.steps.has(step as StepName), step);
+    const mta = new Mta(port);
+    const full = await mta.negotiate(6, allSteps);
+    for (const step of declined) assert.ok(!full.steps.has(step as StepName), step);
+    assert.ok(full.steps.has('leadingSpace') && full.steps.has('noReplyBody'));
+    for (const command of [client, helo, mail, rcpt, { type: 'data' } as const]) await mta.ask(command);
+    mta.send(field('X-Do', ' add'), { type: 'body', chunk: Buffer.from('hello\r\n') });
+    const [added] = await mta.ask(end);
+    assert.deepEqual(added, { type: 'addHeader', name: 'X-Added', value: Buffer.from(' at the end') });
+  });
+
+  test('a body that nobody wants is not asked for again', async () => {
+    const mta = new Mta(server.ports.bare!);
+    const terms = await mta.negotiate(6, ['skip']);
+    assert.ok(!terms.steps.has('noBody'));
+    for (const command of [client, helo, mail, rcpt, field('X', 'y')]) await mta.ask(command);
+    assert.deepEqual(await mta.ask({ type: 'body', chunk: Buffer.from('hello\r\n') }), [{ type: 'skip' }]);
+    assert.deepEqual(await mta.ask(end), [{ type: 'continue' }]);
+  });
+
+  test('a body beyond the limit: no more of it, and a refusal', async () => {
+    const mta = new Mta(port);
+    await mta.negotiate(6, ['skip']);
+    for (const command of [client, helo, mail, rcpt, field('X', 'y')]) await mta.ask(command);
+    const chunk = Buffer.alloc(65_535, 'x');
+    const answers: string[] = [];
+    for (let sent = 0; sent < 6; sent++) answers.push((await mta.ask({ type: 'body', chunk }))[0]!.type);
+    assert.deepEqual(answers.slice(-2), ['skip', 'skip']);
+    const [reply] = await mta.ask(end);
+    assert.deepEqual(reply, { type: 'replyCode', lines: '552 5.3.4 message exceeds the size limit' });
+  });
+
+  test('several messages, aborted ones among them, and several sessions on one socket', async () => {
+    const mta = new Mta(port);
+    await mta.negotiate(6);
+    for (let session = 0; session < 2; session++) {
+      for (const command of [client, helo]) await mta.ask(command);
+      for (let message = 0; message < 2; message++) {
+        for (const command of [mail, rcpt, field('X', 'y')]) await mta.ask(command);
+        mta.send({ type: 'abort' });
+        for (const command of [mail, rcpt, field('X-Do', 'quarantine')]) await mta.ask(command);
+        assert.deepEqual(await mta.ask(end), [
+          { type: 'quarantine', reason: 'as told' },
+          { type: 'continue' },
+        ]);
+      }
+      mta.send({ type: 'quitNewConnection' });
+    }
+    mta.socket.destroy();
+  });
+
+  test('a refusal that the MTA would not wait for is the answer to the next it does', async () => {
+    const mta = new Mta(port);
+    await mta.negotiate(6);
+    const from: MilterCommand = { type: 'mail', path: '<mail-reject@example.org>', arguments: [] };
+    await mta.ask(client);
+    await mta.ask(helo);
+    const [refused] = await mta.ask(from);
+    assert.ok(refused?.type === 'replyCode' && refused.lines.startsWith('550-5.7.1 100% refused'));
+    // Whatever the MTA does after that, nothing is taken.
+    mta.send(rcpt);
+    await until('the end', () => mta.closed);
+  });
+
+  const bad: [name: string, octets: Buffer][] = [
+    ['a length of 4 GiB', Buffer.from([255, 255, 255, 255, 0x4f])],
+    ['a length of nothing', Buffer.alloc(4)],
+    ['another protocol', Buffer.from('EHLO client\r\n')],
+    ['a command before the negotiation', encodeCommand(helo)],
+    ['a second negotiation', Buffer.concat([negotiation(), negotiation()])],
+    ['MAIL before connect', Buffer.concat([negotiation(), encodeCommand(mail)])],
+    ['RCPT before MAIL', Buffer.concat([negotiation(), encodeCommand(client), encodeCommand(rcpt)])],
+    ['a body before MAIL', Buffer.concat([negotiation(), encodeCommand(client), encodePacket('B', 'x')])],
+    ['two clients', Buffer.concat([negotiation(), encodeCommand(client), encodeCommand(client)])],
+    ['a flood of macros', Buffer.concat([negotiation(), ...macroFlood()])],
+  ];
+  for (const [name, octets] of bad) {
+    test(`the connection is closed, and said so, for ${name}`, async () => {
+      const said = () => server.output().split('milter-closed').length;
+      const before = said();
+      const mta = new Mta(port);
+      mta.socket.write(octets);
+      await until('the end', () => mta.closed);
+      await until('the log line', () => said() > before);
+    });
+  }
+
+  test('noise closes connections, never the server', async () => {
+    const random = randomSource('milter door');
+    const letters = Object.values(commandLetters);
+    const said = [client, helo, mail, rcpt, field('X', 'y'), end].map(encodeCommand);
+    for (let round = 0; round < 150; round++) {
+      const mta = new Mta(port);
+      const packets = [random.below(4) === 0 ? Buffer.alloc(0) : negotiation()];
+      for (let count = random.below(12); count > 0; count--) {
+        packets.push(
+          random.below(3) === 0
+            ? encodePacket(random.pick(letters), random.bytes(random.below(30)))
+            : random.pick(said),
+        );
+      }
+      mta.socket.end(Buffer.concat(packets));
+      await until('the end', () => mta.closed);
+    }
+    const mta = new Mta(port);
+    await mta.negotiate(6);
+    assert.deepEqual(await mta.ask(client), [{ type: 'continue' }]);
+    assert.doesNotMatch(server.output(), /milter-bug/);
+    mta.socket.destroy();
+  });
+
+  test('miltertest', async (t) => {
+    const program = requireProgram(t, 'miltertest');
+    if (!program) return;
+    const script = join(mkdtempSync(join(tmpdir(), 'mailfilter-miltertest-')), 'script.lua');
+    writeFileSync(script, lua(port));
+    const { code, stdout, stderr } = await collect(spawn(program, ['-vv', '-s', script]));
+    assert.equal(code, 0, `said: ${stdout}${stderr}`);
+    assert.match(stdout, /all is well/);
+  });
+
+  test('the end of the server ends sessions between two messages at once', async () => {
+    const mta = new Mta(port);
+    await mta.negotiate(6);
+    await mta.ask(client);
+    const begun = Date.now();
+    assert.equal(await server.stop(), 0);
+    await until('the end', () => mta.closed);
+    assert.ok(Date.now() - begun < 10_000);
+  });
+});
+
+function negotiation(): Buffer {
+  const terms: Terms = { version: 6, actions: new Set(), steps: new Set() };
+  return encodeCommand({ type: 'negotiate', terms });
+}
+
+function* macroFlood(): Generator<Buffer> {
+  for (const letter of 'CHMRTENLB') {
+    const macros = new Map([['a', 'x'.repeat(60_000)]]);
+    yield encodeCommand({ type: 'macros', for: letter, macros });
+  }
+}
+
+function lua(at: number): string {
+  return `
+conn = mt.connect("inet:${at}@127.0.0.1", 40, 0.25)
+if conn == nil then error("connect") end
+if mt.conninfo(conn, "client.example.org", "192.0.2.7") ~= nil then error("conninfo") end
+if mt.getreply(conn) ~= SMFIR_CONTINUE then error("conninfo reply") end
+if mt.helo(conn, "client.example.org") ~= nil then error("helo") end
+if mt.getreply(conn) ~= SMFIR_CONTINUE then error("helo reply") end
+mt.macro(conn, SMFIC_MAIL, "i", "TEST1")
+if mt.mailfrom(conn, "<ann@example.org>") ~= nil then error("mail") end
+if mt.getreply(conn) ~= SMFIR_CONTINUE then error("mail reply") end
+if mt.rcptto(conn, "<rcpt-tempfail@example.test>") ~= nil then error("rcpt") end
+if mt.getreply(conn) ~= SMFIR_REPLYCODE then error("rcpt reply") end
+if mt.rcptto(conn, "<alice@example.test>") ~= nil then error("rcpt") end
+if mt.getreply(conn) ~= SMFIR_CONTINUE then error("rcpt reply") end
+if mt.header(conn, "Subject", "x") ~= nil then error("header") end
+if mt.header(conn, "X-Do", "body") ~= nil then error("header") end
+if mt.eoh(conn) ~= nil then error("eoh") end
+if mt.bodystring(conn, "hello\\r\\n") ~= nil then error("body") end
+if mt.eom(conn) ~= nil then error("eom") end
+if mt.getreply(conn) ~= SMFIR_CONTINUE then error("eom reply") end
+if not mt.eom_check(conn, MT_BODYCHANGE) then error("no new body") end
+mt.disconnect(conn)
+mt.echo("all is well")
+`;
+}
