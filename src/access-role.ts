@@ -1,4 +1,5 @@
 /** The access role: IMAP, POP3, ManageSieve and web listeners live here, in one process or several; without any it only stands by. */
+import { join } from 'node:path';
 import { systemClock as clock } from '../core/base/clock.ts';
 import { drainLimits } from '../core/base/limits.ts';
 import { createLog, type RootLog } from '../core/base/log.ts';
@@ -13,11 +14,15 @@ import { protocols } from './access/protocols.ts';
 import { connectCalls, type MtaConnection } from './calls/connect.ts';
 import { removePidFile, runDirectory, writePidFile } from './data-directory.ts';
 import { describeListener, listenerFacts, onSignals } from './life.ts';
+import { mailboxPath } from './mailbox/locate.ts';
+import type { Mailboxes } from './mailbox/mailbox.ts';
+import { openMailboxes } from './mailbox/open-mailboxes.ts';
 import { become, systemUser, userToBecome } from './privileges.ts';
 import { assertReloadable } from './restart-needed.ts';
 import { ConnectionCount } from './sockets/connection-count.ts';
 import type { RoleMessage } from './supervisor.ts';
 import { openUsers, type WatchedUsers } from './users/file.ts';
+import type { User } from './users/users.ts';
 
 /**
  * Resolves once it serves; ends the process itself after a drain.
@@ -70,6 +75,7 @@ export async function runAccess(
     drain: async () => {
       clearInterval(standby);
       await closeDoors(doors, drainLimits.sessionsMs);
+      await house.mailboxes.close();
       house.mta.close();
       house.users?.close();
       removePidFile(config.dataDirectory, pidName);
@@ -82,7 +88,11 @@ export async function runAccess(
   tell({ ready: true, lines, listeners: open.map(listenerFacts) });
 }
 
-type House = AccessHouse & { readonly users: WatchedUsers | undefined; readonly mta: MtaConnection };
+type House = AccessHouse & {
+  readonly users: WatchedUsers | undefined;
+  readonly mta: MtaConnection;
+  readonly mailboxes: Mailboxes;
+};
 
 async function furnish(
   config: Config,
@@ -94,7 +104,21 @@ async function furnish(
   const users = config.users && (await openUsers({ ...config.users, separator, log, clock }));
   const mta = connectCalls(runDirectory(config.dataDirectory));
   const logins = new Logins({ users, config, log, clock });
-  return { config: current, users, logins, tls, mta, log, clock };
+  const mailboxes = openMailboxes({
+    log,
+    indexDirectory: join(config.dataDirectory, 'mailboxes'),
+    tombstones: join(config.dataDirectory, 'journal', 'tombstones'),
+  });
+  const openAccount = ({ address, quotaBytes }: User) => {
+    const { format, path, quotaBytes: defaultQuota } = current().mailbox;
+    return mailboxes.openAccount({
+      user: address,
+      format,
+      path: mailboxPath(path, address),
+      quotaBytes: quotaBytes || defaultQuota,
+    });
+  };
+  return { config: current, users, logins, tls, mailboxes, openAccount, mta, log, clock };
 }
 
 interface OpenDoor {

@@ -318,6 +318,43 @@ export const mimeStructureLimits = {
   repeatedFieldsMax: 20,
 } as const;
 
+/** IMAP; what RFC 7162 section 4 and RFC 9051 section 4.3 leave open. */
+export const imapLimits = {
+  /** One line: a set of UIDs of a mailbox with holes is long; RFC 7162 section 4 asks for 8192 at least. */
+  lineOctetsMax: 64 * KiB,
+  /** Lines and literals of one command, literals that go to disk aside. */
+  commandOctetsMax: 256 * KiB,
+  /** The same before login: a name, a password, a SASL response. */
+  beforeLoginOctetsMax: 16 * KiB,
+  /** A literal that was not asked for and is too large is read and dropped up to this, past it the connection ends. */
+  skippedOctetsMax: 128 * MiB,
+  /** Messages of one MULTIAPPEND. */
+  appendMessagesMax: 1000,
+  listItemsMax: 10_000,
+  setRangesMax: 20_000,
+  searchKeysMax: 1000,
+  searchDepthMax: 50,
+  sectionDepthMax: 60,
+  /** Syntax errors in a row before the connection ends: by then it is no IMAP client. */
+  errorsInRowMax: 50,
+  /** Commands that one client may have done in a second; past it, it waits for the next. */
+  commandsPerSecondMax: 5000,
+  /** RFC 9051 section 5.4 asks for 30 minutes at least. */
+  idleTimeoutMs: 31 * 60_000,
+  /** Answers are gathered up to this before they are written. */
+  writeOctets: 64 * KiB,
+  /** Messages looked up together for one FETCH. */
+  fetchBatch: 500,
+  /** A command that takes longer than this is reported as going on. RFC 9585. */
+  progressMs: 10_000,
+  /** Searches whose changes one session is told. RFC 5267 section 4.3.1. */
+  contextsMax: 10,
+  /** Folders of one MULTISEARCH, or watched by one NOTIFY. */
+  foldersMax: 10_000,
+  /** Octets that one CATENATE takes from stored messages. */
+  metadataValueOctetsMax: 64 * KiB,
+} as const;
+
 /** Scripts that users keep. */
 export const scriptLimits = {
   /** RFC 5804 section 1.6 asks for 128 characters; a file name holds 255 octets with its suffix. */

@@ -4,7 +4,8 @@ import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import type { TlsContexts } from '../../core/net/tls.ts';
 import type { MtaCalls } from '../calls/mta-calls.ts';
-import type { Users } from '../users/users.ts';
+import type { Account } from '../mailbox/mailbox.ts';
+import type { User, Users } from '../users/users.ts';
 import type { EndReason } from './input.ts';
 import type { Logins } from './login.ts';
 import type { Wire } from './wire.ts';
@@ -24,6 +25,8 @@ export interface AccessHouse {
   readonly logins: Logins;
   /** Undefined where no certificate is configured. */
   readonly tls: TlsContexts | undefined;
+  /** A user's mail; to be closed. @throws MailboxError, OperationalError `mailbox-path` */
+  openAccount(user: User): Promise<Account>;
   /** State, mail to send, moves: what only the mta may do. */
   readonly mta: MtaCalls;
   readonly log: Log;

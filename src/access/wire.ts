@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from 'node:zlib';
 import { accessLimits, preludeTimeoutMs } from '../../core/base/limits.ts';
 import type { TlsContexts } from '../../core/net/tls.ts';
 import type { TlsInfo } from '../../core/session/connection.ts';
@@ -28,6 +29,8 @@ export class Wire {
   readonly #over = new AbortController();
   #socket: Socket;
   #input: Input;
+  /** What is written goes through it, once the connection is compressed. */
+  #deflate: DeflateRaw | undefined;
   #tls: TlsInfo | undefined;
   #timer: NodeJS.Timeout | undefined;
   #corked = false;
@@ -90,6 +93,10 @@ export class Wire {
   /** Goes out with what else is written in this turn of the event loop. */
   write(data: string | Uint8Array): void {
     if (!this.#socket.writable) return;
+    if (this.#deflate) {
+      this.#deflate.write(data);
+      return;
+    }
     if (!this.#corked) {
       this.#corked = true;
       const socket = this.#socket;
@@ -104,16 +111,17 @@ export class Wire {
 
   /** Resolves when the client has taken enough of what was written; to be awaited within long answers. @throws ConnectionEnded */
   async drained(): Promise<void> {
-    if (!this.#socket.writableNeedDrain) return;
+    const sink = this.#deflate ?? this.#socket;
+    if (!sink.writableNeedDrain) return;
     const timer = setTimeout(() => this.#socket.destroy(), accessLimits.writeStallMs);
     try {
       await new Promise<void>((resolve) => {
         const done = () => {
-          this.#socket.off('drain', done);
+          sink.off('drain', done);
           this.#socket.off('close', done);
           resolve();
         };
-        this.#socket.on('drain', done);
+        sink.on('drain', done);
         this.#socket.on('close', done);
       });
     } finally {
@@ -136,12 +144,37 @@ export class Wire {
     await this.#secure(contexts);
   }
 
+  /**
+   * Both directions are deflated from here on, once what was written is out. RFC 4978. What inflates to a lot is read as
+   * slowly as anything: the stream waits for its reader.
+   */
+  compress(): void {
+    const socket = this.#socket;
+    const ahead = this.#input.detach();
+    const inflate = createInflateRaw({ finishFlush: constants.Z_SYNC_FLUSH });
+    // Each write reaches the client whole: it waits for the end of the answer.
+    const deflate = createDeflateRaw({ flush: constants.Z_SYNC_FLUSH });
+    socket.once('close', () => {
+      inflate.destroy();
+      deflate.destroy();
+    });
+    deflate.on('error', () => socket.destroy());
+    this.#input = new Input(inflate);
+    if (ahead.length > 0) inflate.write(ahead);
+    socket.pipe(inflate);
+    deflate.pipe(socket);
+    this.#deflate = deflate;
+  }
+
   /** No further reads; what was written still goes out. */
   end(): void {
     this.#input.end('lost');
     this.#input.detach();
     if (this.#socket.destroyed) return;
-    this.#socket.end();
+    this.#socket.unpipe();
+    // Its end is the socket's.
+    if (this.#deflate) this.#deflate.end();
+    else this.#socket.end();
     // What the client still sends is read and dropped: left unread, it would make the kernel reset what we said last.
     this.#socket.resume();
   }

@@ -142,6 +142,8 @@ export interface Upload {
   readonly octets: number;
   /** Resolves when more may come. CRLF becomes LF, everything else stays. */
   write(chunk: Uint8Array): Promise<void>;
+  /** What was written, LF line ends, when no more will be: for messages that are put together from several. */
+  read(): AsyncIterable<Uint8Array>;
   /** Takes it back; also after a failed append. Nothing when it was appended. */
   discard(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** A message on its way in: written to a file of its own as it comes, LF line ends, and synced before it becomes a message. */
+import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LfConverter } from '../../core/mail/line-ends.ts';
@@ -40,6 +41,11 @@ export class FileUpload implements Upload {
       this.#state = 'whole';
     }
     return this.#lengths;
+  }
+
+  async *read(): AsyncGenerator<Uint8Array, void, undefined> {
+    await this.finish();
+    for await (const chunk of createReadStream(this.path)) yield chunk as Buffer;
   }
 
   /** It has become a message: the file is another's now. */

@@ -1,4 +1,5 @@
 /** A door of the access role on a loopback port: any protocol, users alice and bob, an mta that only writes down what it is asked. */
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../core/base/clock.ts';
 import { defaultLimits, type Limits } from '../../core/base/limits.ts';
@@ -10,6 +11,8 @@ import { type AccessDoor, createAccessDoor } from '../../src/access/door.ts';
 import { Logins } from '../../src/access/login.ts';
 import type { AccessHouse, Protocol } from '../../src/access/protocol.ts';
 import type { MtaCalls, SubmittedMail } from '../../src/calls/mta-calls.ts';
+import type { Mailboxes } from '../../src/mailbox/mailbox.ts';
+import { openMailboxes } from '../../src/mailbox/open-mailboxes.ts';
 import { ConnectionCount } from '../../src/sockets/connection-count.ts';
 import type { User, Users } from '../../src/users/users.ts';
 import { certificate, memoryLog } from './door.ts';
@@ -20,6 +23,9 @@ export interface AccessDoorInit {
   readonly limits?: Partial<Limits>;
   readonly config?: Partial<Config>;
   readonly authFailureDelayMs?: number;
+  /** Where the mailboxes lie, one by the address of each user. */
+  readonly mailRoot?: string;
+  readonly mailFormat?: 'maildir' | 'mbox';
   /** Instead of alice and bob. */
   readonly users?: Users;
 }
@@ -65,11 +71,21 @@ export async function openAccessDoor(
   const { authFailureDelayMs = 1 } = init;
   const logins = new Logins({ users, config, log, clock: systemClock, authFailureDelayMs });
   const submitted: SubmittedMail[] = [];
+  const mailboxes = new Map<string, Mailboxes>();
+  const openAccount = ({ address, quotaBytes }: User) => {
+    const root = init.mailRoot;
+    if (root === undefined) throw new Error('this test has no mailboxes');
+    const opened = mailboxes.get(root) ?? openMailboxes({ log, indexDirectory: join(root, 'index') });
+    mailboxes.set(root, opened);
+    const format = init.mailFormat ?? 'maildir';
+    return opened.openAccount({ user: address, format, path: join(root, address), quotaBytes });
+  };
   const house: AccessHouse = {
     config: () => config,
     users,
     logins,
     tls,
+    openAccount,
     mta: writtenDown(submitted),
     log,
     clock: systemClock,
@@ -84,7 +100,10 @@ export async function openAccessDoor(
     connections,
     house: Promise.resolve(house),
   });
-  t.after(() => door.close(0));
+  t.after(async () => {
+    await door.close(0);
+    for (const opened of mailboxes.values()) await opened.close();
+  });
   const port = door.address.kind === 'tcp' ? door.address.port : 0;
   return { door, port, house, connections, logged, submitted };
 }

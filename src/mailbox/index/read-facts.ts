@@ -88,12 +88,21 @@ function readFields(header: HeaderBlock): Field[] {
     const nameEnd = header.nameEnds[index]!;
     if (nameEnd < 0) continue;
     const name = header.bytes.toString('latin1', header.starts[index]!, nameEnd).toLowerCase();
-    fields.push({
-      name,
-      value: decodeWords(decodeOctets(Buffer.from(fieldOctets(header, index), 'latin1'))),
-    });
+    const value = decodeWords(decodeOctets(Buffer.from(fieldOctets(header, index), 'latin1')));
+    fields.push({ name, value }, ...plainAddresses(name, value));
   }
   return fields;
+}
+
+const addressFields: ReadonlySet<string> = new Set(['bcc', 'cc', 'from', 'reply-to', 'sender', 'to']);
+
+/** Addresses that are written with comments or spaces in them, without: that is how they are looked for. */
+function plainAddresses(name: string, value: string): Field[] {
+  if (!addressFields.has(name) || !/[(\s"]/.test(value)) return [];
+  const hidden = parseAddressList(value).filter(
+    ({ address }) => !value.toLowerCase().includes(address.toLowerCase()),
+  );
+  return hidden.map(({ address }) => ({ name, value: address }));
 }
 
 function sortFacts(fields: readonly Field[]): SortFacts {

@@ -1,0 +1,26 @@
+/** IDLE. RFC 9051 section 6.3.13, RFC 2177. */
+import { command, nothing } from '../command.ts';
+import { bad } from '../refusal.ts';
+
+/** `DONE`, with room for a client that says something else. */
+const doneOctetsMax = 1000;
+
+export const idle = command({
+  name: 'IDLE',
+  in: 'authenticated',
+  parse: nothing,
+  async run(session) {
+    const { wire, out, updates } = session;
+    await session.selectedOrNone?.folder.refresh();
+    out.write('+ idling\r\n');
+    out.flush();
+    updates.wait('idle');
+    try {
+      const line = (await wire.command(doneOctetsMax)).toString('latin1');
+      if (line.toUpperCase() !== 'DONE') throw bad('DONE was expected');
+    } finally {
+      await updates.busy();
+    }
+    return { text: 'Idle no more' };
+  },
+});

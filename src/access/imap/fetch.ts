@@ -1,0 +1,223 @@
+/** Answers FETCH: what of each message comes from memory, from the index, or from its octets. RFC 9051 section 7.5.2. */
+import { imapLimits } from '../../../core/base/limits.ts';
+import { imapString } from '../../../core/mail/imap-text.ts';
+import { seenBit } from '../../mailbox/flags.ts';
+import type { FactField, FilledColumn, MessageFacts } from '../../mailbox/mailbox.ts';
+import { OpenedMessage, partOf } from './body-section.ts';
+import type { FetchItem } from './parse/fetch-item.ts';
+import type { Session } from './session.ts';
+import { dateTimeText, octetsOf } from './write/text.ts';
+
+export interface Fetched {
+  /** Messages of the view that are gone, of which not everything could be told. */
+  readonly missing: number;
+}
+
+/** What it takes to answer the items. */
+interface Needs {
+  readonly columns: readonly FilledColumn[];
+  readonly facts: readonly FactField[];
+  readonly octets: 'all' | 'header' | undefined;
+}
+
+/** @param uids ascending, of the view @param call whether the client fetches by UID */
+export async function fetchMessages(
+  session: Session,
+  uids: Uint32Array,
+  asked: readonly FetchItem[],
+  call: { readonly uid: boolean },
+): Promise<Fetched> {
+  const items = complete(session, asked, call);
+  const seen = await markSeen(session, uids, items);
+  const needs = needsOf(items);
+  if (needs.columns.length > 0) {
+    await session.selected.folder.ensure(uids, needs.columns);
+    // The columns are filled in the folder's snapshot, which may know more than this view.
+    session.announce(false);
+  }
+  let missing = 0;
+  for (let at = 0; at < uids.length; at += imapLimits.fetchBatch) {
+    const batch = uids.subarray(at, at + imapLimits.fetchBatch);
+    missing += await fetchBatch(session, batch, items, needs, seen);
+  }
+  return { missing };
+}
+
+/** UID FETCH tells the UID, whatever is asked; FLAGS come with a MODSEQ where the client keeps it. RFC 7162 section 3.1.4. */
+function complete(session: Session, asked: readonly FetchItem[], call: { uid: boolean }): FetchItem[] {
+  const items = [...asked];
+  const has = (name: FetchItem['item']) => items.some(({ item }) => item === name);
+  if (call.uid && !has('uid') && !session.has('UIDONLY')) items.unshift({ item: 'uid' });
+  if (session.tellsModseq && has('flags') && !has('modseq')) items.push({ item: 'modseq' });
+  return session.has('UIDONLY') ? items.filter(({ item }) => item !== 'uid') : items;
+}
+
+/** Messages whose flags the client has to hear of, for this FETCH sets `\Seen`. */
+async function markSeen(
+  session: Session,
+  uids: Uint32Array,
+  items: readonly FetchItem[],
+): Promise<ReadonlySet<number>> {
+  const { selected } = session;
+  const { view, folder } = selected;
+  const reads = items.some((item) => 'peek' in item && !item.peek);
+  if (!reads || folder.readOnly) return new Set();
+  const unseen = uids.filter((uid) => !(view.flagBits(view.seqOf(uid)) & seenBit));
+  if (unseen.length === 0) return new Set();
+  await folder.store(unseen, { how: 'add', flags: ['\\Seen'] });
+  session.announce(false, { silent: new Set(unseen) });
+  return new Set(unseen);
+}
+
+const columnOf: Partial<Record<FetchItem['item'], FilledColumn>> = {
+  size: 'size',
+  internalDate: 'internalDate',
+  saveDate: 'saveDate',
+};
+const factOf: Partial<Record<FetchItem['item'], FactField>> = {
+  envelope: 'envelope',
+  body: 'body',
+  bodyStructure: 'bodyStructure',
+  preview: 'preview',
+  emailId: 'emailId',
+  threadId: 'threadId',
+};
+
+function needsOf(items: readonly FetchItem[]): Needs {
+  const columns = items.flatMap(({ item }) => columnOf[item] ?? []);
+  const facts = items.flatMap(({ item }) => factOf[item] ?? []);
+  const sections = items.filter((item) => 'section' in item);
+  const inHeader = sections.every(
+    ({ item, section: { path, of } }) =>
+      item === 'section' && path.length === 0 && (of === 'header' || of === 'fields' || of === 'fieldsNot'),
+  );
+  return { columns, facts, octets: sections.length === 0 ? undefined : inHeader ? 'header' : 'all' };
+}
+
+async function fetchBatch(
+  session: Session,
+  uids: Uint32Array,
+  items: readonly FetchItem[],
+  needs: Needs,
+  seen: ReadonlySet<number>,
+): Promise<number> {
+  const { folder } = session.selected;
+  const facts = new Map<number, MessageFacts>();
+  if (needs.facts.length > 0) {
+    for await (const each of folder.facts(uids, needs.facts)) facts.set(each.uid, each);
+  }
+  const isThere = (uid: number) =>
+    hasColumns(session, uid, needs.columns) && (needs.facts.length === 0 || facts.has(uid));
+  let told = 0;
+  if (needs.octets === undefined) {
+    for (const uid of uids) {
+      if (!isThere(uid)) continue;
+      writeRow(session, uid, items, seen, facts.get(uid), undefined);
+      told += 1;
+    }
+    await session.out.drained();
+    return uids.length - told;
+  }
+  for await (const { uid, octets } of folder.messages(uids, needs.octets)) {
+    if (!isThere(uid)) continue;
+    const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+    writeRow(session, uid, items, seen, facts.get(uid), new OpenedMessage(whole));
+    told += 1;
+    await session.out.drained();
+  }
+  return uids.length - told;
+}
+
+/** False for a message that is gone. */
+function hasColumns(session: Session, uid: number, wanted: readonly FilledColumn[]): boolean {
+  const { view } = session.selected;
+  const index = view.indexAt(view.seqOf(uid));
+  return index >= 0 && wanted.every((column) => !Number.isNaN(view.snapshot.data.columns[column][index]));
+}
+
+function writeRow(
+  session: Session,
+  uid: number,
+  items: readonly FetchItem[],
+  seen: ReadonlySet<number>,
+  facts: MessageFacts | undefined,
+  message: OpenedMessage | undefined,
+): void {
+  const { selected, out } = session;
+  const seq = selected.view.seqOf(uid);
+  // What cannot be decoded is found out before the response has begun.
+  const sections = items.map((item) => ('section' in item ? sectionOctets(item, message!) : undefined));
+  out.write(session.has('UIDONLY') ? `* ${uid} UIDFETCH (` : `* ${seq} FETCH (`);
+  let space = '';
+  for (const [at, item] of items.entries()) {
+    out.write(space);
+    space = ' ';
+    if ('section' in item) writeSection(session, item, sections[at]);
+    else out.write(itemText(session, seq, item.item, facts));
+  }
+  if (seen.has(uid) && !items.some(({ item }) => item === 'flags')) {
+    out.write(` ${itemText(session, seq, 'flags', facts)}`);
+    if (session.tellsModseq) out.write(` ${itemText(session, seq, 'modseq', facts)}`);
+  }
+  out.write(')\r\n');
+}
+
+type PlainItem = Exclude<FetchItem, { section: unknown }>['item'];
+
+function itemText(session: Session, seq: number, item: PlainItem, facts: MessageFacts | undefined): string {
+  const { selected } = session;
+  const { view } = selected;
+  const { columns } = view.snapshot.data;
+  const index = view.indexAt(seq);
+  switch (item) {
+    case 'uid':
+      return `UID ${view.uidAt(seq)}`;
+    case 'flags':
+      return `FLAGS (${selected.flagNamesOf(seq, session.tellsRecent).join(' ')})`;
+    case 'modseq':
+      return `MODSEQ (${selected.modseqOf(seq)})`;
+    case 'size':
+      return `RFC822.SIZE ${columns.size[index]}`;
+    case 'internalDate':
+      return `INTERNALDATE ${dateTimeText(columns.internalDate[index]!)}`;
+    case 'saveDate':
+      return `SAVEDATE ${dateTimeText(columns.saveDate[index]!)}`;
+    case 'envelope':
+      return `ENVELOPE ${facts!.envelope}`;
+    case 'body':
+      return `BODY ${facts!.body}`;
+    case 'bodyStructure':
+      return `BODYSTRUCTURE ${facts!.bodyStructure}`;
+    case 'preview':
+      return `PREVIEW ${imapString(octetsOf(facts!.preview))}`;
+    case 'emailId':
+      return `EMAILID (${facts!.emailId})`;
+    case 'threadId':
+      // RFC 8474 section 5.3: NIL where there is none.
+      return facts!.threadId === '' ? 'THREADID NIL' : `THREADID (${facts!.threadId})`;
+  }
+}
+
+type SectionItem = Extract<FetchItem, { section: unknown }>;
+
+function sectionOctets(item: SectionItem, message: OpenedMessage): Buffer | undefined {
+  return item.item === 'section' ? message.section(item.section) : message.binary(item.section);
+}
+
+function writeSection({ out }: Session, item: SectionItem, octets: Buffer | undefined): void {
+  if (item.item === 'binarySize') {
+    out.write(`${item.label} ${octets?.length ?? 0}`);
+    return;
+  }
+  out.write(`${item.label}${item.partial ? `<${item.partial.start}>` : ''} `);
+  if (!octets) {
+    out.write('NIL');
+    return;
+  }
+  const part = partOf(octets, item.partial);
+  // NUL may stand in a literal8 alone. RFC 3516 section 4.2.
+  const isBinary = item.item === 'binary' && part.includes(0);
+  out.write(`${isBinary ? '~' : ''}{${part.length}}\r\n`);
+  if (part.length < imapLimits.writeOctets) out.write(part.toString('latin1'));
+  else out.octets(part);
+}

@@ -1,0 +1,103 @@
+/** Carries out searches and tells their results. RFC 9051 sections 6.4.4 and 7.3.4, RFC 4731, 5182, 5267, 7162. */
+import type { Folder } from '../../mailbox/mailbox.ts';
+import type { SearchQuery } from '../../mailbox/search-query.ts';
+import type { Call } from './command.ts';
+import { takePartial } from './parse/partial.ts';
+import type { SearchKey } from './parse/search-key.ts';
+import type { SearchReturn } from './parse/search-return.ts';
+import { rangesOf, resolveSet } from './parse/sequence-set.ts';
+import { bad } from './refusal.ts';
+import { Selected } from './selected.ts';
+import type { Session } from './session.ts';
+import { setText } from './write/text.ts';
+
+/** The key as the mailbox understands it: sets resolved, `\Recent` as the UIDs that are it. @throws Refusal */
+export function queryOf(session: Session, selected: Selected, key: SearchKey): SearchQuery {
+  switch (key.key) {
+    case 'and':
+    case 'or':
+      return { key: key.key, of: key.of.map((each) => queryOf(session, selected, each)) };
+    case 'not':
+      return { key: 'not', of: queryOf(session, selected, key.of) };
+    case 'recent':
+      return { key: 'uid', ranges: selected.recentRanges };
+    case 'set': {
+      if (key.set === 'saved') return { key: 'uid', ranges: rangesOf(selected.saved) };
+      if (key.uid) return { key: 'uid', ranges: resolveSet(key.set, selected.view.uids.at(-1) ?? 0) };
+      // RFC 9586 section 3.2.
+      if (session.has('UIDONLY')) throw bad('message numbers are not used here', 'UIDREQUIRED');
+      return { key: 'sequence', ranges: resolveSet(key.set, selected.view.count) };
+    }
+    default:
+      return key;
+  }
+}
+
+/** True when the key asks for modseqs: then the result tells the highest. RFC 7162 section 3.1.5. */
+export function asksForModseq(key: SearchKey): boolean {
+  if (key.key === 'and' || key.key === 'or') return key.of.some(asksForModseq);
+  return key.key === 'not' ? asksForModseq(key.of) : key.key === 'modseq';
+}
+
+/** A folder that need not be selected, as a session would see it now; to be closed. */
+export async function lookInto(folder: Folder): Promise<Selected> {
+  await folder.refresh();
+  return new Selected(folder);
+}
+
+/** RFC 5182 section 2.1: what SAVE keeps depends on what else is asked. @param uids in the result's order */
+export function savedResult(uids: Uint32Array, { options, partial }: SearchReturn): Uint32Array {
+  const all = uids.slice().sort();
+  if (options.has('ALL') || options.has('COUNT')) return all;
+  if (partial) return takePartial(uids, partial).slice().sort();
+  const ends = [options.has('MIN') ? all[0] : undefined, options.has('MAX') ? all.at(-1) : undefined];
+  const kept = [...new Set(ends.filter((uid) => uid !== undefined))];
+  return options.has('MIN') || options.has('MAX') ? Uint32Array.from(kept) : all;
+}
+
+export interface ResultInit {
+  readonly call: Call;
+  readonly selected: Selected;
+  /** In the result's order. */
+  readonly uids: Uint32Array;
+  readonly returns: SearchReturn;
+  readonly modseq: boolean;
+  /** Where several mailboxes were searched. RFC 7377 section 2.1. */
+  readonly mailbox?: { readonly name: string; readonly uidValidity: number };
+}
+
+/** The ESEARCH response. */
+export function resultText(session: Session, init: ResultInit): string {
+  const { call, selected, uids, returns, modseq, mailbox } = init;
+  const { options, partial } = returns;
+  const asUids = call.uid || session.has('UIDONLY');
+  const told = asUids ? uids : uids.map((uid) => selected.view.seqOf(uid));
+  const where = mailbox
+    ? ` MAILBOX ${session.mailboxText(mailbox.name)} UIDVALIDITY ${mailbox.uidValidity}`
+    : '';
+  const parts = [`ESEARCH (TAG "${call.tag}"${where})`];
+  if (asUids) parts.push('UID');
+  if (told.length > 0) {
+    // The first and last by number, whatever the order. RFC 5267 section 3.1.
+    if (options.has('MIN')) parts.push(`MIN ${told.reduce((a, b) => Math.min(a, b))}`);
+    if (options.has('MAX')) parts.push(`MAX ${told.reduce((a, b) => Math.max(a, b))}`);
+    if (options.has('ALL')) parts.push(`ALL ${setText(told)}`);
+  }
+  if (options.has('COUNT')) parts.push(`COUNT ${told.length}`);
+  if (partial) {
+    const page = takePartial(told, partial);
+    parts.push(`PARTIAL (${partial.written} ${page.length === 0 ? 'NIL' : setText(page)})`);
+  }
+  // Every match is a whole one. RFC 6203 section 4.
+  if (options.has('RELEVANCY') && told.length > 0) {
+    parts.push(`RELEVANCY (${Array.from(told, () => '100').join(' ')})`);
+  }
+  if (modseq && told.length > 0) parts.push(`MODSEQ ${highestModseq(selected, uids)}`);
+  return parts.join(' ');
+}
+
+export function highestModseq(selected: Selected, uids: Uint32Array): number {
+  let highest = 0;
+  for (const uid of uids) highest = Math.max(highest, selected.modseqOf(selected.view.seqOf(uid)));
+  return highest;
+}
