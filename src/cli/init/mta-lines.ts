@@ -160,9 +160,9 @@ export function mdaLines(command: string): MtaLines[] {
       lines: [
         'mailfilter_deliver:',
         '  driver = pipe',
-        `  command = ${command} -f "$sender_address"`,
+        // The sender comes in the environment: Exim takes no address of a stranger into a command.
+        `  command = ${command}`,
         '  user = $local_part_data',
-        '  environment = HOME=$home',
         '  message_prefix =',
         '  message_suffix =',
         '  return_fail_output',
