@@ -162,11 +162,16 @@ export const indexLimits = {
   textCharactersMax: 4 * MiB,
   referencesCharactersMax: 64 * KiB,
   /** Of the first text part, for a preview of 200. */
-  previewSourceCharacters: 16 * KiB,
+  previewSource: { plainCharacters: 1000, htmlCharacters: 16 * KiB },
   /** Messages that are read and kept in one turn of the index thread. */
   messagesPerTurn: 50,
-  /** Octets of them, as far as they are not read there. */
-  octetsPerTurn: 8 * MiB,
+  /** Messages whose texts lie in one row, and octets past which no more are added to it. */
+  messagesPerPack: 64,
+  packBytes: 1 * MiB,
+  /** So many messages without facts are read for all at once; fewer at once for who asks. */
+  messagesAtOnceMax: 500,
+  /** A folder that changes is read this much later: who asks for the new message reads it at once. */
+  delayMs: 200,
 } as const;
 /** Messages and octets that come from a mailbox thread at a time, read ahead while the ones before are sent. */
 export const readBatchMessages = 256;

@@ -104,6 +104,7 @@ export class OpenAccount {
   async #openFolder(name: string, readOnly: boolean): Promise<Folder> {
     const shared = await this.#hold(name);
     if (!readOnly) await this.#threads.store.call('write', [shared.handle, 1]);
+    shared.read();
     return new OpenFolder(shared, readOnly, () => {
       if (!readOnly) this.#background(this.#threads.store.call('write', [shared.handle, -1]));
       this.#release(shared);
@@ -140,6 +141,7 @@ export class OpenAccount {
   #release(shared: SharedFolder): void {
     shared.holders -= 1;
     if (shared.holders > 0) return;
+    shared.end();
     this.#byHandle.delete(shared.handle);
     this.#folders.get(shared.name)?.then((current) => {
       if (current === shared) this.#folders.delete(shared.name);

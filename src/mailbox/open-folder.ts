@@ -95,7 +95,8 @@ export class OpenFolder implements Folder {
       // While one batch is being written the next one is read.
       next = batches[at + 1] && load(batches[at + 1]!);
       next?.catch(() => undefined);
-      for (let n = 0; n < batch.length; n += 1) if (rows[n]) yield messageFacts(batch[n]!.uid, rows[n]!);
+      for (let n = 0; n < batch.length; n += 1)
+        if (rows[n]) yield { ...nothingKnown, ...rows[n], uid: batch[n]!.uid };
     }
   }
 
@@ -244,10 +245,7 @@ function sorted(uids: ArrayLike<number>): number[] {
   return [...Uint32Array.from(uids).sort()];
 }
 
-function messageFacts(uid: number, row: FactRow): MessageFacts {
-  const [envelope, body, bodyStructure, preview, emailId, threadId] = row;
-  return { uid, envelope, body, bodyStructure, preview, emailId, threadId };
-}
+const nothingKnown = { envelope: '', body: '', bodyStructure: '', preview: '', emailId: '', threadId: '' };
 
 /** Every UID below UIDNEXT that is not there. */
 function absentUids(snapshot: Snapshot): Uint32Array {

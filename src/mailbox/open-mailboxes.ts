@@ -95,8 +95,7 @@ export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOp
         entry.users -= 1;
         if (entry.users > 0) return;
         if (accounts.get(options_.user) === entry) accounts.delete(options_.user);
-        byId.delete(account.id);
-        await account.end();
+        if (byId.delete(account.id)) await account.end();
       });
     } catch (error) {
       accounts.delete(options_.user);
@@ -108,7 +107,9 @@ export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOp
     openAccount: openShared,
     async close() {
       closed = true;
-      await Promise.all([...byId.values()].map((account) => account.end()));
+      const open = [...byId.values()];
+      byId.clear();
+      await Promise.all(open.map((account) => account.end()));
       await Promise.all([...stores, ...(index ? [index] : [])].map((thread) => thread?.end()));
     },
   };

@@ -1,5 +1,6 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
 import { indexLimits } from '../../core/base/limits.ts';
+import { MailboxError } from './mailbox-error.ts';
 import type { AccountThreads } from './open-account.ts';
 import { Snapshot, type SnapshotData } from './snapshot.ts';
 
@@ -23,10 +24,14 @@ export class SharedFolder {
   readonly threads: AccountThreads;
   /** Sessions and watches that use it. */
   holders = 0;
+  /** Some session reads it: it is no mere watch. */
+  #isRead = false;
   isGone = false;
   snapshot: Snapshot;
   readonly #listeners = new Set<() => void>();
   #claimed = 0;
+  #indexing: Promise<void> | undefined;
+  #indexTimer: NodeJS.Timeout | undefined;
 
   constructor({ name, handle, mailboxId, data }: SharedFolderInit, threads: AccountThreads) {
     this.name = name;
@@ -38,6 +43,7 @@ export class SharedFolder {
 
   take(data: SnapshotData, gone: boolean): void {
     if (data.version < this.snapshot.data.version) return;
+    if (data.uidNext > this.snapshot.uidNext && this.#isRead) this.indexSoon();
     this.snapshot = new Snapshot(data);
     this.isGone ||= gone;
     for (const listener of this.#listeners) listener();
@@ -63,9 +69,9 @@ export class SharedFolder {
     return { first, end };
   }
 
-  keysOf(uids: ArrayLike<number>): { uid: number; key: number }[] {
+  keysOf(uids: ArrayLike<number>): Keyed[] {
     const { key } = this.snapshot.data.columns;
-    const found: { uid: number; key: number }[] = [];
+    const found: Keyed[] = [];
     for (let at = 0; at < uids.length; at += 1) {
       const index = this.snapshot.indexOf(uids[at]!);
       if (index >= 0) found.push({ uid: uids[at]!, key: key[index]! });
@@ -75,30 +81,108 @@ export class SharedFolder {
 
   /** Resolves when the index has the facts of these messages, but for those that went. */
   async indexed(uids: ArrayLike<number>): Promise<void> {
+    let missing = await this.#missing(uids);
+    if (missing.length > indexLimits.messagesAtOnceMax) {
+      await this.#indexAll();
+      missing = await this.#missing(uids);
+    }
+    await this.#index(missing);
+  }
+
+  /** Reads in the background what the index lacks, so that it is there when somebody asks. */
+  indexSoon(): void {
+    this.#indexTimer ??= setTimeout(() => {
+      this.#indexTimer = undefined;
+      this.#indexAll().catch((error: unknown) => {
+        // Who asks for facts hears of it.
+        if (!(error instanceof MailboxError)) throw error;
+      });
+    }, indexLimits.delayMs).unref();
+  }
+
+  /** One at a time for all who wait for it. */
+  #indexAll(): Promise<void> {
+    this.#indexing ??= this.#indexEverything().finally(() => {
+      this.#indexing = undefined;
+    });
+    return this.#indexing;
+  }
+
+  async #indexEverything(): Promise<void> {
+    const { uids } = this.snapshot;
+    await this.#index(await this.#missing(uids));
+    const keys = this.snapshot.data.columns.key.slice(0, this.snapshot.count);
+    await this.threads.index.call('sweep', [this.threads.id, this.mailboxId, keys]);
+  }
+
+  async #missing(uids: ArrayLike<number>): Promise<Keyed[]> {
     const wanted = this.keysOf(uids);
     const keys = Float64Array.from(wanted, ({ key }) => key);
     const missing = new Set(await this.threads.index.call('missing', [this.threads.id, keys]));
-    const left = wanted.filter(({ key }) => missing.has(key));
-    const lost: typeof left = [];
-    for (let at = 0; at < left.length; at += indexLimits.messagesPerTurn)
-      lost.push(...(await this.#index(left.slice(at, at + indexLimits.messagesPerTurn))));
+    return wanted.filter(({ key }) => missing.has(key));
+  }
+
+  async #index(messages: readonly Keyed[]): Promise<void> {
+    const lost = await this.#indexBatches(messages);
     if (lost.length === 0) return;
     // Another program renamed them: they are found again, once.
     await this.refresh();
-    for (let at = 0; at < lost.length; at += indexLimits.messagesPerTurn)
-      await this.#index(lost.slice(at, at + indexLimits.messagesPerTurn));
+    await this.#indexBatches(lost);
   }
 
   /** @returns those that were not where they should be */
-  async #index<T extends { uid: number; key: number }>(messages: readonly T[]): Promise<T[]> {
+  async #indexBatches(messages: readonly Keyed[]): Promise<Keyed[]> {
+    const lost: Keyed[] = [];
+    let before: Promise<Keyed[]> = Promise.resolve([]);
+    for (let at = 0; at < messages.length && this.holders > 0; at += indexLimits.messagesPerTurn) {
+      // Two on their way, so that the index thread never waits for this one.
+      const batch = this.#indexBatch(messages.slice(at, at + indexLimits.messagesPerTurn));
+      batch.catch(() => undefined);
+      lost.push(...(await before));
+      before = batch;
+    }
+    lost.push(...(await before));
+    return lost;
+  }
+
+  async #indexBatch(messages: readonly Keyed[]): Promise<Keyed[]> {
     const { store, index, id } = this.threads;
     const places = await store.call('places', [this.handle, messages.map(({ uid }) => uid)]);
-    const items = messages.flatMap(({ key }, at) => {
-      const place = places[at];
-      return place ? [{ key, place }] : [];
-    });
-    if (items.length === 0) return [];
-    const lost = new Set(await index.call('add', [id, this.mailboxId, items]));
-    return messages.filter(({ key }) => lost.has(key));
+    const there = messages.filter((_, at) => places[at] !== undefined);
+    if (there.length === 0) return [...messages];
+    const found = places.filter((place) => place !== undefined);
+    const items = there.map(({ key }, at) => ({ key, place: found[at]! }));
+    const sizes = await index.call('add', [id, this.mailboxId, items]);
+    this.#keepSizes(there, sizes);
+    const read = new Set(there.filter((_, at) => !Number.isNaN(sizes[at]!)));
+    return messages.filter((message) => !read.has(message));
   }
+
+  /** They were found on the way: the column is everybody's memory. */
+  #keepSizes(messages: readonly Keyed[], sizes: readonly number[]): void {
+    const { size } = this.snapshot.data.columns;
+    const filled = messages.flatMap(({ uid }, at) => {
+      const index = this.snapshot.indexOf(uid);
+      if (index < 0 || Number.isNaN(sizes[at]!) || !Number.isNaN(size[index]!)) return [];
+      size[index] = sizes[at]!;
+      return [uid];
+    });
+    if (filled.length > 0) this.threads.store.call('filled', [this.handle, filled]).catch(() => undefined);
+  }
+
+  /** A session opened it. */
+  read(): void {
+    this.#isRead = true;
+    this.indexSoon();
+  }
+
+  /** Nobody uses it any more. */
+  end(): void {
+    clearTimeout(this.#indexTimer);
+  }
+}
+
+interface Keyed {
+  readonly uid: number;
+  readonly key: number;
 }

@@ -1,49 +1,36 @@
 /**
- * Facts and texts of a user's messages in one SQLite file, by key. A cache: rows are made from the messages whenever they
- * are missing, and the file is begun anew when it is lost or damaged. Texts are searched by scanning: a million octets
- * take less than a millisecond, and nothing has to be kept in order but the texts themselves.
+ * Facts and texts of a user's messages in one SQLite file, some dozens of messages in a row: a search reads a mailbox in
+ * hundreds of large pieces, and scanning a million octets takes less than a millisecond. A cache: what is missing is made
+ * from the messages, and a file that is lost or damaged is begun anew.
  */
 import { rmSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { describeError } from '../../../core/base/errors.ts';
+import { indexLimits } from '../../../core/base/limits.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { openDatabase } from '../../../core/state/sqlite-file.ts';
 import type { FactField } from '../mailbox.ts';
+import type { FactSource } from '../search/match.ts';
 import type { Facts, SortFacts } from './read-facts.ts';
 
 const steps = [
-  `CREATE TABLE fact (
-     key INTEGER PRIMARY KEY,
+  `CREATE TABLE pack (
+     id INTEGER PRIMARY KEY,
      folder TEXT NOT NULL,
+     keys BLOB NOT NULL,
      envelope TEXT NOT NULL,
      body TEXT NOT NULL,
      body_structure TEXT NOT NULL,
      preview TEXT NOT NULL,
      email_id TEXT NOT NULL,
      thread_id TEXT NOT NULL,
-     sort TEXT NOT NULL
+     sort TEXT NOT NULL,
+     header_ends BLOB NOT NULL,
+     header BLOB NOT NULL,
+     text_ends BLOB NOT NULL,
+     text BLOB NOT NULL
    ) STRICT;
-   CREATE INDEX fact_folder ON fact (folder);
-   CREATE TABLE header (key INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT;
-   CREATE TABLE text (key INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT`,
-];
-
-export type FactRow = readonly [
-  envelope: string,
-  body: string,
-  bodyStructure: string,
-  preview: string,
-  emailId: string,
-  threadId: string,
-];
-
-const factColumns: readonly (readonly [FactField, string])[] = [
-  ['envelope', 'envelope'],
-  ['body', 'body'],
-  ['bodyStructure', 'body_structure'],
-  ['preview', 'preview'],
-  ['emailId', 'email_id'],
-  ['threadId', 'thread_id'],
+   CREATE INDEX pack_folder ON pack (folder)`,
 ];
 
 export interface FactRecord {
@@ -51,10 +38,32 @@ export interface FactRecord {
   readonly facts: Facts;
 }
 
-export class FactStore {
+/** Facts of one message, only the fields that were asked for. */
+export type FactRow = Partial<Record<FactField, string>>;
+
+const fieldColumns: Readonly<Record<FactField, string>> = {
+  envelope: 'envelope',
+  body: 'body',
+  bodyStructure: 'body_structure',
+  preview: 'preview',
+  emailId: 'email_id',
+  threadId: 'thread_id',
+};
+const fieldNames = Object.keys(fieldColumns) as FactField[];
+/** Columns that hold one JSON array, and those that hold octets with their ends. */
+const listColumns = [...Object.values(fieldColumns), 'sort'];
+const columns = ['folder', 'keys', ...listColumns, 'header_ends', 'header', 'text_ends', 'text'];
+
+/** Where the facts of a message stand. */
+interface Place {
+  readonly pack: number;
+  readonly at: number;
+}
+
+export class FactStore implements FactSource {
   readonly #path: string;
   readonly #log: Log;
-  #statements: Statements | undefined;
+  #open: Open | undefined;
 
   constructor(path: string, log: Log) {
     this.#path = path;
@@ -63,76 +72,95 @@ export class FactStore {
 
   /** Of these keys those without facts. */
   missing(keys: Float64Array): number[] {
-    const found = this.#try(({ has }) => [...keys].filter((key) => has.get(key) === undefined));
+    const found = this.#try(({ places }) => [...keys].filter((key) => !places.has(key)));
     return found ?? [...keys];
   }
 
-  /** In one transaction. @param folder id of the folder in which they were found */
+  /** @param folder id of the folder in which they were found */
   add(folder: string, records: readonly FactRecord[]): void {
-    this.#try(({ database, putFact, putHeader, putText }) =>
-      inTransaction(database, () => {
-        for (const { key, facts } of records) {
-          const { envelope, body, bodyStructure, preview, emailId, threadId, sort, header, text } = facts;
-          const texts = [envelope, body, bodyStructure, preview, emailId, threadId, JSON.stringify(sort)];
-          putFact.run(key, folder, ...texts);
-          putHeader.run(key, header);
-          putText.run(key, text);
-        }
-      }),
-    );
+    if (records.length === 0) return;
+    this.#try((open) => {
+      const last = lastPack(open, folder);
+      const kept = last?.octets && last.octets < indexLimits.packBytes ? last : undefined;
+      const fits = kept !== undefined && kept.count + records.length <= indexLimits.messagesPerPack;
+      if (fits) extendPack(open, kept.id, records);
+      else insertPack(open, folder, packOf(records));
+    });
   }
 
-  /** One for each key, undefined where there is none. Texts that were not asked for are ''. */
+  /** One for each key, undefined where there is none. */
   facts(keys: readonly number[], fields: readonly FactField[]): (FactRow | undefined)[] {
-    const rows = this.#try(({ database }) => {
-      const columns = factColumns.map(([field, column]) => (fields.includes(field) ? column : "''"));
-      const statement = database.prepare(`SELECT ${columns.join(', ')} FROM fact WHERE key = ?`);
-      statement.setReturnArrays(true);
-      return keys.map((key) => statement.get(key) as FactRow | undefined);
-    });
+    const rows = this.#try((open) =>
+      keys.map((key) => {
+        const place = open.places.get(key);
+        if (!place) return undefined;
+        const row: FactRow = {};
+        for (const field of fields)
+          row[field] = listOf<string>(open, place.pack, fieldColumns[field])[place.at];
+        return row;
+      }),
+    );
     return rows ?? keys.map(() => undefined);
   }
 
   sort(key: number): SortFacts | undefined {
-    const row = this.#try(({ sort }) => sort.get(key) as readonly [string] | undefined);
-    return row && (JSON.parse(row[0]) as SortFacts);
+    return this.#try((open) => {
+      const place = open.places.get(key);
+      return place && listOf<SortFacts>(open, place.pack, 'sort')[place.at];
+    });
   }
 
   ids(key: number): readonly [emailId: string, threadId: string] | undefined {
-    return this.#try(({ ids }) => ids.get(key) as readonly [string, string] | undefined);
+    return this.#try((open) => {
+      const place = open.places.get(key);
+      if (!place) return undefined;
+      const id = (column: string) => listOf<string>(open, place.pack, column)[place.at]!;
+      return [id('email_id'), id('thread_id')];
+    });
   }
 
   header(key: number): Buffer | undefined {
-    return this.#try(({ header }) => bufferOf(header.get(key)));
+    return this.#octets(key, 'header');
   }
 
   text(key: number): Buffer | undefined {
-    return this.#try(({ text }) => bufferOf(text.get(key)));
+    return this.#octets(key, 'text');
   }
 
-  /** Removes what was found in that folder and is not in it any more. */
+  #octets(key: number, column: 'header' | 'text'): Buffer | undefined {
+    return this.#try((open) => {
+      const place = open.places.get(key);
+      if (!place) return undefined;
+      const { octets, ends } = octetsOf(open, place.pack, column);
+      return octets.subarray(place.at === 0 ? 0 : ends[place.at - 1]!, ends[place.at]!);
+    });
+  }
+
+  /** Removes packs of which nothing is in that folder any more. */
   sweep(folder: string, keys: Float64Array): void {
-    this.#try(({ database, inFolder, remove }) => {
+    this.#try((open) => {
       const there = new Set(keys);
-      const gone = (inFolder.all(folder) as unknown as [number][]).filter(([key]) => !there.has(key));
-      if (gone.length === 0) return;
-      inTransaction(database, () => {
-        for (const [key] of gone) for (const statement of remove) statement.run(key);
-      });
+      for (const [id, octets] of open.inFolder.all(folder) as unknown as [number, Uint8Array][]) {
+        const packed = numbersOf(octets);
+        // A message that moved is kept under the folder where it was found, as long as its pack is.
+        if (packed.some((key) => there.has(key) && open.places.get(key)?.pack === id)) continue;
+        open.remove.run(id);
+        for (const key of packed) if (open.places.get(key)?.pack === id) open.places.delete(key);
+      }
     });
   }
 
   close(): void {
-    this.#statements?.database.close();
-    this.#statements = undefined;
+    this.#open?.database.close();
+    this.#open = undefined;
   }
 
   /** Nothing that is asked of a cache may fail for it: a file that cannot be used is removed and begun anew, once. */
-  #try<T>(work: (statements: Statements) => T): T | undefined {
+  #try<T>(work: (open: Open) => T): T | undefined {
     for (let attempt = 0; attempt < 2; attempt += 1) {
       try {
-        this.#statements ??= prepare(openDatabase({ path: this.#path, steps, synchronous: 'normal' }));
-        return work(this.#statements);
+        this.#open ??= openStore(this.#path);
+        return work(this.#open);
       } catch (error) {
         this.#log.warn('mailbox-texts-lost', { file: this.#path, error: describeError(error) });
         this.#discard();
@@ -145,59 +173,165 @@ export class FactStore {
     try {
       this.close();
     } finally {
-      this.#statements = undefined;
+      this.#open = undefined;
       for (const suffix of ['', '-wal', '-shm']) rmSync(this.#path + suffix, { force: true });
     }
   }
 }
 
-interface Statements {
+interface Open {
   readonly database: DatabaseSync;
-  readonly has: StatementSync;
-  readonly putFact: StatementSync;
-  readonly putHeader: StatementSync;
-  readonly putText: StatementSync;
-  readonly sort: StatementSync;
-  readonly ids: StatementSync;
-  readonly header: StatementSync;
-  readonly text: StatementSync;
+  readonly places: Map<number, Place>;
+  /** What was read of packs last, by column: messages in a row lie in one. */
+  readonly lists: Map<string, { readonly pack: number; readonly values: readonly unknown[] }>;
+  readonly blobs: Map<string, { readonly pack: number; readonly octets: Buffer; readonly ends: Uint32Array }>;
+  readonly last: StatementSync;
   readonly inFolder: StatementSync;
-  readonly remove: readonly StatementSync[];
+  readonly whole: StatementSync;
+  readonly insert: StatementSync;
+  readonly remove: StatementSync;
+  readonly column: ReadonlyMap<string, StatementSync>;
 }
 
-function prepare(database: DatabaseSync): Statements {
+function openStore(path: string): Open {
+  const database = openDatabase({ path, steps, synchronous: 'normal' });
   const rows = (sql: string) => {
     const statement = database.prepare(sql);
     statement.setReturnArrays(true);
     return statement;
   };
+  const places = new Map<number, Place>();
+  for (const row of rows('SELECT id, keys FROM pack ORDER BY id').iterate()) {
+    const [pack, keys] = row as unknown as [number, Uint8Array];
+    for (const [at, key] of numbersOf(keys).entries()) places.set(key, { pack, at });
+  }
+  const read = (column: string) => [column, rows(`SELECT ${column} FROM pack WHERE id = ?`)] as const;
   return {
     database,
-    has: rows('SELECT 1 FROM fact WHERE key = ?'),
-    putFact: database.prepare('INSERT OR REPLACE INTO fact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-    putHeader: database.prepare('INSERT OR REPLACE INTO header VALUES (?, ?)'),
-    putText: database.prepare('INSERT OR REPLACE INTO text VALUES (?, ?)'),
-    sort: rows('SELECT sort FROM fact WHERE key = ?'),
-    ids: rows('SELECT email_id, thread_id FROM fact WHERE key = ?'),
-    header: rows('SELECT octets FROM header WHERE key = ?'),
-    text: rows('SELECT octets FROM text WHERE key = ?'),
-    inFolder: rows('SELECT key FROM fact WHERE folder = ?'),
-    remove: ['fact', 'header', 'text'].map((table) => database.prepare(`DELETE FROM ${table} WHERE key = ?`)),
+    places,
+    lists: new Map(),
+    blobs: new Map(),
+    last: rows(
+      'SELECT id, length(keys) / 8, length(text) + length(header) FROM pack WHERE folder = ? ORDER BY id DESC LIMIT 1',
+    ),
+    inFolder: rows('SELECT id, keys FROM pack WHERE folder = ?'),
+    whole: database.prepare('SELECT * FROM pack WHERE id = ?'),
+    insert: database.prepare(
+      `INSERT INTO pack (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
+    ),
+    remove: database.prepare('DELETE FROM pack WHERE id = ?'),
+    column: new Map([
+      ...listColumns.map(read),
+      ...(['header', 'text'] as const).map(
+        (name) => [name, rows(`SELECT ${name}, ${name}_ends FROM pack WHERE id = ?`)] as const,
+      ),
+    ]),
   };
 }
 
-function inTransaction(database: DatabaseSync, work: () => void): void {
-  database.exec('BEGIN');
+/** A row of the table, without its id and folder. */
+interface Pack {
+  readonly keys: Float64Array;
+  readonly lists: Readonly<Record<string, readonly unknown[]>>;
+  readonly headers: readonly Uint8Array[];
+  readonly texts: readonly Uint8Array[];
+}
+
+function packOf(records: readonly FactRecord[]): Pack {
+  const lists: Record<string, unknown[]> = { sort: records.map(({ facts }) => facts.sort) };
+  for (const field of fieldNames) lists[fieldColumns[field]] = records.map(({ facts }) => facts[field]);
+  return {
+    keys: Float64Array.from(records, ({ key }) => key),
+    lists,
+    headers: records.map(({ facts }) => facts.header),
+    texts: records.map(({ facts }) => facts.text),
+  };
+}
+
+function insertPack(open: Open, folder: string, { keys, lists, headers, texts }: Pack): void {
+  const { lastInsertRowid } = open.insert.run(
+    folder,
+    octetsIn(keys),
+    ...listColumns.map((column) => JSON.stringify(lists[column])),
+    octetsIn(endsOf(headers)),
+    Buffer.concat(headers),
+    octetsIn(endsOf(texts)),
+    Buffer.concat(texts),
+  );
+  const pack = Number(lastInsertRowid);
+  for (const [at, key] of keys.entries()) open.places.set(key, { pack, at });
+}
+
+/** The same pack with more messages, as another row: mail that comes one by one must not lie one by one. */
+function extendPack(open: Open, id: number, records: readonly FactRecord[]): void {
+  const row = open.whole.get(id) as Record<string, string & Uint8Array>;
+  const more = packOf(records);
+  const parts = (column: 'header' | 'text') => {
+    const ends = integersOf(row[`${column}_ends`]!);
+    return Array.from(ends, (end, at) => row[column]!.subarray(at === 0 ? 0 : ends[at - 1]!, end));
+  };
+  open.database.exec('BEGIN');
   try {
-    work();
-    database.exec('COMMIT');
+    open.remove.run(id);
+    insertPack(open, String(row.folder), {
+      keys: Float64Array.from([...numbersOf(row.keys!), ...more.keys]),
+      lists: Object.fromEntries(
+        listColumns.map((column) => [
+          column,
+          [...(JSON.parse(row[column]!) as unknown[]), ...more.lists[column]!],
+        ]),
+      ),
+      headers: [...parts('header'), ...more.headers],
+      texts: [...parts('text'), ...more.texts],
+    });
+    open.database.exec('COMMIT');
   } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK');
+    if (open.database.isTransaction) open.database.exec('ROLLBACK');
     throw error;
   }
 }
 
-function bufferOf(row: unknown): Buffer | undefined {
-  const octets = (row as readonly [Uint8Array] | undefined)?.[0];
-  return octets && Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+function lastPack(open: Open, folder: string): { id: number; count: number; octets: number } | undefined {
+  const row = open.last.get(folder) as unknown as [number, number, number] | undefined;
+  return row && { id: row[0], count: row[1], octets: row[2] };
+}
+
+function listOf<T>(open: Open, pack: number, column: string): readonly T[] {
+  const known = open.lists.get(column);
+  if (known?.pack === pack) return known.values as readonly T[];
+  const [text] = open.column.get(column)!.get(pack) as unknown as [string];
+  const values = JSON.parse(text) as T[];
+  open.lists.set(column, { pack, values });
+  return values;
+}
+
+function octetsOf(open: Open, pack: number, column: 'header' | 'text') {
+  const known = open.blobs.get(column);
+  if (known?.pack === pack) return known;
+  const [octets, ends] = open.column.get(column)!.get(pack) as unknown as [Uint8Array, Uint8Array];
+  const view = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+  const read = { pack, octets: view, ends: integersOf(ends) };
+  open.blobs.set(column, read);
+  return read;
+}
+
+function endsOf(parts: readonly Uint8Array[]): Uint32Array {
+  let end = 0;
+  return Uint32Array.from(parts, (part) => {
+    end += part.length;
+    return end;
+  });
+}
+
+function octetsIn(values: Float64Array | Uint32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** Copied: octets of a row need not lie at a multiple of 8. */
+function numbersOf(octets: Uint8Array): Float64Array {
+  return new Float64Array(octets.slice().buffer);
+}
+
+function integersOf(octets: Uint8Array): Uint32Array {
+  return new Uint32Array(octets.slice().buffer);
 }

@@ -7,7 +7,8 @@ import { decodePart } from './decode-part.ts';
 export function previewOf(message: Buffer, structure: MimePart): string {
   const part = firstText(structure, 'PLAIN') ?? firstText(structure, 'HTML');
   if (!part) return '';
-  const text = decodePart(message, part, indexLimits.previewSourceCharacters);
+  const { plainCharacters, htmlCharacters } = indexLimits.previewSource;
+  const text = decodePart(message, part, part.subtype === 'HTML' ? htmlCharacters : plainCharacters);
   const words = (part.subtype === 'HTML' ? withoutTags(text) : text).replace(/[\s\0-\x1f\x7f]+/g, ' ').trim();
   return Array.from(words.slice(0, 400)).slice(0, 200).join('');
 }

@@ -6,7 +6,7 @@ import { errnoOf } from '../../../core/base/errors.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { toCrlf } from '../crlf.ts';
 import type { MessagePlace } from '../engine.ts';
-import { type FactRow, FactStore } from '../index/fact-store.ts';
+import { type FactRecord, type FactRow, FactStore } from '../index/fact-store.ts';
 import { readFacts } from '../index/read-facts.ts';
 import type { FactField } from '../mailbox.ts';
 import { search } from '../search/match.ts';
@@ -50,16 +50,21 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       stores.delete(account);
     },
     missing: (account: number, keys: Float64Array) => storeOf(account).missing(keys),
-    /** Reads messages and keeps their facts. @returns keys of those that were not where they should be */
+    /**
+     * Reads messages and keeps their facts.
+     * @returns for each its octets with CRLF line ends, NaN when it was not where it should be
+     */
     add(account: number, folder: string, items: readonly { key: number; place: MessagePlace }[]): number[] {
-      const lost: number[] = [];
-      const records = items.flatMap(({ key, place }) => {
+      const records: FactRecord[] = [];
+      const sizes = items.map(({ key, place }) => {
         const octets = octetsAt(place);
-        if (!octets) lost.push(key);
-        return octets ? [{ key, facts: readFacts(Buffer.from(toCrlf(octets).buffer)) }] : [];
+        if (!octets) return Number.NaN;
+        const message = Buffer.from(toCrlf(octets).buffer);
+        records.push({ key, facts: readFacts(message) });
+        return message.length;
       });
       storeOf(account).add(folder, records);
-      return lost;
+      return sizes;
     },
     /** Texts that were not asked for are ''. */
     facts: (

@@ -211,6 +211,11 @@ export function createStoreCalls(
       tell(account);
       return engine.book.state.publish();
     },
+    /** Another thread filled in their sizes. */
+    filled(handle: number, uids: readonly number[]): void {
+      const { engine } = folderOf(handle);
+      for (const uid of uids) engine.book.filled(uid);
+    },
     vanishedSince: (handle: number, modseq: number) => folderOf(handle).engine.book.expungedSince(modseq),
     uidls: (handle: number, uids: readonly number[]) => {
       const { engine } = folderOf(handle);
