@@ -159,7 +159,11 @@ function checkDoors(
       const missing = manifest.needs.filter((power) => !powers.includes(power));
       const silent = manifest.hooks.filter((hook) => !hooks.includes(hook) && !raisedByHouse.includes(hook));
       const pointer = `${base}/${index}`;
+      const note = (message: string): PipelineProblem => ({ severity: 'note', pointer, message });
       return [
+        ...(changesReceived(manifest) && !powers.includes('ownReceived')
+          ? [note(`plugin ${manifest.name} ${unseenReceived(door)}`)]
+          : []),
         ...missing.map((power): PipelineProblem => {
           return {
             severity: 'error',
@@ -169,16 +173,20 @@ function checkDoors(
         }),
         ...(silent.length === 0
           ? []
-          : [
-              {
-                severity: 'note' as const,
-                pointer,
-                message: `the door ${door} never raises ${silent.join(', ')} of plugin ${manifest.name}`,
-              },
-            ]),
+          : [note(`the door ${door} never raises ${silent.join(', ')} of plugin ${manifest.name}`)]),
       ];
     }),
   );
+}
+
+/** Named by itself: who writes `header:*` has not set out to change who handed the message on. */
+function changesReceived({ effects }: PluginManifest): boolean {
+  return (effects.writes ?? []).some((effect) => effect.toLowerCase() === 'header:received');
+}
+
+function unseenReceived(door: DoorName): string {
+  const where = door === 'milter' ? '; `mailfilter init milter` prints the line for it' : '';
+  return `does not see the Received field that the server behind the door ${door} adds itself: that server has to change it${where}`;
 }
 
 /** Hooks that no door raises: the queue and the mailboxes do. */

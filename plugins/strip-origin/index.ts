@@ -17,7 +17,7 @@ export default definePlugin({
   name: 'strip-origin',
   kind: 'mutate',
   reads: ['header:*'],
-  writes: ['header:*'],
+  writes: ['header:*', 'header:Received'],
   // Not `ownReceived`: behind a door that cannot show our own Received field the others still go.
   options: {
     headers: {

@@ -104,6 +104,7 @@ function demoSettings(): Record<string, unknown> {
         pipeline: 'outbound',
       },
       lmtp: { protocol: 'lmtp', address: '127.0.0.1:2424', pipeline: 'inbound' },
+      milter: { protocol: 'milter', address: '127.0.0.1:2891', pipeline: 'inbound' },
       filter: {
         protocol: 'content-filter',
         address: '127.0.0.1:2526',

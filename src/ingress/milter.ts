@@ -30,6 +30,7 @@ export async function createMilterDoor(options: MilterDoorOptions): Promise<Smtp
   };
   const host: SessionHost = {
     listener: listener.name,
+    silent: listener.address.kind === 'unix',
     log,
     openSession: options.openSession,
     raisedHooks: options.raisedHooks,

@@ -34,8 +34,9 @@ class Mta {
   readonly replies: MilterReply[] = [];
   closed = false;
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  /** @param where a port on loopback, or a unix socket */
+  constructor(where: number | string) {
+    this.socket = typeof where === 'number' ? connect(where, '127.0.0.1') : connect(where);
     this.socket.setNoDelay(true);
     this.socket.on('error', () => {});
     this.socket.on('close', () => {
@@ -91,10 +92,12 @@ const allSteps = Object.keys(stepBits) as StepName[];
 describe('the milter door', () => {
   let server: TestServer;
   let port: number;
+  const path = join(mkdtempSync(join(tmpdir(), 'mailfilter-milter-')), 'milter.sock');
   before(async () => {
     const listeners = {
       milter: { protocol: 'milter', address: '127.0.0.1:0', pipeline: 'inbound' },
       bare: { protocol: 'milter', address: '127.0.0.1:0', pipeline: 'bare' },
+      local: { protocol: 'milter', address: `unix:${path}`, pipeline: 'bare' },
     };
     const pipelines = { inbound: [{ plugin }], bare: [], outbound: [] };
     const limits = { messageBytesMax: 300_000 };
@@ -124,14 +127,20 @@ describe('the milter door', () => {
 
   test('what no plugin has a hook for is declined, and what is asked for keeps its space', async () => {
     const bare = await new Mta(server.ports.bare!).negotiate(6, allSteps);
-    const declined = ['noBody', 'noData', 'noReplyConnect', 'noReplyHelo', 'noReplyMail', 'noReplyRcpt'];
+    const unanswered = ['noReplyConnect', 'noReplyHelo', 'noReplyMail', 'noReplyRcpt', 'noReplyHeader'];
+    const declined = ['noBody', 'noData'];
     for (const step of declined) assert.ok(bare.steps.has(step as StepName), step);
+    // Over TCP every answer is given: waiting for none would make the MTA wait for an acknowledgement.
+    for (const step of unanswered) assert.ok(!bare.steps.has(step as StepName), step);
+    const local = await new Mta(path).negotiate(6, allSteps);
+    for (const step of unanswered) assert.ok(local.steps.has(step as StepName), step);
     const mta = new Mta(port);
     const full = await mta.negotiate(6, allSteps);
     for (const step of declined) assert.ok(!full.steps.has(step as StepName), step);
-    assert.ok(full.steps.has('leadingSpace') && full.steps.has('noReplyBody'));
+    assert.ok(full.steps.has('leadingSpace'));
     for (const command of [client, helo, mail, rcpt, { type: 'data' } as const]) await mta.ask(command);
-    mta.send(field('X-Do', ' add'), { type: 'body', chunk: Buffer.from('hello\r\n') });
+    await mta.ask(field('X-Do', ' add'));
+    await mta.ask({ type: 'body', chunk: Buffer.from('hello\r\n') });
     const [added] = await mta.ask(end);
     assert.deepEqual(added, { type: 'addHeader', name: 'X-Added', value: Buffer.from(' at the end') });
   });
@@ -176,7 +185,17 @@ describe('the milter door', () => {
     mta.socket.destroy();
   });
 
-  test('a refusal that the MTA would not wait for is the answer to the next it does', async () => {
+  test('where no answer is waited for, a message is edited all the same', async () => {
+    const mta = new Mta(path);
+    await mta.negotiate(6, allSteps);
+    mta.send(client, helo, mail, rcpt, field('Authentication-Results', ' mx.example.test; spf=pass'));
+    assert.deepEqual(await mta.ask(end), [
+      { type: 'changeHeader', nth: 1, name: 'Authentication-Results', value: Buffer.alloc(0) },
+      { type: 'continue' },
+    ]);
+  });
+
+  test('after a refused MAIL nothing is taken', async () => {
     const mta = new Mta(port);
     await mta.negotiate(6);
     const from: MilterCommand = { type: 'mail', path: '<mail-reject@example.org>', arguments: [] };

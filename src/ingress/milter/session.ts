@@ -28,6 +28,8 @@ import { termsFor, wantsBody } from './terms.ts';
 
 export interface SessionHost {
   readonly listener: string;
+  /** As termsFor's. */
+  readonly silent: boolean;
   /** Of the config as it is now. */
   readonly limits: Limits;
   readonly log: Log;
@@ -137,7 +139,7 @@ export class MilterSession {
     if (this.#terms !== undefined) throw new MilterWireError('a second negotiation');
     const raised = await this.#host.raisedHooks(this.#host.listener, 'milter');
     this.#wantsBody = wantsBody(raised);
-    this.#terms = termsFor(offer, raised);
+    this.#terms = termsFor(offer, raised, this.#host.silent);
     return [encodeReply({ type: 'negotiate', terms: this.#terms })];
   }
 

@@ -30,20 +30,25 @@ export function wantsBody(raised: ReadonlySet<HookName>): boolean {
   return raised.has('headers') || raised.has('message');
 }
 
-/** Connect, HELO, MAIL, RCPT and the header always come: the message's story and its results are made of them. */
-export function termsFor(offer: Terms, raised: ReadonlySet<HookName>): Terms {
-  const steps = new Set<StepName>([
-    'noUnknown',
-    'noReplyHeader',
-    'noReplyEndOfHeaders',
-    'skip',
-    'leadingSpace',
-    wantsBody(raised) ? 'noReplyBody' : 'noBody',
-  ]);
-  if (!raised.has('connect')) steps.add('noReplyConnect');
-  if (!raised.has('helo')) steps.add('noReplyHelo');
-  if (!raised.has('mailFrom')) steps.add('noReplyMail');
-  if (!raised.has('rcptTo')) steps.add('noReplyRcpt');
+/**
+ * Connect, HELO, MAIL, RCPT and the header always come: the message's story and its results are made of them.
+ * @param silent answers that nobody gives need not be waited for; false over TCP, where an MTA's second small write
+ *   would wait 40 ms for the acknowledgement that comes with an answer (Nagle's algorithm and delayed ACK)
+ */
+export function termsFor(offer: Terms, raised: ReadonlySet<HookName>, silent: boolean): Terms {
+  const steps = new Set<StepName>(['noUnknown', 'skip', 'leadingSpace']);
+  if (!wantsBody(raised)) steps.add('noBody');
   if (!raised.has('data')) steps.add('noData');
+  if (silent) for (const step of unanswered(raised)) steps.add(step);
   return agree(offer, { actions, steps, macros });
+}
+
+function unanswered(raised: ReadonlySet<HookName>): StepName[] {
+  const steps: StepName[] = ['noReplyHeader', 'noReplyEndOfHeaders'];
+  if (wantsBody(raised)) steps.push('noReplyBody');
+  if (!raised.has('connect')) steps.push('noReplyConnect');
+  if (!raised.has('helo')) steps.push('noReplyHelo');
+  if (!raised.has('mailFrom')) steps.push('noReplyMail');
+  if (!raised.has('rcptTo')) steps.push('noReplyRcpt');
+  return steps;
 }

@@ -72,6 +72,17 @@ test('a power that a door lacks is an error, a hook it never raises a note', () 
   ]);
 });
 
+test('who changes Received is told where the field of the last hop is out of reach', () => {
+  const strip = manifest('strip', { writes: ['header:*', 'header:Received'] }, { hooks: ['message'] });
+  const rules = manifest('rules', { writes: ['header:*'] }, { hooks: ['message'] });
+  const entries = [entry('strip'), entry('rules')];
+  assert.deepEqual(checkPipeline('in', entries, [strip, rules], ['smtp']).problems, []);
+  const { problems } = checkPipeline('in', entries, [strip, rules], ['milter']);
+  assert.equal(problems.length, 1);
+  assert.equal(problems[0]!.severity, 'note');
+  assert.match(problems[0]!.message, /strip does not see the Received field.*init milter/);
+});
+
 const options = manifest(
   'dnsbl',
   {},
