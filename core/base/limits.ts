@@ -323,6 +323,17 @@ export const mimeStructureLimits = {
   repeatedFieldsMax: 20,
 } as const;
 
+/** POP3. */
+export const pop3Limits = {
+  /** RFC 2449 section 4 has 255 octets for commands; SASL responses are longer, RFC 5034 section 4. */
+  lineOctetsMax: 12 * KiB,
+  errorsInRowMax: 20,
+  /** RFC 1939 section 3 asks for ten minutes at least. */
+  idleTimeoutMs: 10 * 60_000,
+  /** Messages that one read ahead may take: a client that takes them all asks for them one by one. */
+  readAheadMessages: 1000,
+} as const;
+
 /** IMAP; what RFC 7162 section 4 and RFC 9051 section 4.3 leave open. */
 export const imapLimits = {
   /** One line: a set of UIDs of a mailbox with holes is long; RFC 7162 section 4 asks for 8192 at least. */

@@ -105,6 +105,10 @@ function demoSettings(): Record<string, unknown> {
       },
       lmtp: { protocol: 'lmtp', address: '127.0.0.1:2424', pipeline: 'inbound' },
       milter: { protocol: 'milter', address: '127.0.0.1:2891', pipeline: 'inbound' },
+      imap: { protocol: 'imap', address: '127.0.0.1:2143', tls: 'starttls' },
+      imaps: { protocol: 'imap', address: '127.0.0.1:2993', tls: 'implicit' },
+      pop3: { protocol: 'pop3', address: '127.0.0.1:2110', tls: 'starttls' },
+      pop3s: { protocol: 'pop3', address: '127.0.0.1:2995', tls: 'implicit' },
       filter: {
         protocol: 'content-filter',
         address: '127.0.0.1:2526',

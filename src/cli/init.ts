@@ -77,7 +77,7 @@ async function initServer(options: Options): Promise<void> {
   process.stdout.write(options.json === true ? `${JSON.stringify(facts, null, 2)}\n` : advice(facts));
 }
 
-type Listeners = Record<string, { protocol: string; address: string; tls: string; pipeline: string }>;
+type Listeners = Record<string, { protocol: string; address: string; tls: string; pipeline?: string }>;
 
 function serverListeners(ip: string, offset: number): Listeners {
   const at = (port: number): string => `${ip.includes(':') ? `[${ip}]` : ip}:${port + offset}`;
@@ -85,6 +85,10 @@ function serverListeners(ip: string, offset: number): Listeners {
     mx: { protocol: 'smtp', address: at(25), tls: 'starttls', pipeline: 'inbound' },
     submission: { protocol: 'submission', address: at(587), tls: 'starttls', pipeline: 'outbound' },
     submissions: { protocol: 'submission', address: at(465), tls: 'implicit', pipeline: 'outbound' },
+    imap: { protocol: 'imap', address: at(143), tls: 'starttls' },
+    imaps: { protocol: 'imap', address: at(993), tls: 'implicit' },
+    pop3: { protocol: 'pop3', address: at(110), tls: 'starttls' },
+    pop3s: { protocol: 'pop3', address: at(995), tls: 'implicit' },
   };
 }
 

@@ -32,6 +32,7 @@ function introduction(demo: Demo, config: Config, lines: readonly string[]): str
     ...sendCommands(port, recipient).map((line) => `  ${line}`),
     '',
     `It lands in ${mailboxOf(config, recipient)}/new`,
+    ...readCommands(config, demo),
     `Users and passwords: ${demo.credentialsFile}`,
     ...[...demo.credentials].map(([address, password]) => `  ${address}  ${password}`),
     `Config: ${demo.configFile}`,
@@ -53,6 +54,25 @@ function sendCommands(port: number, recipient: string): string[] {
   if (onPath('swaks'))
     commands.push(`swaks --server 127.0.0.1:${port} --from you@example.org --to ${recipient}`);
   return [...commands, 'npm run demo'];
+}
+
+/** Over IMAP and POP3, with the demo's own certificate. */
+function readCommands(config: Config, demo: Demo): string[] {
+  const [user] = demo.credentials;
+  if (!user || !onPath('curl')) return [];
+  const curl = `curl -sS --cacert '${demo.certificateFile}' -u '${user.join(':')}'`;
+  const imaps = tlsPort(config, 'imap');
+  const pop3s = tlsPort(config, 'pop3');
+  const commands = [
+    ...(imaps === undefined ? [] : [`${curl} 'imaps://127.0.0.1:${imaps}/INBOX;MAILINDEX=1'`]),
+    ...(pop3s === undefined ? [] : [`${curl} 'pop3s://127.0.0.1:${pop3s}/1'`]),
+  ];
+  return commands.length === 0 ? [] : ['', 'Read it:', ...commands.map((line) => `  ${line}`), ''];
+}
+
+function tlsPort(config: Config, protocol: 'imap' | 'pop3'): number | undefined {
+  const found = config.listeners.find((each) => each.protocol === protocol && each.tls === 'implicit');
+  return found?.address.kind === 'tcp' ? found.address.port : undefined;
 }
 
 function smtpPort(config: Config): number {
