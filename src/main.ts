@@ -31,6 +31,11 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'filter for OpenSMTPD, which starts it itself',
     load: () => import('./cli/opensmtpd-filter.ts'),
   },
+  auth: {
+    summary: 'ask one question of SPF, DKIM, DMARC or ARC, and see why',
+    load: () => import('./cli/auth.ts'),
+  },
+  dkim: { summary: 'make keys for signing', load: () => import('./cli/dkim.ts') },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
   queue: { summary: 'show mail that waits', load: () => import('./cli/queue.ts') },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },

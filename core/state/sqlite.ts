@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { stateBytesMax, stateSweepRows } from '../base/limits.ts';
 import { CommitGroup } from './commit-group.ts';
 import { addTo, checkKey, checkLimit, encodeValue, expiryOf, prefixEnd } from './entry.ts';
-import { openOrReplaceDatabase } from './sqlite-file.ts';
+import { openDatabase, openOrReplaceDatabase } from './sqlite-file.ts';
 import type { StateInit, StateKeys, StateStore } from './store.ts';
 import { startSweeper } from './sweeper.ts';
 
@@ -38,6 +38,21 @@ export function openSqliteState(init: Pick<StateInit, 'directory' | 'clock' | 'l
       database.close();
     },
   };
+}
+
+/**
+ * What a plugin keeps, for reading beside a running server. Throws OperationalError as openDatabase does.
+ * @param directory absolute; holds `state.db`
+ */
+export function readSqliteState(
+  directory: string,
+  plugin: string,
+  clock: Clock,
+): Pick<StateKeys, 'get' | 'list'> & { close(): void } {
+  const path = join(directory, 'state.db');
+  const database = openDatabase({ path, steps, synchronous: 'normal', readOnly: true });
+  const { get, list } = pluginState(plugin, new CommitGroup(database), prepareStatements(database), clock);
+  return { get, list, close: () => database.close() };
 }
 
 function prepareStatements(database: DatabaseSync) {

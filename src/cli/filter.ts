@@ -14,6 +14,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import { type FilterFacts, type FilterResult, filterMessage } from './filter-message.ts';
 import { openOnePipeline } from './one-pipeline.ts';
 import { pipelineName } from './pipeline-name.ts';
+import { readMessage } from './read-message.ts';
 import { describeVerdict } from './story.ts';
 
 interface Options {
@@ -103,29 +104,4 @@ function factsOf(options: Options, config: Config): FilterFacts {
     id: newTransactionId(Date.now()),
     now: Date.now(),
   };
-}
-
-/** The message in shared memory, line ends as the plugins expect them; output will have those of the input. */
-async function readMessage(
-  bytesMax: number,
-): Promise<{ source: Extract<MessageSource, { kind: 'memory' }>; lineEnds: 'crlf' | 'lf' }> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > bytesMax) {
-      throw new CommandError(
-        exitCodes.dataError,
-        `the message is larger than messageBytesMax (${bytesMax} octets)`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks).toString('latin1');
-  if (text === '') throw new CommandError(exitCodes.noInput, 'there is no message on standard input');
-  const canonical = text.replace(/\r?\n/g, '\r\n');
-  const buffer = new SharedArrayBuffer(canonical.length);
-  Buffer.from(buffer).write(canonical, 'latin1');
-  const lineEnds = text.includes('\r\n') ? 'crlf' : 'lf';
-  return { source: { kind: 'memory', buffer, offset: 0, length: canonical.length }, lineEnds };
 }

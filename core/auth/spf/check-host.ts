@@ -35,8 +35,23 @@ export interface SpfQuestion {
   readonly now: number;
 }
 
-/** The result for the domain of the sender. Never throws for what DNS says. */
-export async function checkHost(question: SpfQuestion, dns: AuthDns): Promise<SpfResult> {
+/** A term that was carried out, for those who ask how a result came about. */
+export interface SpfStep {
+  /** Whose record it stands in. */
+  readonly domain: string;
+  readonly term: string;
+  readonly matches: boolean;
+}
+
+/**
+ * The result for the domain of the sender. Never throws for what DNS says.
+ * @param onStep hears of each term, those of an include before the include itself
+ */
+export async function checkHost(
+  question: SpfQuestion,
+  dns: AuthDns,
+  onStep?: (step: SpfStep) => void,
+): Promise<SpfResult> {
   const at = question.sender.lastIndexOf('@');
   const written = question.sender.slice(at + 1);
   // RFC 7208 section 4.3
@@ -44,7 +59,7 @@ export async function checkHost(question: SpfQuestion, dns: AuthDns): Promise<Sp
   const domain = normaliseDomain(written.replace(/\.$/, ''));
   const ip = parseIp(question.ip);
   if (ip === undefined || !isCheckable(domain)) return { result: 'none', domain: written, lookups: 0 };
-  const check = new Check({ ...question, sender: `${local}@${domain}` }, ip, dns);
+  const check = new Check({ ...question, sender: `${local}@${domain}` }, ip, dns, onStep);
   try {
     const outcome = await check.run(domain);
     const { explain, ...result } = outcome;
@@ -77,13 +92,15 @@ class Check {
   readonly #question: SpfQuestion;
   readonly #ip: IpOctets;
   readonly #dns: AuthDns;
+  readonly #onStep: ((step: SpfStep) => void) | undefined;
   #lookups = 0;
   #voidLookups = 0;
 
-  constructor(question: SpfQuestion, ip: IpOctets, dns: AuthDns) {
+  constructor(question: SpfQuestion, ip: IpOctets, dns: AuthDns, onStep?: (step: SpfStep) => void) {
     this.#question = question;
     this.#ip = ip;
     this.#dns = dns;
+    this.#onStep = onStep;
   }
 
   get lookups(): number {
@@ -96,8 +113,10 @@ class Check {
     if (record === undefined) return { result: 'none' };
     const { directives, redirect, exp } = record;
     for (const directive of directives) {
-      if (!(await this.#matches(directive.mechanism, domain))) continue;
       const { qualifier: result, text: mechanism } = directive;
+      const matches = await this.#matches(directive.mechanism, domain);
+      this.#onStep?.({ domain, term: mechanism, matches });
+      if (!matches) continue;
       return {
         result,
         mechanism,
@@ -135,6 +154,7 @@ class Check {
 
   async #redirect(domainSpec: string, domain: string): Promise<Outcome> {
     this.#countLookup();
+    this.#onStep?.({ domain, term: `redirect=${domainSpec}`, matches: true });
     const target = await this.#target(domainSpec, domain);
     const outcome: Outcome =
       target !== undefined && isCheckable(target) ? await this.run(target) : { result: 'none' };

@@ -1,7 +1,7 @@
 /** Both identities of a client, MAIL FROM and HELO, and the fields that tell of the results. RFC 7208 sections 2.3, 2.4 and 9, RFC 8601. */
 import type { AuthResult } from '../../mail/authentication-results.ts';
 import type { AuthDns } from '../dns.ts';
-import { checkHost, type SpfQuestion, type SpfResult } from './check-host.ts';
+import { checkHost, type SpfQuestion, type SpfResult, type SpfStep } from './check-host.ts';
 
 export interface SenderCheck {
   /** Of the reverse-path; of the HELO name where the path is null. */
@@ -14,13 +14,16 @@ export interface SenderCheck {
 export async function checkSender(
   question: SpfQuestion,
   dns: AuthDns,
-  { helo }: { readonly helo: boolean },
+  { helo, onStep }: { readonly helo: boolean; readonly onStep?: (step: SpfStep) => void },
 ): Promise<SenderCheck> {
   const heloQuestion = { ...question, sender: `postmaster@${question.helo}` };
   // RFC 7208 section 2.4
-  if (question.sender === '') return { mailFrom: await checkHost(heloQuestion, dns) };
-  if (!helo) return { mailFrom: await checkHost(question, dns) };
-  const [mailFrom, own] = await Promise.all([checkHost(question, dns), checkHost(heloQuestion, dns)]);
+  if (question.sender === '') return { mailFrom: await checkHost(heloQuestion, dns, onStep) };
+  if (!helo) return { mailFrom: await checkHost(question, dns, onStep) };
+  const [mailFrom, own] = await Promise.all([
+    checkHost(question, dns, onStep),
+    checkHost(heloQuestion, dns, onStep),
+  ]);
   return { mailFrom, helo: own };
 }
 
