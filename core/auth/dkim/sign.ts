@@ -75,7 +75,7 @@ export function signOctets(text: string, key: KeyObject): Buffer {
   return sign('sha256', octets, { key, padding: constants.RSA_PKCS1_PADDING });
 }
 
-/** Tags in lines of less than 78 columns; the value of the last one, b=, is yet to come. */
+/** Tags in lines of less than 78 columns; the last one, b=, has no value yet and a line of its own. */
 export function foldTags(
   tags: readonly (readonly [name: string, value: string])[],
   firstColumn: number,
@@ -84,7 +84,7 @@ export function foldTags(
   return tags
     .map(([name, value], index) => {
       const tag = `${name}=${value}${index === tags.length - 1 ? '' : ';'}`;
-      const fits = index === 0 || column + tag.length < 77;
+      const fits = index === 0 || (value !== '' && column + tag.length < 77);
       column = (fits ? column : 1) + tag.length + 1;
       return index === 0 ? tag : `${fits ? ' ' : '\r\n\t'}${foldAt(tag, ':')}`;
     })

@@ -8,5 +8,10 @@ export function listedOrganizationalDomain(domain: string): string {
 
 /** The public suffix and one label, null for a suffix. */
 export function registeredDomain(domain: string): string | null {
-  return getDomain(domain, { allowPrivateDomains: true, validateHostname: false, extractHostname: false });
+  if (domain.startsWith('.')) return null;
+  return getDomain(domain.toLowerCase(), {
+    allowPrivateDomains: true,
+    validateHostname: false,
+    extractHostname: false,
+  });
 }
