@@ -55,7 +55,8 @@ function signMessage(header: SignedHeader, instance: number, bodyHash: string, o
       `\tb=${signature};`,
       `\tbh=${bodyHash}; c=relaxed/relaxed;`,
       `\td=${key.domain}; h=${names.join(':')};`,
-      `\ti=${instance}; s=${key.selector}; t=${Math.floor(now / 1000)}`,
+      // dkimpy looks for the instance behind a space.
+      ` i=${instance}; s=${key.selector}; t=${Math.floor(now / 1000)}`,
     ].join('\r\n');
   const unsigned = header.canonical(fieldOf('ARC-Message-Signature', write('')), 'relaxed');
   // Not folded: a seal covers this value with its white space, and sealers agree on none within it.
