@@ -227,15 +227,21 @@ class Check {
     const target = await this.#target(domainSpec, domain);
     if (target === undefined) return false;
     const lower = target.toLowerCase();
-    return (await this.#validatedNames()).some((name) => name === lower || name.endsWith(`.${lower}`));
+    const names = await this.#names();
+    if (names?.length === 0) this.#countVoid();
+    return (await this.#validated(names ?? [])).some((name) => name === lower || name.endsWith(`.${lower}`));
   }
 
-  /** Names of the client that lead back to its address; failures of DNS only leave names out. */
-  async #validatedNames(): Promise<string[]> {
-    const names = await this.#orNone(() => this.#dns.ptr(this.#question.ip));
+  /** Of the client; undefined when DNS fails, which here only means that there is no match. RFC 7208 section 5.5. */
+  async #names(): Promise<string[] | undefined> {
+    return this.#unlessFailed(() => this.#dns.ptr(this.#question.ip));
+  }
+
+  /** Those that lead back to the client's address. */
+  async #validated(names: readonly string[]): Promise<string[]> {
     const validated: string[] = [];
     for (const name of names.slice(0, spfLimits.namesMax)) {
-      const addresses = await this.#orNone(() => this.#addresses(name));
+      const addresses = (await this.#unlessFailed(() => this.#addresses(name))) ?? [];
       const isClient = (address: string) =>
         isInNetwork(this.#ip, parseIp(address) ?? [], this.#ip.length * 8);
       if (addresses.some(isClient)) validated.push(name.toLowerCase().replace(/\.$/, ''));
@@ -245,7 +251,7 @@ class Check {
 
   /** RFC 7208 section 7.3, for the macro p. */
   async #validatedName(domain: string): Promise<string> {
-    const names = await this.#validatedNames();
+    const names = await this.#validated((await this.#names()) ?? []);
     return (
       names.find((name) => name === domain) ??
       names.find((name) => name.endsWith(`.${domain}`)) ??
@@ -287,10 +293,15 @@ class Check {
 
   async #askCounted<Record>(question: () => Promise<Record[]>): Promise<Record[]> {
     const records = await this.#ask(question);
-    if (records.length === 0) this.#voidLookups++;
+    if (records.length === 0) this.#countVoid();
+    return records;
+  }
+
+  /** RFC 7208 section 4.6.4. */
+  #countVoid(): void {
+    this.#voidLookups++;
     if (this.#voidLookups > spfLimits.voidLookupsMax)
       throw new SpfEnd('permerror', `more than ${spfLimits.voidLookupsMax} questions without an answer`);
-    return records;
   }
 
   async #ask<Record>(question: () => Promise<Record[]>): Promise<Record[]> {
@@ -302,12 +313,12 @@ class Check {
     }
   }
 
-  async #orNone<Record>(question: () => Promise<Record[]>): Promise<Record[]> {
+  async #unlessFailed<Record>(question: () => Promise<Record[]>): Promise<Record[] | undefined> {
     try {
       return await askDns(question);
     } catch (error) {
       if (!(error instanceof DnsTrouble)) throw error;
-      return [];
+      return undefined;
     }
   }
 }
