@@ -104,6 +104,8 @@ const spoken: ReadonlySet<string> = new Set([
   'milter',
   'content-filter',
   'proxy-filter',
+  'imap',
+  'pop3',
 ]);
 
 function checkListener(listener: ListenerConfig, written: FileConfig, config: Config): Finding[] {

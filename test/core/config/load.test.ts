@@ -260,7 +260,7 @@ const mistakes: readonly {
   },
   {
     name: 'a protocol that is not spoken yet',
-    input: withListener({ protocol: 'imap', address: '127.0.0.1:143', auth: false }),
+    input: withListener({ protocol: 'http', address: '127.0.0.1:8080', auth: false }),
     at: '6:16',
     pointer: '/listeners/it/protocol',
     want: /this version speaks no other/,
