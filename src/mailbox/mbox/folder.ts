@@ -159,10 +159,11 @@ export class MboxFolder implements FolderEngine {
     let next = uidNext;
     let last = 0;
     let anew = false;
+    const known = this.#book?.state;
     const numbers = messages.map(({ uid }) => {
-      // A UID that is not above the one before, or was never given, or is of a message that went, came with the message.
-      anew ||=
-        uid <= last || uid >= uidNext || (this.#book !== undefined && this.#book.state.indexOf(uid) < 0);
+      // A UID that is not above the one before, that nobody gave, or whose message went, came with the message.
+      const isGone = known !== undefined && uid < known.uidNext && known.indexOf(uid) < 0;
+      anew ||= uid <= last || uid >= uidNext || isGone;
       last = anew ? next++ : uid;
       return last;
     });
