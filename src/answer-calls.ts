@@ -8,6 +8,7 @@ import { emptyPipelineState } from '../core/pipeline/request.ts';
 import type { StateStore } from '../core/state/store.ts';
 import type { MovedMessage, StateQuestion, SubmittedMail, WireCalls } from './calls/mta-calls.ts';
 import type { House } from './flow/house.ts';
+import { changeQueue } from './queue/change.ts';
 import type { Queue } from './queue/queue.ts';
 
 export interface AskedRooms {
@@ -21,6 +22,7 @@ export function answerCalls(current: () => House, { queue, state }: AskedRooms):
     submit: (mail) => enqueue(current(), queue, mail),
     moved: (message) => raiseMoved(current(), message),
     state: (question) => askState(state, question),
+    queue: (change) => changeQueue(queue, change),
   };
 }
 

@@ -16,10 +16,11 @@ import {
 import { withDeliverySocket } from './delivery-socket.ts';
 import { createOpenSession, createRaisedHooks } from './flow/open-session.ts';
 import { createFilterDoor } from './ingress/filter.ts';
+import { openMaildrop } from './ingress/maildrop.ts';
 import { createMilterDoor, type MilterDoorOptions } from './ingress/milter.ts';
 import { createSmtpDoor, type SmtpDoor } from './ingress/smtp.ts';
 import { describeListener, listenerFacts, onSignals } from './life.ts';
-import { become, systemUser, userToBecome } from './privileges.ts';
+import { become, systemUser, systemUserName, userToBecome } from './privileges.ts';
 import { assertReloadable } from './restart-needed.ts';
 import { openRooms, type Rooms } from './rooms.ts';
 import { ConnectionCount } from './sockets/connection-count.ts';
@@ -53,6 +54,13 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     throw error;
   }
   ready.resolve();
+  const maildrop = openMaildrop({
+    directory: data.path('maildrop'),
+    house: () => rooms.current(),
+    openSession,
+    userName: systemUserName,
+    log,
+  });
   const endCalls = await serveCalls(runDirectory(config.dataDirectory), rooms.calls, log);
   // The socket of `deliver` is the house's own and not among those that the operator asked for.
   const open = doors
@@ -77,6 +85,7 @@ export async function runMta(configFile: string, tell: Tell): Promise<void> {
     drain: async () => {
       await Promise.all(doors.map(({ door }) => door.close(drainLimits.sessionsMs)));
       await endCalls();
+      await maildrop.close();
       await rooms.close();
       removePidFile(config.dataDirectory, 'mta');
       data.release();

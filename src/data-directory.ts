@@ -1,5 +1,6 @@
 /** The data directory: made when missing, locked so that one server alone writes in it, with pid files for those who look. */
 import {
+  chmodSync,
   closeSync,
   constants,
   fchownSync,
@@ -8,14 +9,25 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { tryLock } from 'fs-native-extensions';
 import { describeError, errnoOf, OperationalError } from '../core/base/errors.ts';
+import { maildropMode } from './maildrop/drop.ts';
 import { handOver, type SystemUser } from './privileges.ts';
 
-const folders = ['', 'run', 'journal', 'spool', 'queue', 'state'] as const;
+const folders = ['', 'run', 'journal', 'spool', 'queue', 'state', 'maildrop'] as const;
+/**
+ * Everybody may come as far as the maildrop, and the group to the socket of `mailfilter deliver`; nobody sees anything on
+ * the way, and all other folders are the server's alone.
+ */
+const modes: Readonly<Partial<Record<(typeof folders)[number], number>>> = {
+  '': 0o711,
+  run: 0o710,
+  maildrop: maildropMode,
+};
 
 export interface DataDirectory {
   /** Absolute path of a folder in it. */
@@ -26,10 +38,10 @@ export interface DataDirectory {
 /** @throws OperationalError `already-running` when another server holds it */
 export function openDataDirectory(root: string, owner: SystemUser | undefined): DataDirectory {
   for (const folder of folders) {
-    // The group may pass through to the socket of `mailfilter deliver`, and see nothing else.
-    const mode = folder === '' || folder === 'run' ? 0o710 : 0o700;
+    const mode = modes[folder] ?? 0o700;
     if (mkdirSync(join(root, folder), { recursive: true, mode }) !== undefined)
       handOver(join(root, folder), owner);
+    if (folder === '' || folder === 'maildrop') letPass(join(root, folder), mode);
   }
   const lockFile = join(root, 'run', 'lock');
   // Root opens it in a folder that is not root's: a link there must not lead it to another file.
@@ -52,6 +64,16 @@ export function openDataDirectory(root: string, owner: SystemUser | undefined): 
 /** Of pid files, sockets between roles, and what tools look at. */
 export function runDirectory(root: string): string {
   return join(root, 'run');
+}
+
+/** Adds what the way to the maildrop needs, against umask and older versions; who does not own the folder changes nothing. */
+function letPass(path: string, mode: number): void {
+  try {
+    const found = statSync(path).mode & 0o7777;
+    if ((found & mode) !== mode) chmodSync(path, found | mode);
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+  }
 }
 
 /** Written by each role, whole; `mailfilter reload` and operators read it. */

@@ -7,11 +7,15 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
-import { dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const nodeMajorMin = 24;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Programs know these three by name: a link of that name leads here. */
+const names = { sendmail: ['sendmail'], mailq: ['sendmail', '-bp'], newaliases: ['sendmail', '-bi'] };
+const argv = [...(names[basename(process.argv[1] ?? '')] ?? []), ...process.argv.slice(2)];
 
 if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) await run();
 else startAgain();
@@ -23,15 +27,15 @@ async function run() {
   const main = ['src/main.ts', 'src/main.js'].map((file) => join(root, file)).find(existsSync) ?? root;
   try {
     // An MTA starts the MDA once for each message: it goes round everything that only other commands need.
-    if (process.argv[2] === 'deliver') {
+    if (argv[0] === 'deliver') {
       const { deliver } = await import(new URL(`cli/deliver${extname(main)}`, pathToFileURL(main)).href);
-      process.exitCode = await deliver(process.argv.slice(3));
+      process.exitCode = await deliver(argv.slice(1));
       return;
     }
     const { main: runCommand } = await import(pathToFileURL(main).href);
-    process.exitCode = await runCommand(process.argv.slice(2));
+    process.exitCode = await runCommand(argv);
   } catch (error) {
-    if (process.argv[2] === 'deliver') return fail(error?.message ?? String(error));
+    if (argv[0] === 'deliver') return fail(error?.message ?? String(error));
     if (error?.code !== 'ERR_MODULE_NOT_FOUND' || existsSync(join(root, 'node_modules'))) throw error;
     fail(`its packages are not installed.\nRun "npm ci" in ${root}, or "npm start", which does it.`);
   }
@@ -47,7 +51,7 @@ function startAgain() {
     );
     return;
   }
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...argv], {
     stdio: 'inherit',
     env: { ...process.env, MAILFILTER_LAUNCHED: String(process.pid) },
   });
@@ -81,5 +85,5 @@ function findNode() {
 function fail(reason) {
   process.stderr.write(`mailfilter cannot run: ${reason}\n`);
   // Mail must not go back because a program is broken: EX_TEMPFAIL.
-  process.exitCode = process.argv[2] === 'deliver' ? 75 : 69;
+  process.exitCode = argv[0] === 'deliver' ? 75 : 69;
 }

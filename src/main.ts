@@ -37,7 +37,11 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   },
   dkim: { summary: 'make keys for signing', load: () => import('./cli/dkim.ts') },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
-  queue: { summary: 'show mail that waits', load: () => import('./cli/queue.ts') },
+  queue: { summary: 'show and change mail that waits', load: () => import('./cli/queue.ts') },
+  sendmail: {
+    summary: 'send a message from standard input, as programs of this machine do',
+    load: () => import('./cli/sendmail.ts'),
+  },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },
   plugin: { summary: 'begin a plugin of your own', load: () => import('./cli/plugin.ts') },
   schema: { summary: 'write mailfilter.schema.json for editors', load: () => import('./cli/schema.ts') },
@@ -46,6 +50,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
 /** Runs one command; answers the exit code and never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
+    // Its options are none that the reader of the others knows: -fann, -oi, -ti.
+    if (argv[0] === 'sendmail' && argv[1] !== '--help') {
+      return await (await import('./cli/sendmail.ts')).runSendmail(argv.slice(1));
+    }
     const program = await buildProgram(argv.find((argument) => !argument.startsWith('-')));
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.ok);

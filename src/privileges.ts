@@ -61,6 +61,11 @@ export function findSystemUser(name: string): SystemUser | undefined {
   };
 }
 
+/** Name of a user id, or undefined when the system has none. */
+export function systemUserName(uid: number): string | undefined {
+  return systemTable('/etc/passwd').find(([, , id]) => Number(id) === uid)?.[0];
+}
+
 function systemTable(path: string): string[][] {
   const lines = readFileSync(path, 'utf8').split('\n');
   return lines.filter((line) => line.includes(':')).map((line) => line.split(':'));

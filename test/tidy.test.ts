@@ -33,6 +33,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/queue': ['core'],
   'src/outbound': ['core'],
   'src/mailbox': ['core'],
+  'src/maildrop': ['core'],
   'src/users': ['core'],
   'src/scripts': ['src/mailbox', 'core'],
   'src/router': ['core'],
@@ -40,7 +41,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/flow': ['src/router', 'src/delivery', 'src/queue', 'src/outbound', 'src/mailbox', 'src/users', 'core'],
   'src/sockets': ['core'],
   'src/calls': ['src/sockets', 'core'],
-  'src/ingress': ['src/flow', 'src/sockets', 'core'],
+  'src/ingress': ['src/flow', 'src/sockets', 'src/maildrop', 'core'],
   'src/access': ['src/sockets', 'src/calls', 'src/users', 'src/mailbox', 'src/scripts', 'rules', 'core'],
   src: ['src', 'core', 'rules'],
 };

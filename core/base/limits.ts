@@ -670,3 +670,18 @@ export const outboundLimits = {
   bouncesPerHour: 100,
   bounceSendersMax: 10_000,
 } as const;
+
+/** Mail that programs of this machine leave for the server. */
+export const maildropLimits = {
+  /** The envelope, which is read before the message. */
+  envelopeBytesMax: 1 * MiB,
+  recipientsMax: 10_000,
+  /** Messages taken up at the same time. */
+  atOnce: 4,
+  /** How often the folder is looked at although nothing was heard of it. */
+  scanMs: 30_000,
+  /** A message that could not be taken is tried again after at most this. */
+  retryMsMax: 60_000,
+  /** A file that was never completed is removed after this. */
+  staleMs: 24 * 3_600_000,
+} as const;

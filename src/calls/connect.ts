@@ -24,6 +24,7 @@ export function connectCalls(runDirectory: string): MtaConnection {
     submit: (mail) => caller.call('submit', mail),
     moved: (message) => caller.call('moved', message),
     state: (plugin) => stateOf(plugin, caller),
+    queue: (change) => caller.call('queue', change),
     close: () => caller.close(),
   };
 }

@@ -10,6 +10,13 @@ export interface MtaCalls {
   moved(message: MovedMessage): Promise<void>;
   /** What plugins remember, by the plugin's name. */
   state(plugin: string): PluginState;
+  /** An operator changes entries of the queue; answers the ids that were changed. */
+  queue(change: QueueChange): Promise<readonly string[]>;
+}
+
+export interface QueueChange {
+  readonly action: 'retry' | 'hold' | 'release' | 'remove';
+  readonly ids: readonly string[];
 }
 
 export interface SubmittedMail {
@@ -36,6 +43,7 @@ export interface WireCalls {
   submit(mail: SubmittedMail): Promise<void>;
   moved(message: MovedMessage): Promise<void>;
   state(question: StateQuestion): Promise<Json | undefined>;
+  queue(change: QueueChange): Promise<readonly string[]>;
 }
 
 export interface StateQuestion {

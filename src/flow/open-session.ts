@@ -86,8 +86,10 @@ class ClientSession implements FlowSession {
 
   async connect(): Promise<Answer> {
     await this.#ready;
-    const { listeners } = this.#current().config;
-    this.#pipeline = listeners.find(({ name }) => name === this.connection.listener)?.pipeline;
+    const { listeners, sendPipeline, pipelines } = this.#current().config;
+    // What this machine's own programs send goes the way of all that we send.
+    const own = this.connection.door === 'pipe' && sendPipeline in pipelines ? sendPipeline : undefined;
+    this.#pipeline = own ?? listeners.find(({ name }) => name === this.connection.listener)?.pipeline;
     const answer = await this.#raise('connect');
     this.#leftByConnect = this.#left;
     return answer;

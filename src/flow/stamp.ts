@@ -3,13 +3,14 @@ import { forgedResultsMax } from '../../core/base/limits.ts';
 import { type HeaderAddress, parseAddressList } from '../../core/mail/address-list.ts';
 import { applyHeaderEdits } from '../../core/mail/apply-edits.ts';
 import { formatAuthenticationResults, isOurs } from '../../core/mail/authentication-results.ts';
-import { formatDate, makeMessageId } from '../../core/mail/date.ts';
 import type { Edit } from '../../core/mail/edit.ts';
-import { fieldValue, type HeaderBlock } from '../../core/mail/header.ts';
+import type { HeaderBlock } from '../../core/mail/header.ts';
 import { judgeHeader, readHeader } from '../../core/mail/read-header.ts';
 import { formatReceived } from '../../core/mail/received.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import type { DoorName } from '../../core/session/powers.ts';
+import { completion, valuesOf } from './completion.ts';
 import { sessionUser } from './session-user.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -22,7 +23,7 @@ export function stamp(transaction: Transaction, source: MessageSource): Reply | 
   transaction.messageId = valuesOf(block, 'message-id')[0] ?? '';
   // Behind another server it is that server's clients who submit, and its rules that they keep.
   const own = transaction.keeper === undefined;
-  const submitted = own && (session.user !== undefined || connection.door === 'submission');
+  const submitted = own && (session.user !== undefined || isSubmitting(connection.door));
   if (own && session.user !== undefined) {
     const foreign = foreignAuthor(transaction, block, session.user);
     if (foreign) return foreign;
@@ -84,21 +85,15 @@ function forgedResults(block: HeaderBlock, hostname: string): Edit[] {
   return edits;
 }
 
-/** RFC 6409 section 8: what a submission server may complete. Bcc must not reach anybody (RFC 5322 section 3.6.3). */
+/** Programs of this machine leave their mail to be completed, as clients of submission do. */
+function isSubmitting(door: DoorName): boolean {
+  return door === 'submission' || door === 'pipe';
+}
+
 function submissionFixes(transaction: Transaction, block: HeaderBlock): Edit[] {
   const { clock, config } = transaction.house;
-  const edits: Edit[] = [];
-  for (const name of ['Bcc', 'Resent-Bcc']) {
-    if (block.countNamed(name.toLowerCase()) > 0) edits.push({ type: 'deleteHeader', name, nth: 'all' });
-  }
-  // changeHeader gives a field that is there without a value one, and appends one that is missing.
-  if (!valuesOf(block, 'date')[0]) {
-    edits.push({ type: 'changeHeader', name: 'Date', nth: 1, value: formatDate(clock.now()) });
-  }
-  if (transaction.messageId === '') {
-    transaction.messageId = makeMessageId(config.hostname, clock.now());
-    edits.push({ type: 'changeHeader', name: 'Message-ID', nth: 1, value: transaction.messageId });
-  }
+  const { edits, messageId } = completion(block, config.hostname, clock.now());
+  transaction.messageId = messageId;
   return edits;
 }
 
@@ -148,14 +143,4 @@ function received(transaction: Transaction, date: number): Edit {
     date,
   });
   return { type: 'insertHeader', index: 0, name: 'Received', value };
-}
-
-/** Values of all fields of that name, in order. */
-function valuesOf(block: HeaderBlock, lowerName: string): string[] {
-  const values: string[] = [];
-  for (let index = 0; index < block.starts.length; index++) {
-    if (!block.isNamed(index, lowerName)) continue;
-    values.push(fieldValue(block.bytes.subarray(block.starts[index], block.end(index))));
-  }
-  return values;
 }

@@ -27,6 +27,7 @@ function calls(seen: SubmittedMail[]): WireCalls {
       seen.push(mail);
     },
     moved: async () => {},
+    queue: async ({ ids }) => ids,
     state: async ({ plugin, method, parameters }) => [
       plugin,
       method,

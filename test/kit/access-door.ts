@@ -134,6 +134,7 @@ function writtenDown(submitted: SubmittedMail[]): MtaCalls {
   return {
     submit: async (mail) => void submitted.push(mail),
     moved: async () => {},
+    queue: async ({ ids }) => ids,
     state: () => {
       throw new Error('this test has no state');
     },
