@@ -58,7 +58,13 @@ export default definePlugin({
 });
 
 /** Behind these doors another MTA sends; what came by the others is sealed when we send it ourselves. */
-const othersSend: readonly string[] = ['milter', 'content-filter', 'proxy-filter', 'pipe'];
+const othersSend: readonly string[] = [
+  'milter',
+  'content-filter',
+  'proxy-filter',
+  'opensmtpd-filter',
+  'pipe',
+];
 
 async function seal(
   { message, auth, connection }: MessageInput,

@@ -97,7 +97,13 @@ interface SignSettings {
 }
 
 /** Behind these doors another MTA sends what we signed; mail from the others is signed when we send it ourselves. */
-const othersSend: readonly string[] = ['milter', 'content-filter', 'proxy-filter', 'pipe'];
+const othersSend: readonly string[] = [
+  'milter',
+  'content-filter',
+  'proxy-filter',
+  'opensmtpd-filter',
+  'pipe',
+];
 
 function sendsItself({ connection }: MessageInput): boolean {
   return !othersSend.includes(connection.door);

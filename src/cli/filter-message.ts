@@ -25,6 +25,8 @@ export interface FilterFacts {
   readonly hostname: string;
   readonly ip: string;
   readonly helo: string;
+  /** The client is in `trustedNetworks`. */
+  readonly trusted?: boolean;
   readonly sender: string;
   readonly recipients: readonly string[];
   readonly user?: string;
@@ -218,7 +220,7 @@ class Walk {
   }
 }
 
-function connectionOf({ door, ip, id, now }: FilterFacts): Connection {
+function connectionOf({ door, ip, id, now, trusted = false }: FilterFacts): Connection {
   return {
     id,
     door,
@@ -228,7 +230,7 @@ function connectionOf({ door, ip, id, now }: FilterFacts): Connection {
     remoteIp: ip,
     remotePort: 0,
     remoteName: '',
-    trusted: false,
+    trusted,
     openedAt: now,
   };
 }

@@ -7,6 +7,7 @@ import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { renderStream } from '../../core/mail/render.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import { ipMatcher } from '../../core/net/ip.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import { newTransactionId } from '../flow/transaction.ts';
 import { configOption, findConfig } from './config-file.ts';
@@ -98,6 +99,7 @@ function factsOf(options: Options, config: Config): FilterFacts {
     hostname: config.hostname,
     ip: ip === '' && client ? '127.0.0.1' : ip,
     helo,
+    trusted: ip !== '' && ipMatcher(config.trustedNetworks).matches(ip),
     sender: from,
     recipients: rcpt,
     user,

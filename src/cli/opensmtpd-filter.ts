@@ -8,6 +8,7 @@ import { OperationalError } from '../../core/base/errors.ts';
 import { createLog, type Log } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
+import { ipMatcher } from '../../core/net/ip.ts';
 import type { Pipelines } from '../../core/pipeline/request.ts';
 import { openMemoryState } from '../../core/state/memory.ts';
 import type { House } from '../flow/house.ts';
@@ -38,7 +39,13 @@ async function run(options: { config?: string; pipeline?: string }): Promise<voi
   try {
     const house = { ...filterHouse(config, pipeline, pipelines, spool, log), state: state.forPlugin };
     const openSession = createOpenSession(() => house, Promise.resolve());
-    await serveOpenSmtpd({ input: process.stdin, output: process.stdout, openSession, log });
+    await serveOpenSmtpd({
+      input: process.stdin,
+      output: process.stdout,
+      openSession,
+      trusted: ipMatcher(config.trustedNetworks),
+      log,
+    });
   } finally {
     await pipelines.close();
     log.close();

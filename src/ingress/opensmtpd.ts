@@ -10,7 +10,7 @@ import { describeError, OperationalError } from '../../core/base/errors.ts';
 import { openSmtpdLimits } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
 import { LineSplitter } from '../../core/mail/line-splitter.ts';
-import { plainIp } from '../../core/net/ip.ts';
+import { type IpMatcher, plainIp } from '../../core/net/ip.ts';
 import type { Connection } from '../../core/session/connection.ts';
 import type { OpenSession } from '../flow/session.ts';
 import { type FilterEvent, parseEvent, registration } from './opensmtpd/lines.ts';
@@ -20,6 +20,8 @@ export interface OpenSmtpdDoorOptions {
   readonly input: Readable;
   readonly output: Writable;
   readonly openSession: OpenSession;
+  /** Clients that the operator trusts. */
+  readonly trusted: IpMatcher;
   readonly log: Log;
 }
 
@@ -28,13 +30,14 @@ export async function serveOpenSmtpd({
   input,
   output,
   openSession,
+  trusted,
   log,
 }: OpenSmtpdDoorOptions): Promise<void> {
   const write = (text: string): void | Promise<void> => {
     if (output.write(text, 'latin1')) return;
     return once(output, 'drain').then(() => undefined);
   };
-  const sessions = new Sessions(openSession, write, log);
+  const sessions = new Sessions(openSession, trusted, write, log);
   const lines = new LineSplitter();
   let ready = false;
   for await (const chunk of input as AsyncIterable<Buffer>) {
@@ -63,6 +66,7 @@ interface Live {
 
 class Sessions {
   readonly #openSession: OpenSession;
+  readonly #trusted: IpMatcher;
   readonly #write: (text: string) => void | Promise<void>;
   readonly #log: Log;
   readonly #live = new Map<string, Live>();
@@ -70,8 +74,14 @@ class Sessions {
   #waitingBytes = 0;
   #room = Promise.withResolvers<void>();
 
-  constructor(openSession: OpenSession, write: (text: string) => void | Promise<void>, log: Log) {
+  constructor(
+    openSession: OpenSession,
+    trusted: IpMatcher,
+    write: (text: string) => void | Promise<void>,
+    log: Log,
+  ) {
     this.#openSession = openSession;
+    this.#trusted = trusted;
     this.#write = write;
     this.#log = log;
   }
@@ -109,7 +119,7 @@ class Sessions {
   #open(event: FilterEvent): Live | undefined {
     if (event.kind !== 'filter') return undefined;
     const session = new FilterSession({
-      connection: connectionOf(event),
+      connection: connectionOf(event, this.#trusted),
       openSession: this.#openSession,
       write: this.#write,
       log: this.#log,
@@ -132,7 +142,7 @@ class Sessions {
 }
 
 /** `rdns|fcrdns|src|dest` of the connect phase. */
-function connectionOf({ session, phase, text }: FilterEvent): Connection {
+function connectionOf({ session, phase, text }: FilterEvent, trusted: IpMatcher): Connection {
   const [name = '', verified = '', from = '', to = ''] = phase === 'connect' ? text.split('|') : [];
   const [remote, local] = [endpoint(from), endpoint(to)];
   return {
@@ -144,7 +154,7 @@ function connectionOf({ session, phase, text }: FilterEvent): Connection {
     remoteIp: remote.ip,
     remotePort: remote.port,
     remoteName: verified === 'pass' && !/[<>]/.test(name) ? name.toLowerCase() : '',
-    trusted: false,
+    trusted: trusted.matches(remote.ip),
     openedAt: systemClock.now(),
   };
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import { ipMatcher } from '../../core/net/ip.ts';
 import { createOpenSession } from '../../src/flow/open-session.ts';
 import { serveOpenSmtpd } from '../../src/ingress/opensmtpd.ts';
 import { openDoor } from '../kit/door.ts';
@@ -34,6 +35,7 @@ async function converse(
       session.connect = () => gate(connection.id).then(connect);
       return session;
     },
+    trusted: ipMatcher([]),
     log,
   });
   input_.end(Buffer.concat([Buffer.from('config|smtpd-version|6.8.0\nconfig|ready\n'), Buffer.from(input)]));
