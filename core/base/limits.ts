@@ -552,7 +552,7 @@ export const sieveLimits = {
   includeDepthMax: 10,
   includesMax: 255,
   /** Loops within loops. RFC 5703 section 3 asks for four. */
-  loopDepthMax: 4,
+  loopDepthMax: 8,
   /** Tests and commands of one run, parts of a loop counted each time. */
   stepsMax: 1_000_000,
   /** Wall time of one run, checked between steps; what the pipeline's own deadline would cut less politely. */

@@ -58,6 +58,32 @@ export function compilePattern(source: string, flags = ''): SafePattern {
   return withRe2(source, flags, parsedFlags, tree);
 }
 
+/**
+ * The same dialect with POSIX's choice among matches: the leftmost, and of those the longest. Always by RE2. Answers
+ * the whole match and its groups for the first match in a text.
+ * Throws as compilePattern does, and for any lookaround.
+ */
+export function compileLongest(
+  source: string,
+  flags = '',
+): (text: string) => readonly (string | undefined)[] | undefined {
+  const parsedFlags = parseFlags(source, flags);
+  const tree = parsePattern(source, parsedFlags);
+  const judgement = judgePattern(tree, parsedFlags);
+  if (judgement.size > patternLimits.sizeMax || judgement.looks)
+    throw new PatternError(source, judgement.looks ? 'lookaround has no longest match' : 'too large');
+  const re2Flags =
+    (parsedFlags.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) |
+    (parsedFlags.multiline ? RE2JS.MULTILINE : 0) |
+    RE2JS.LONGEST_MATCH;
+  const engine = guarded(source, () => RE2JS.compile(toRe2Source(tree), re2Flags));
+  return (text) => {
+    const matcher = engine.matcher(text);
+    if (!matcher.find()) return undefined;
+    return Array.from({ length: matcher.groupCount() + 1 }, (_, nth) => matcher.group(nth) ?? undefined);
+  };
+}
+
 function parseFlags(source: string, flags: string): PatternFlags {
   if (!/^[ims]*$/.test(flags) || new Set(flags).size !== flags.length) {
     throw new PatternError(

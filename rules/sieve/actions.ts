@@ -71,7 +71,8 @@ export interface FileCarbonCopy {
 /** RFC 5230. Only planned where all its conditions hold: the sender may be answered and was not answered lately. */
 export interface VacationAction extends Planned {
   readonly type: 'vacation';
-  /** To the sender of the message, from the null reverse-path. */
+  /** Envelope sender: the null reverse-path, where the site has not configured it otherwise. RFC 5230 section 5.1. */
+  readonly sender: string;
   readonly recipient: string;
   /** Ready to be sent: header and body, CRLF line ends. */
   readonly message: Uint8Array;

@@ -3,11 +3,12 @@
 /** An answer at hand, or one that has to be waited for. */
 export type Answer<T> = T | Promise<T>;
 
-/** RFC 5228 section 5.4, RFC 6009 section 2. Addresses are `local@domain`, `''` for the null reverse-path. */
+/** RFC 5228 section 5.4, RFC 6009 section 2. Addresses are `local@domain`. */
 export interface SieveEnvelope {
-  readonly from: string;
+  /** `''` for the null reverse-path; absent where it is not known. */
+  readonly from?: string;
   /** The recipient whose script runs, as it is delivered. */
-  readonly to: string;
+  readonly to?: string;
   /** The recipient as the client gave it, before aliases. */
   readonly originalTo?: string;
   /** Who logged in at submission. */
@@ -44,9 +45,17 @@ export interface SieveSettings {
   readonly vacationDefaultSeconds?: number;
   /** Vacation answers though no header field names the user. RFC 5230 section 4.5 says not to. */
   readonly vacationIgnoresRecipients?: boolean;
-  /** Vacation is sent from the recipient's address, not from the null path, and considers the original recipient. */
+  /** Vacation has the recipient as its envelope sender instead of the null path. */
   readonly vacationFromRecipient?: boolean;
+  /** Vacation takes the recipient before aliases for one of the user's addresses. */
   readonly vacationUsesOriginalRecipient?: boolean;
+  /** Subject where the message has none, and where it has one: `%{subject}` stands for it. */
+  readonly vacationDefaultSubject?: string;
+  readonly vacationSubjectTemplate?: string;
+  /** The To field of a vacation reply is taken from Sender or From whatever the envelope says. */
+  readonly vacationToIgnoresEnvelope?: boolean;
+  /** Envelope sender of mailto notifications, instead of `:from` or the user. RFC 5436 section 2.3. */
+  readonly notifySender?: string;
   /** RFC 7352: seconds a key is remembered. */
   readonly duplicateDefaultSeconds?: number;
   readonly duplicateMaxSeconds?: number;

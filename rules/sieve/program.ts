@@ -9,6 +9,11 @@ export interface CompileOptions {
   /** Extensions that scripts may require; all that the library has, the test suite's aside, when absent. */
   readonly extensions?: readonly string[];
   readonly limits?: Partial<SieveLimits>;
+  /**
+   * Refuse what RFC 5228 forbids and what does no harm: a require behind other commands (section 3.2), a redirect to a
+   * local part alone (section 2.4.2.3). Otherwise these are warnings.
+   */
+  readonly strict?: boolean;
   /** Folders of the user: warnings for fileinto into others, and for wrong case. */
   readonly folders?: readonly string[];
   /**

@@ -1,0 +1,28 @@
+/** Parts of addresses as values. RFC 5228 section 2.7.4. */
+import { splitAddress } from '../../core/mail/address.ts';
+import type { HeaderAddress } from '../../core/mail/address-list.ts';
+import type { Run } from './run.ts';
+import type { AddressPart } from './spec.ts';
+import { Values } from './values.ts';
+
+/** What is no address has only `:all` of it. RFC 5228 section 2.7.4. */
+export function addressValues(run: Run, part: AddressPart, addresses: readonly HeaderAddress[]): Values {
+  const texts: string[] = [];
+  for (const { address, name, valid } of addresses) {
+    if (!valid || address === '') {
+      if (part.name === 'all') texts.push(address === '' ? name : address);
+      continue;
+    }
+    const text = partOf(run, part, address);
+    if (text !== undefined) texts.push(text);
+  }
+  return new Values(texts);
+}
+
+/** A part of `local@domain`; all parts of the null path are empty. RFC 5228 section 5.4. */
+export function partOf(run: Run, part: AddressPart, address: string): string | undefined {
+  if (address === '') return '';
+  if (part.name === 'all') return address;
+  const { local, domain } = splitAddress(address);
+  return part.part(local, domain ?? '', run);
+}

@@ -1,0 +1,43 @@
+/** Which header fields a test looks at: those of the message, of MIME parts, or one by its number. RFC 5703, RFC 5260. */
+import type { HeaderAddress } from '../../core/mail/address-list.ts';
+import { parseAddressList } from '../../core/mail/address-list.ts';
+import { decodeWords } from '../../core/mail/encoded-word.ts';
+import { indexChoice } from './extensions/index.ts';
+import { mimeFields, mimeOption } from './extensions/mime.ts';
+import type { Fields } from './fields.ts';
+import type { Run } from './run.ts';
+import type { Use } from './use.ts';
+import { Values } from './values.ts';
+
+export interface FieldChoice {
+  /** Decoded values of the fields of that name. */
+  values(run: Run, lowerName: string): Values;
+  /** As they are, unfolded. */
+  rawValues(run: Run, lowerName: string): readonly string[];
+  addresses(run: Run, lowerName: string): readonly HeaderAddress[];
+}
+
+export function chooseFields(use: Use): FieldChoice {
+  const fields: (run: Run) => Fields = mimeFields(use) ?? ((run) => run.message.fields);
+  const option = mimeOption(use);
+  const choose = indexChoice(use);
+  if (!choose && !option) {
+    return {
+      values: (run, name) => fields(run).values(name),
+      rawValues: (run, name) => fields(run).rawValues(name),
+      addresses: (run, name) => fields(run).addresses(name),
+    };
+  }
+  const rawValues = (run: Run, name: string) => {
+    const all = fields(run).rawValues(name);
+    return choose ? choose(all) : all;
+  };
+  return {
+    rawValues,
+    values: (run, name) => {
+      const raw = rawValues(run, name);
+      return new Values(option ? raw.flatMap((value) => option(run, name, value)) : raw.map(decodeWords));
+    },
+    addresses: (run, name) => rawValues(run, name).flatMap((value) => parseAddressList(value)),
+  };
+}

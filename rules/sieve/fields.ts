@@ -1,0 +1,97 @@
+/** Header fields of a message or MIME part as tests see them: found by name, decoded once. RFC 5228 section 2.4.2.2. */
+import { type HeaderAddress, parseAddressList } from '../../core/mail/address-list.ts';
+import { decodeWords } from '../../core/mail/encoded-word.ts';
+import {
+  fieldName,
+  fieldValue,
+  type HeaderBlock,
+  headerTooLarge,
+  parseHeader,
+} from '../../core/mail/header.ts';
+import { noValues, Values } from './values.ts';
+
+export interface Field {
+  /** As written. */
+  readonly name: string;
+  readonly lowerName: string;
+  /** Name, value, folds and line end. */
+  readonly raw: Buffer;
+}
+
+export class Fields {
+  readonly all: readonly Field[];
+  #byName: Map<string, Field[]> | undefined;
+  readonly #values = new Map<string, Values>();
+  readonly #rawValues = new Map<string, readonly string[]>();
+  readonly #addresses = new Map<string, readonly HeaderAddress[]>();
+
+  constructor(all: readonly Field[]) {
+    this.all = all;
+  }
+
+  named(lowerName: string): readonly Field[] {
+    if (!this.#byName) {
+      this.#byName = new Map();
+      for (const field of this.all) {
+        const same = this.#byName.get(field.lowerName);
+        if (same) same.push(field);
+        else this.#byName.set(field.lowerName, [field]);
+      }
+    }
+    return this.#byName.get(lowerName) ?? none;
+  }
+
+  /** Unfolded, trimmed, encoded words decoded. RFC 5228 section 2.4.2.2, 5.7. */
+  values(lowerName: string): Values {
+    let values = this.#values.get(lowerName);
+    if (!values) {
+      const raw = this.rawValues(lowerName);
+      values = raw.length === 0 ? noValues : new Values(raw.map((value) => decodeWords(value)));
+      this.#values.set(lowerName, values);
+    }
+    return values;
+  }
+
+  /** Unfolded and trimmed, encoded words as they are. */
+  rawValues(lowerName: string): readonly string[] {
+    let values = this.#rawValues.get(lowerName);
+    if (!values) {
+      values = this.named(lowerName).map((field) => fieldValue(field.raw));
+      this.#rawValues.set(lowerName, values);
+    }
+    return values;
+  }
+
+  /** Mailboxes of all fields of that name, groups flattened; what breaks the grammar has `valid: false`. */
+  addresses(lowerName: string): readonly HeaderAddress[] {
+    let addresses = this.#addresses.get(lowerName);
+    if (!addresses) {
+      addresses = this.rawValues(lowerName).flatMap((value) => parseAddressList(value));
+      this.#addresses.set(lowerName, addresses);
+    }
+    return addresses;
+  }
+}
+
+const none: readonly Field[] = [];
+
+/** Fields of octets that begin with a header, and where the body begins. */
+export function readFields(octets: Buffer): {
+  readonly fields: Fields;
+  readonly separator: Buffer;
+  readonly bodyStart: number;
+} {
+  const block = parseHeader(octets, octets.length);
+  // Without a limit no header is too large.
+  if (block === headerTooLarge) return { fields: new Fields([]), separator: Buffer.alloc(0), bodyStart: 0 };
+  return { fields: new Fields(fieldsOf(block)), separator: block.separator, bodyStart: block.bodyStart };
+}
+
+/** Lines that are no field keep their place, under a name that nothing asks for. */
+function fieldsOf(block: HeaderBlock): Field[] {
+  return block.starts.map((start, index) => {
+    const raw = block.bytes.subarray(start, block.end(index));
+    const name = fieldName(raw);
+    return { name, lowerName: name.toLowerCase(), raw };
+  });
+}

@@ -1,0 +1,152 @@
+/** The message of a run: as it came, and each version that editheader, replace and enclose make of it. */
+import type { Edit } from '../../core/mail/edit.ts';
+import { formatField } from '../../core/mail/format-field.ts';
+import type { Answer } from './environment.ts';
+import { type Field, Fields, readFields } from './fields.ts';
+import { type Part, readMessage } from './mime/part.ts';
+import type { LazyMessage } from './run-types.ts';
+
+const crlf = Buffer.from('\r\n');
+
+/** Octets of the body, once they are at hand. */
+export type BodySource = () => Buffer;
+
+export class MessageVersion {
+  readonly fields: Fields;
+  /** What was done to the message that came. */
+  readonly edits: readonly Edit[];
+  readonly #separator: Buffer;
+  readonly #body: BodySource;
+  #tree: Part | undefined;
+  #whole: Buffer | undefined;
+
+  constructor(fields: Fields, separator: Buffer, body: BodySource, edits: readonly Edit[]) {
+    this.fields = fields;
+    this.#separator = separator;
+    this.#body = body;
+    this.edits = edits;
+  }
+
+  /** @throws Suspended where the octets have to be waited for */
+  body(): Buffer {
+    return this.#body();
+  }
+
+  /** False for a header that no empty line follows. */
+  hasBody(): boolean {
+    return this.#separator.length > 0 || this.#body().length > 0;
+  }
+
+  /** Header, empty line and body. */
+  whole(): Buffer {
+    this.#whole ??= Buffer.concat([
+      ...this.fields.all.map((field) => field.raw),
+      this.#separator.length > 0 ? this.#separator : crlf,
+      this.#body(),
+    ]);
+    return this.#whole;
+  }
+
+  /** The MIME tree. */
+  tree(limits: { readonly mimePartsMax: number; readonly mimeDepthMax: number }): Part {
+    this.#tree ??= readMessage(this.fields, this.#body(), limits);
+    return this.#tree;
+  }
+
+  /** RFC 5293 section 4. */
+  withField(name: string, value: string, last: boolean): MessageVersion {
+    const field: Field = { name, lowerName: name.toLowerCase(), raw: formatField(name, value) };
+    const all = last ? [...this.fields.all, field] : [field, ...this.fields.all];
+    const edit: Edit = last
+      ? { type: 'addHeader', name, value }
+      : { type: 'insertHeader', index: 0, name, value };
+    return this.#with(all, [edit]);
+  }
+
+  /** RFC 5293 section 5: the fields that `isGone` picks among those of that name. */
+  withoutFields(
+    lowerName: string,
+    isGone: (field: Field, nth: number, count: number) => boolean,
+  ): MessageVersion {
+    const named = this.fields.named(lowerName);
+    const gone = named.filter((field, index) => isGone(field, index + 1, named.length));
+    if (gone.length === 0) return this;
+    // From the last on, so that the numbers of those before it stay right.
+    const edits = gone
+      .map((field): Edit => ({ type: 'deleteHeader', name: field.name, nth: named.indexOf(field) + 1 }))
+      .reverse();
+    return this.#with(
+      this.fields.all.filter((field) => !gone.includes(field)),
+      edits,
+    );
+  }
+
+  #with(all: readonly Field[], edits: readonly Edit[]): MessageVersion {
+    return new MessageVersion(new Fields(all), this.#separator, this.#body, [...this.edits, ...edits]);
+  }
+
+  /** The message with another body, and the header fields that describe it. RFC 5703. */
+  withContent(
+    description: readonly { readonly name: string; readonly value: string }[],
+    body: Buffer,
+  ): MessageVersion {
+    const described = new Set(contentFields);
+    const kept = this.fields.all.filter((field) => !described.has(field.lowerName));
+    const removed = contentFields
+      .filter((name) => this.fields.named(name).length > 0)
+      .map((name): Edit => ({ type: 'deleteHeader', name, nth: 'all' }));
+    const added = description.map(({ name, value }) => ({
+      name,
+      lowerName: name.toLowerCase(),
+      raw: formatField(name, value),
+    }));
+    const edits: Edit[] = [
+      ...this.edits.filter((edit) => edit.type !== 'replaceBody'),
+      ...removed,
+      ...description.map(({ name, value }): Edit => ({ type: 'addHeader', name, value })),
+      { type: 'replaceBody', body },
+    ];
+    return new MessageVersion(new Fields([...kept, ...added]), this.#separator, () => body, edits);
+  }
+}
+
+/** Fields that say what the body is. RFC 2045 section 3. */
+const contentFields = [
+  'content-type',
+  'content-transfer-encoding',
+  'content-disposition',
+  'content-id',
+  'content-description',
+  'content-location',
+  'content-language',
+  'content-md5',
+  'mime-version',
+];
+
+/**
+ * The message as it came.
+ * @param ask answers with all octets, or throws Suspended
+ */
+export function openSieveMessage(
+  message: LazyMessage,
+  ask: (question: () => Answer<Uint8Array>) => Uint8Array,
+): MessageVersion {
+  const header = asBuffer(message.header);
+  const { fields, separator, bodyStart } = readFields(header);
+  let body: Buffer | undefined;
+  const readBody = () => {
+    if (header.length >= message.sizeBytes) return header.subarray(bodyStart);
+    body ??= asBuffer(ask(() => message.whole())).subarray(bodyStart);
+    return body;
+  };
+  return new MessageVersion(fields, separator, readBody, []);
+}
+
+/** A message of which all octets are at hand. */
+export function wholeMessage(octets: Uint8Array): LazyMessage {
+  return { header: octets, sizeBytes: octets.length, whole: () => octets };
+}
+
+function asBuffer(octets: Uint8Array): Buffer {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+}
