@@ -38,7 +38,6 @@ export function wantsBody(raised: ReadonlySet<HookName>): boolean {
 export function termsFor(offer: Terms, raised: ReadonlySet<HookName>, silent: boolean): Terms {
   const steps = new Set<StepName>(['noUnknown', 'skip', 'leadingSpace']);
   if (!wantsBody(raised)) steps.add('noBody');
-  if (!raised.has('data')) steps.add('noData');
   if (silent) for (const step of unanswered(raised)) steps.add(step);
   return agree(offer, { actions, steps, macros });
 }
@@ -50,5 +49,7 @@ function unanswered(raised: ReadonlySet<HookName>): StepName[] {
   if (!raised.has('helo')) steps.push('noReplyHelo');
   if (!raised.has('mailFrom')) steps.push('noReplyMail');
   if (!raised.has('rcptTo')) steps.push('noReplyRcpt');
+  // Postfix sends macros for the step even where it is declined, and over TCP then waits as for an answer.
+  if (!raised.has('data')) steps.push('noData');
   return steps;
 }
