@@ -228,6 +228,8 @@ export class Entries {
     const message = row.message as string;
     if (this.#get('SELECT 1 FROM entries WHERE message = ? LIMIT 1', message) !== undefined) return undefined;
     this.#run('DELETE FROM contexts WHERE message = ?', message);
+    // The number may be given again, to the context of other mail.
+    this.#lastContext = undefined;
     this.#run('DELETE FROM messages WHERE id = ?', message);
     return message;
   }

@@ -557,3 +557,30 @@ test('a large queue is opened and worked on without being loaded', async () => {
   const places = attempts.slice(0, 10).map(({ id }) => Number(/\d+/.exec(id)![0]));
   assert.ok(Math.max(...places) < 30, 'the longest due come first');
 });
+
+test('mail that comes when the queue has emptied has its own envelope and edits, not those of the mail before', async () => {
+  const queue = open();
+  const seen: QueueEntry[] = [];
+  const { handlers } = recorder();
+  queue.start({
+    ...handlers,
+    async attempt(one) {
+      seen.push(one);
+      return { outcome: 'done' };
+    },
+  });
+  const letters = ['first', 'second', 'third'].map((name) =>
+    entry(`${name}/r1/0`, {
+      envelope: { ...entry('').envelope, sender: `${name}@b.test` },
+      edits: [{ type: 'insertHeader', index: 0, name: 'X-Letter', value: name }],
+    }),
+  );
+  for (const [index, letter] of letters.entries()) {
+    await queue.enqueue([letter], memory());
+    await until(() => seen.length === index + 1 && queue.list().length === 0, letter.id);
+  }
+  assert.deepEqual(
+    seen.map(({ envelope, edits }) => ({ envelope, edits })),
+    letters.map(({ envelope, edits }) => ({ envelope, edits })),
+  );
+});
