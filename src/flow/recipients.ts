@@ -1,6 +1,7 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
 import { describeError } from '../../core/base/errors.ts';
 import { expandedRecipientsMax } from '../../core/base/limits.ts';
+import { formatListenAddress } from '../../core/config/listen-address.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { PipelineRequest } from '../../core/pipeline/request.ts';
@@ -54,7 +55,8 @@ const tooManyRecipients: Reply = { code: 452, enhanced: '4.5.3', text: 'too many
  */
 export function routeOf(transaction: Transaction, address: string, ownInitiative: boolean): Routed {
   const { house, keeper } = transaction;
-  if (keeper) return { kind: 'relay', via: keeper.via };
+  const via = keeper?.via ?? behindFilter(transaction);
+  if (via !== undefined) return { kind: 'relay', via };
   const route = house.router({
     recipient: address,
     sender: transaction.envelope.sender,
@@ -76,6 +78,14 @@ export function routeOf(transaction: Transaction, address: string, ownInitiative
     house.log.error('mailbox-unusable', { user: found.user.address, error: describeError(error) });
     return refused(451, '4.3.5', 'this mailbox cannot be reached now');
   }
+}
+
+/** Mail that a filter door held goes on, once released, to where the rest went. */
+function behindFilter({ house, connection }: Transaction): string | undefined {
+  const next = house.config.listeners.find(({ name }) => name === connection.listener)?.next;
+  if (next === undefined) return undefined;
+  const address = formatListenAddress(next.address);
+  return next.protocol === 'lmtp' ? `lmtp:${address}` : `${address}?tls=none`;
 }
 
 function refused(code: number, enhanced: string, text: string): Routed {
