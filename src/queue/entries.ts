@@ -377,6 +377,8 @@ export class Entries {
       entry.transactionId,
       serialize(value),
     );
+    // SQLite gives the number of one that is gone to the next.
+    this.#lastContext = undefined;
     const number = row?.number as number;
     byEdits.set(entry.edits, number);
     return number;

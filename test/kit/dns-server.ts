@@ -19,6 +19,8 @@ export interface DnsServerOptions {
   readonly ttlSeconds?: number;
   /** Wait before each answer. */
   readonly delayMs?: number;
+  /** Names whose answers are marked as authentic (the AD bit), as a validating resolver does. */
+  readonly secure?: (name: string) => boolean;
 }
 
 const typeNumbers: Readonly<Record<DnsType, number>> = {
@@ -56,7 +58,10 @@ export async function serveZone(data: ZoneData, options: DnsServerOptions = {}):
     if (question.type === undefined) return response(query, question, 4, []);
     const answer = zone.lookup(question.type, question.name);
     if (answer.outcome === 'timeout') return undefined;
-    return response(query, question, responseCodes[answer.outcome], recordsOf(question.type, answer, ttl));
+    const records = recordsOf(question.type, answer, ttl);
+    const octets = response(query, question, responseCodes[answer.outcome], records);
+    if (options.secure?.(question.name)) octets[3]! |= 0x20;
+    return octets;
   }
 
   const { udp, tcp, port, sockets } = await listen();

@@ -229,6 +229,17 @@ test('what is due is found through an index, and nothing is sorted, whatever the
   database.close();
 });
 
+test('an entry has its own envelope, though the database gives numbers of what is gone again', async () => {
+  const queue = open();
+  for (const sender of ['first@a.test', 'second@b.test']) {
+    const id = `${sender}/r1/0`;
+    const envelope = { ...entry(id).envelope, sender };
+    await queue.enqueue([{ ...entry(id), transactionId: sender, envelope }], memory());
+    assert.equal(queue.get(id)?.entry.envelope.sender, sender);
+    await queue.remove(id);
+  }
+});
+
 test('entries of two transactions in one call are a bug', async () => {
   const queue = open();
   await assert.rejects(queue.enqueue([entry('T1/r1/0'), entry('T2/r1/0')], memory()), TypeError);
