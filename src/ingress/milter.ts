@@ -52,7 +52,7 @@ export async function createMilterDoor(options: MilterDoorOptions): Promise<Smtp
     }
     const connection = new MilterConnection(
       socket,
-      log,
+      log.child({ listener: listener.name, ip }),
       (own) => new MilterSession(host, (packet) => own.write(packet)),
     );
     live.add(connection);
