@@ -204,8 +204,8 @@ export class AccountEngine {
     if (left === 0 && ![...this.#folders.values()].includes(engine)) engine.close();
   }
 
-  refresh(engine: FolderEngine): Promise<void> {
-    return this.#lane.run(() => engine.refresh());
+  refresh(engine: FolderEngine, how?: 'surely'): Promise<void> {
+    return this.#lane.run(() => engine.refresh(how));
   }
 
   store(
@@ -228,7 +228,7 @@ export class AccountEngine {
       // Each time another program was quicker, its change is taken in and ours done on top of it.
       for (let attempt = 0; left.length > 0 && attempt < 5; attempt += 1) {
         left = await engine.setFlags(left, change);
-        if (left.length > 0) await engine.refresh();
+        if (left.length > 0) await engine.refresh('surely');
       }
       if (left.some((uid) => state.indexOf(uid) >= 0))
         throw new MailboxError('INUSE', 'another program keeps changing the messages');

@@ -47,8 +47,12 @@ export interface FolderEngine {
   /** Epoch milliseconds at which to look though nothing was told; infinite for never. */
   readonly lookDueAt: number;
 
-  /** Takes in what others changed. @throws MailboxError INUSE; system errors */
-  refresh(): Promise<void>;
+  /**
+   * Takes in what others changed.
+   * @param how `surely` also where a change of our own may hide theirs: when a message was not where it should be
+   * @throws MailboxError INUSE; system errors
+   */
+  refresh(how?: 'surely'): Promise<void>;
   /**
    * Bits for flags; keywords are made unless `create` is false.
    * @throws MailboxError LIMIT, INUSE

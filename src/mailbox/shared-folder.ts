@@ -54,8 +54,8 @@ export class SharedFolder {
     return () => this.#listeners.delete(listener);
   }
 
-  async refresh(): Promise<Snapshot> {
-    await this.threads.store.call('refresh', [this.handle]);
+  async refresh(how?: 'surely'): Promise<Snapshot> {
+    await this.threads.store.call('refresh', [this.handle, how]);
     return this.snapshot;
   }
 
@@ -126,7 +126,7 @@ export class SharedFolder {
     const lost = await this.#indexBatches(messages);
     if (lost.length === 0) return;
     // Another program renamed them: they are found again, once.
-    await this.refresh();
+    await this.refresh('surely');
     await this.#indexBatches(lost);
   }
 

@@ -115,12 +115,11 @@ export class MaildirFolder implements FolderEngine {
     return this.#listing.dueAt;
   }
 
-  /** Takes in what others changed. @throws MailboxError INUSE; system errors */
-  async refresh(): Promise<void> {
+  async refresh(how?: 'surely'): Promise<void> {
     if (this.isGone) return;
     try {
       this.#refreshKeywords();
-      const changed = this.#listing.changed();
+      const changed = how === 'surely' ? parts : this.#listing.changed();
       if (changed.length > 0) await this.#look(changed);
       if (this.writers > 0) this.#takeNew();
     } catch (error) {

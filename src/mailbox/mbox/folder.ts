@@ -253,7 +253,9 @@ export class MboxFolder implements FolderEngine {
   #look(fd: number): void {
     const stat = fstatSync(fd);
     const { messages } = parseMbox(readRange(fd, 0, stat.size));
-    this.#known = { stamp: stampOf(stat), messages };
+    // A program that takes no lock wrote in the same instant: everything is looked at again.
+    const isOurs = messages.length === this.book.state.count;
+    this.#known = { stamp: isOurs ? stampOf(stat) : '', messages };
   }
 
   #valuesAt(index: number): BlockValues {
@@ -441,6 +443,8 @@ export class MboxFolder implements FolderEngine {
 
   /** The message as it stands in the file; undefined when the file has changed since it was looked at. */
   #textOf(index: number): Buffer | undefined {
+    const message = this.#known.messages[index];
+    if (!message || this.#known.stamp === '') return undefined;
     let fd: number;
     try {
       fd = openSync(this.#options.path, 'r');
@@ -449,7 +453,7 @@ export class MboxFolder implements FolderEngine {
       throw error;
     }
     try {
-      const { start, end } = this.#known.messages[index]!;
+      const { start, end } = message;
       const text = readRange(fd, start, end);
       // After the read: what another program wrote meanwhile is not taken for the message.
       return stampOf(fstatSync(fd)) === this.#known.stamp && text.length === end - start ? text : undefined;

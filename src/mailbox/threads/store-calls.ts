@@ -184,9 +184,9 @@ export function createStoreCalls(
       watches.remove(folder);
       folder.account.engine.release(folder.engine);
     },
-    async refresh(handle: number): Promise<void> {
+    async refresh(handle: number, how?: 'surely'): Promise<void> {
       const { account, engine } = folderOf(handle);
-      await changing(account, () => account.engine.refresh(engine));
+      await changing(account, () => account.engine.refresh(engine, how));
     },
     claimRecent(handle: number, end: number): void {
       const { account, engine } = folderOf(handle);
@@ -253,7 +253,7 @@ export function createStoreCalls(
   ): Promise<Uint8Array | undefined> {
     const octets = engine.read(uid);
     if (octets || engine.book.state.indexOf(uid) < 0) return octets;
-    await changing(account, () => account.engine.refresh(engine));
+    await changing(account, () => account.engine.refresh(engine, 'surely'));
     return engine.read(uid);
   }
 }

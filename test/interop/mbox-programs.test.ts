@@ -1,0 +1,104 @@
+/** An mbox that procmail delivers to and bsd-mailx and mutt write anew while we change flags and expunge: no message is lost. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { requireProgram } from '../kit/require.ts';
+import { TestAccount } from '../mailbox/test-account.ts';
+
+const body = (subject: string) =>
+  `body of ${subject}\nFrom here a line that needs a quote\n${'x'.repeat(300)}\n`;
+const message = (subject: string) => `From: a@example.test\nSubject: ${subject}\n\n${body(subject)}`;
+
+function run(
+  program: string,
+  args: readonly string[],
+  input: string,
+  env: Record<string, string> = {},
+): Promise<number | null> {
+  const child = spawn(program, args, {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
+    timeout: 20_000,
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  return new Promise((resolve) => child.once('close', resolve));
+}
+
+test('procmail, bsd-mailx, mutt and we on one mbox at the same time', async (t) => {
+  const procmail = requireProgram(t, 'procmail');
+  const mailx = requireProgram(t, 'bsd-mailx');
+  const mutt = requireProgram(t, 'mutt');
+  const script = requireProgram(t, 'script');
+  if (!procmail || !mailx || !mutt || !script) return;
+  const account = new TestAccount('mbox');
+  t.after(() => account.close());
+  const rc = join(account.directory, 'procmailrc');
+  writeFileSync(rc, `SHELL=/bin/sh\nMAILDIR=${account.directory}\n:0:\n${account.path}\n`);
+  chmodSync(rc, 0o600);
+  await account.append('INBOX', [
+    message('kept first'),
+    message('doomed by mailx 0'),
+    message('doomed by mutt 0'),
+  ]);
+  const expected = new Set(['kept first']);
+  const delivers = async () => {
+    for (let n = 0; n < 25; n += 1) {
+      const subject = n % 5 === 3 ? `doomed by ${n % 2 ? 'mailx' : 'mutt'} ${n}` : `procmail ${n}`;
+      if (!subject.startsWith('doomed')) expected.add(subject);
+      assert.equal(await run(procmail, ['-f', 'a@example.test', '-m', rc], message(subject)), 0);
+      await sleep(20);
+    }
+  };
+  const reads = async () => {
+    for (let n = 0; n < 6; n += 1) {
+      // It deletes by subject, and writes the file anew at its end. Only of the system mailbox it takes the lock.
+      await run(mailx, ['-n'], 'd /mailx\nq\n', { HOME: account.directory, MAIL: account.path });
+      await sleep(60);
+      const keys = 'push "<delete-pattern>~s mutt<enter><sync-mailbox><exit>"';
+      const settings = `set quit=yes delete=yes folder=${account.directory} wait_key=no`;
+      const command = `${mutt} -n -F /dev/null -f ${account.path} -e '${settings}' -e '${keys}'`;
+      await run(script, ['-qec', command, '/dev/null'], '', { HOME: account.directory, TERM: 'vt100' });
+      await sleep(60);
+    }
+  };
+  const ours = async () => {
+    for (let n = 0; n < 25; n += 1) {
+      await account.append('INBOX', [message(`ours ${n}`), message(`ours gone ${n}`)], ['own']);
+      expected.add(`ours ${n}`);
+      const seen = await account.look('INBOX');
+      const gone = seen.filter(({ text }) => text.includes('Subject: ours gone'));
+      await account.with('INBOX', async (held) => {
+        const some = seen.filter(({ uid }) => uid % 3 === n % 3).map(({ uid }) => uid);
+        await account.engine.store(
+          held,
+          some,
+          { how: 'add', flags: ['\\Flagged', `tag${n % 4}`] },
+          undefined,
+        );
+        await account.engine.expunge(
+          held,
+          gone.map(({ uid }) => uid),
+          true,
+        );
+      });
+      await sleep(10);
+    }
+  };
+  await Promise.all([delivers(), reads(), ours()]);
+  const seen = await account.look('INBOX');
+  const subjects = seen.map(({ text }) => /^Subject: (.*)$/m.exec(text)![1]!);
+  for (const reader of ['mailx', 'mutt'])
+    assert.ok(!subjects.includes(`doomed by ${reader} 0`), `${reader} wrote the mbox anew`);
+  const kept = subjects.filter((subject) => !subject.startsWith('doomed'));
+  assert.deepEqual(new Set(kept), expected);
+  assert.equal(kept.length, expected.size, `each once, in ${readFileSync(account.path).length} octets`);
+  for (const { text, uid } of seen) {
+    const subject = /^Subject: (.*)$/m.exec(text)![1]!;
+    const read = text.slice(text.indexOf('\n\n') + 2);
+    assert.equal(read.trimEnd(), body(subject).trimEnd(), `body of ${uid}`);
+  }
+});
