@@ -20,7 +20,7 @@ import { until } from './server.ts';
 export interface SendmailOptions {
   /** Lines of sendmail.cf put before the others: `O InputMailFilters=x`, `Xx, S=inet:...` ... */
   readonly lines?: readonly string[];
-  /** Program and arguments of the local mailer, `$u` being the user; without it mail lies in `mail/`. */
+  /** Program and arguments of the local mailer, run as root, `$u` being the user; without it mail lies in `mail/`. */
   readonly localMailer?: { readonly path: string; readonly arguments: string };
 }
 
@@ -121,7 +121,7 @@ R$* < $* > $*	$: $2
 Sparse=0
 R$+ @ $+	$#local $: $1
 R$+	$#local $: $1
-Mlocal,	P=${mailer.path}, F=lsDFM5:/|@q9P, S=0, R=0, T=DNS/RFC822/X-Unix,
+Mlocal,	P=${mailer.path}, F=${localMailer ? 'S' : ''}lsDFM5:/|@q9P, S=0, R=0, T=DNS/RFC822/X-Unix,
 	A=${mailer.arguments}
 Mprog,	P=/bin/sh, F=lsDFM, S=0, R=0, A=sh -c $u
 M*file*,	P=[FILE], F=lsDFM, S=0, R=0, A=FILE $u

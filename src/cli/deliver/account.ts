@@ -38,15 +38,16 @@ export function systemAccount(name: string): Account | undefined {
   }
 }
 
-/** Root becomes the user for good; anybody else must be that user already. @throws DeliveryError EX_NOPERM */
+/** Root becomes the user for good; anybody else must be that user already. @throws DeliveryError EX_TEMPFAIL */
 export function actAs(account: Account): void {
   const caller = process.getuid!();
   if (caller === account.uid) return;
   if (caller !== 0) {
+    // An MTA that starts us as the wrong user is to be mended; its mail must not go back meanwhile.
     throw new DeliveryError(
-      deliveryCodes.noPermission,
+      deliveryCodes.tempFail,
       `only root may deliver for another user (${account.name})`,
-      '5.7.0',
+      '4.3.5',
     );
   }
   process.setgroups!(groupsOf(account));

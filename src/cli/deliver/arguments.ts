@@ -58,8 +58,8 @@ Delivers one message: the MDA behind Postfix, Exim, Sendmail and OpenSMTPD, or b
 The message goes to the mailbox that the config names with {home}, else to $MAIL (a Maildir if it ends
 with / or is a folder), else to ~/Maildir if there is one, else to /var/mail/USER.
 
-Exit codes: 0 delivered, 64 usage, 67 no such user, 69 refused (message too large), 75 try again later,
-77 refused by the pipeline, or not permitted.
+Exit codes: 0 delivered, 64 usage, 67 no such user, 69 refused (message too large), 75 try again later
+(also where something is set up wrongly), 77 refused by the pipeline.
 `;
 
 function usage(message: string): DeliveryError {
