@@ -1,5 +1,6 @@
 /** The MDA by hand: where mail goes, what every failure is called, and that nothing is lost. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   chownSync,
   existsSync,
@@ -14,7 +15,7 @@ import {
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type CommandResult, runCommand } from '../kit/command.ts';
+import { type CommandResult, collect, launcher, runCommand } from '../kit/command.ts';
 import { rule } from '../kit/json-rule.ts';
 import { requirePeer } from '../kit/require.ts';
 import { messagesIn, startServer } from '../kit/server.ts';
@@ -259,6 +260,17 @@ test('root delivers for a user as that user', async (t) => {
   assert.equal(code, 0, stderr);
   const folder = join(home, user);
   assert.deepEqual([existsSync(folder), statSync(folder).uid], [true, uid]);
+});
+
+test('nobody but root delivers for others: the mail stays with the MTA', async (t) => {
+  if (!requirePeer(t, 'root', process.getuid?.() === 0)) return;
+  const child = spawn(process.execPath, [launcher, 'deliver', '-d', 'root'], {
+    uid: 65_534,
+    gid: 65_534,
+    cwd: '/',
+  });
+  const { code, stderr } = await collect(child, message);
+  assert.deepEqual([code, stderr], [75, '4.3.5 only root may deliver for another user (root)\n']);
 });
 
 test('for a user of the running server', async (t) => {

@@ -266,6 +266,27 @@ const mistakes: readonly {
     want: /this version speaks no other/,
   },
   {
+    name: 'a filter without a next server',
+    input: withListener({ protocol: 'content-filter', address: '127.0.0.1:0' }),
+    at: '5:9',
+    pointer: '/listeners/it',
+    want: /the key "next"/,
+  },
+  {
+    name: 'a next server behind a door that keeps its mail',
+    input: withListener({ ...mx, next: '127.0.0.1:1' }),
+    at: '8:12',
+    pointer: '/listeners/it/next',
+    want: /no such key for this protocol/,
+  },
+  {
+    name: 'a next server that is no address',
+    input: withListener({ protocol: 'proxy-filter', address: '127.0.0.1:0', next: 'lmtp:here' }),
+    at: '8:12',
+    pointer: '/listeners/it/next',
+    want: /with lmtp: before it for LMTP/,
+  },
+  {
     name: 'an unknown pipeline',
     input: withListener({ ...mx, pipeline: 'inbond' }, { pipelines: { inbound: [] } }),
     at: '11:16',
