@@ -106,6 +106,7 @@ const spoken: ReadonlySet<string> = new Set([
   'proxy-filter',
   'imap',
   'pop3',
+  'managesieve',
 ]);
 
 function checkListener(listener: ListenerConfig, written: FileConfig, config: Config): Finding[] {

@@ -20,6 +20,14 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** In the trace a script is told by its name: its text is the user's, and long. */
+function shown(what: string, value: unknown): Json {
+  if (!what.startsWith('scripts.load') || value === undefined || value === null)
+    return (value ?? null) as Json;
+  const { name, source } = value as { name: string; source: string };
+  return `${name}, ${source.length} characters`;
+}
+
 /** A question that the plugin's own call can no longer use. */
 const over = (what: string) => new Error(`${what}: this call is over, its answer came too late or was given`);
 
@@ -87,7 +95,7 @@ export class Asker {
       pending.call.addAsked(pending.what, { error: message, code }, ms);
       pending.reject(error);
     } else {
-      pending.call.addAsked(pending.what, (answer.value ?? null) as Json, ms);
+      pending.call.addAsked(pending.what, shown(pending.what, answer.value), ms);
       pending.resolve(answer.value);
     }
   }

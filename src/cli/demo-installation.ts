@@ -109,6 +109,7 @@ function demoSettings(): Record<string, unknown> {
       imaps: { protocol: 'imap', address: '127.0.0.1:2993', tls: 'implicit' },
       pop3: { protocol: 'pop3', address: '127.0.0.1:2110', tls: 'starttls' },
       pop3s: { protocol: 'pop3', address: '127.0.0.1:2995', tls: 'implicit' },
+      sieve: { protocol: 'managesieve', address: '127.0.0.1:2190', tls: 'starttls' },
       filter: {
         protocol: 'content-filter',
         address: '127.0.0.1:2526',
@@ -120,6 +121,7 @@ function demoSettings(): Record<string, unknown> {
       inbound: [
         { plugin: 'content-rules', options: { rules: [demoRules.refuse] } },
         { plugin: 'header-rules', options: { rules: [demoRules.edit] } },
+        'sieve',
       ],
       outbound: ['strip-origin'],
     },

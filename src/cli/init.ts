@@ -89,6 +89,7 @@ function serverListeners(ip: string, offset: number): Listeners {
     imaps: { protocol: 'imap', address: at(993), tls: 'implicit' },
     pop3: { protocol: 'pop3', address: at(110), tls: 'starttls' },
     pop3s: { protocol: 'pop3', address: at(995), tls: 'implicit' },
+    sieve: { protocol: 'managesieve', address: at(4190), tls: 'starttls' },
   };
 }
 
@@ -106,7 +107,7 @@ function serverSettings(server: {
     user,
     domains,
     listeners,
-    pipelines: { inbound: [], outbound: ['strip-origin'] },
+    pipelines: { inbound: ['sieve'], outbound: ['strip-origin'] },
     users: { file: installationFiles.users },
     mailbox: { format: 'maildir', path: join(data, 'mail/{domain}/{user}') },
     routes: [

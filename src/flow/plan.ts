@@ -40,7 +40,7 @@ export function makePlan(
     if (outcome) planRecipient(draft, recipient, shared?.kind === 'bounce' ? shared : outcome);
   }
   planGroups(draft, source);
-  if (draft.stores.length === 0 && draft.queue.length === 0) return undefined;
+  if (draft.stores.length + draft.queue.length + draft.remembered.length === 0) return undefined;
   return {
     version: acceptedVersion,
     id: transaction.id,

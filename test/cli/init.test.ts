@@ -39,6 +39,11 @@ test('init, and init again', async () => {
       ['smtp', 2025, 'starttls'],
       ['submission', 2587, 'starttls'],
       ['submission', 2465, 'implicit'],
+      ['imap', 2143, 'starttls'],
+      ['imap', 2993, 'implicit'],
+      ['pop3', 2110, 'starttls'],
+      ['pop3', 2995, 'implicit'],
+      ['managesieve', 6190, 'starttls'],
     ],
   );
   assert.deepEqual(config.domains, ['example.org', 'xn--bcher-kva.example']);

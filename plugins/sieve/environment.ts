@@ -1,0 +1,92 @@
+/** What a script may ask about one delivery, from the hook's input and context. */
+import type { DeliverInput, HookContext } from 'mailfilter/plugin';
+import type { Environment, SieveEnvelope } from '../../rules/sieve/index.ts';
+import type { SieveOptions } from './options.ts';
+import { seenBefore } from './seen.ts';
+import type { SiteScripts } from './site-scripts.ts';
+import { spamPercent, virusLevel } from './verdicts.ts';
+
+export function environmentOf(
+  input: DeliverInput,
+  context: HookContext<SieveOptions>,
+  site: SiteScripts,
+): Environment {
+  const { clock, mailboxes, scripts, options } = context;
+  const folder = (name: string) => folderName(name, options.folderSeparator);
+  return {
+    now: clock.now(),
+    zoneMinutes: (epochMs) => -new Date(epochMs).getTimezoneOffset(),
+    envelope: envelopeOf(input),
+    settings: settingsOf(input, context),
+    item: (name) => items[name]?.(input, context),
+    mailboxExists: (name) => mailboxes.exists(folder(name)).catch(asMissing),
+    metadata: (name, annotation) => mailboxes.metadata(folder(name), annotation),
+    serverMetadata: (annotation) => mailboxes.metadata('', annotation),
+    duplicateSeen: (key) => seenBefore('duplicate', key, input, context),
+    vacationSeen: (key) => seenBefore('vacation', key, input, context),
+    script: async ({ location, name }) =>
+      location === 'global' ? site.global.get(name)?.source : (await scripts.load('sieve', name))?.source,
+    spamPercent: () => spamPercent(input, options.spamScoreMax),
+    virusLevel: () => virusLevel(input),
+  };
+}
+
+/** From the script's separator to the core's. */
+export function folderName(name: string, separator: string): string {
+  return separator === '/' ? name : name.split(separator).join('/');
+}
+
+/** A name that can be no folder's is that of no folder. */
+export function asMissing(error: unknown): false {
+  if ((error as { code?: unknown }).code === 'folder-name') return false;
+  throw error;
+}
+
+function envelopeOf({ envelope, recipient, session }: DeliverInput): SieveEnvelope {
+  const { notify, orcpt } = recipient;
+  const { ret, envid } = envelope;
+  return {
+    from: envelope.sender,
+    to: recipient.address,
+    originalTo: recipient.original,
+    ...(session.user !== undefined && { auth: session.user }),
+    ...(notify.length > 0 && { notify }),
+    ...(orcpt !== undefined && { orcpt }),
+    ...(ret !== undefined && { ret }),
+    ...(envid !== undefined && { envid }),
+  };
+}
+
+function settingsOf(
+  { user, addresses }: DeliverInput,
+  { options, hostname }: HookContext<SieveOptions>,
+): Environment['settings'] {
+  const { vacationMinDays, vacationMaxDays, vacationDefaultDays, folderSeparator } = options;
+  return {
+    userAddress: user,
+    userAddresses: addresses,
+    subaddressSeparators: [options.subaddressSeparator],
+    vacationMinSeconds: Math.round(vacationMinDays * secondsOfDay),
+    vacationMaxSeconds: Math.round(vacationMaxDays * secondsOfDay),
+    vacationDefaultSeconds: Math.round(vacationDefaultDays * secondsOfDay),
+    hostname,
+    folderSeparator,
+  };
+}
+
+const secondsOfDay = 86_400;
+
+type Item = (input: DeliverInput, context: HookContext<SieveOptions>) => string | undefined;
+
+/** RFC 5183 section 4.1; absent where it is not known, as the RFC asks. */
+const items: Readonly<Record<string, Item | undefined>> = {
+  domain: (_, { hostname }) => hostname.slice(hostname.indexOf('.') + 1),
+  host: (_, { hostname }) => hostname,
+  location: () => 'MTA',
+  name: () => 'mailfilter',
+  phase: () => 'during',
+  'remote-host': ({ connection }) => connection.remoteName || undefined,
+  'remote-ip': ({ connection }) => connection.remoteIp || undefined,
+  'vnd.dovecot.default-mailbox': () => 'INBOX',
+  'vnd.dovecot.username': ({ user }) => user,
+};

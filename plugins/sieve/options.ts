@@ -1,0 +1,16 @@
+/** The options of the plugin, as its hooks see them. */
+
+export interface SieveOptions {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  readonly default?: string;
+  readonly global?: string;
+  readonly folderSeparator: string;
+  readonly subaddressSeparator: string;
+  readonly redirectsMax: number;
+  readonly vacationMinDays: number;
+  readonly vacationMaxDays: number;
+  readonly vacationDefaultDays: number;
+  readonly spamScoreMax: number;
+  readonly trace: boolean;
+}

@@ -1,0 +1,107 @@
+/** From what a script decided to what the core carries out: each Sieve action as actions of the delivery plan. */
+import type { Action, DeliverInput, HookContext } from 'mailfilter/plugin';
+import type { FileCarbonCopy, Outcome, SieveAction } from '../../rules/sieve/index.ts';
+import { asMissing, folderName } from './environment.ts';
+import type { SieveOptions } from './options.ts';
+import { stateKey } from './seen.ts';
+
+type Context = HookContext<SieveOptions>;
+
+/** Undefined where nothing but the implicit keep is left: that is the core's, which knows where mail goes without rules. */
+export async function planOf(
+  outcome: Outcome,
+  input: DeliverInput,
+  context: Context,
+): Promise<readonly Action[] | undefined> {
+  const { actions, seen } = outcome;
+  const remembered = seen.map(
+    ({ key, seconds }): Action => ({
+      type: 'remember',
+      key: stateKey('duplicate', key, input.user),
+      seconds,
+    }),
+  );
+  if (remembered.length === 0 && actions.every(isPlainKeep)) return undefined;
+  const plan: Action[] = [];
+  for (const action of actions) plan.push(...(await planned(action, input, context)));
+  return [...plan, ...remembered];
+}
+
+function isPlainKeep(action: SieveAction): boolean {
+  return action.type === 'keep' && action.implicit && action.flags.length === 0 && action.edits.length === 0;
+}
+
+async function planned(action: SieveAction, input: DeliverInput, context: Context): Promise<Action[]> {
+  switch (action.type) {
+    case 'keep':
+      return [{ type: 'store', mailbox: 'INBOX', flags: action.flags, edits: action.edits }];
+    case 'fileinto': {
+      const { flags, edits } = action;
+      return [{ type: 'store', ...(await folderOf(action, context)), flags, edits }];
+    }
+    case 'redirect':
+      return [{ type: 'redirect', address: action.address, edits: action.edits }];
+    case 'reject':
+      return [{ type: 'refuse', code: 550, enhanced: '5.7.1', text: refusalText(action.reason, input) }];
+    case 'vacation': {
+      const { recipient, message, key, seconds, fcc } = action;
+      const once = { key: stateKey('vacation', key, input.user), seconds };
+      return [
+        { type: 'reply', sender: '', recipients: [recipient], message, once },
+        ...(await carbonCopy(fcc, message, context)),
+      ];
+    }
+    case 'notify': {
+      if (action.mail === undefined) return [];
+      const { sender, recipients, message } = action.mail;
+      if (recipients.length === 0) return [];
+      return [
+        { type: 'reply', sender, recipients, message },
+        ...(await carbonCopy(action.fcc, message, context)),
+      ];
+    }
+    case 'discard':
+      return [{ type: 'discard', reason: 'discarded by a Sieve script' }];
+  }
+}
+
+interface Wanted {
+  readonly mailbox: string;
+  readonly create: boolean;
+  readonly mailboxId?: string;
+  readonly specialUse?: string;
+}
+
+/** A folder that is not there and is not to be made means INBOX, and the trace says why. */
+async function folderOf(
+  { mailbox: written, create }: Wanted,
+  { mailboxes, options, log }: Context,
+): Promise<{ mailbox: string; create: boolean }> {
+  const mailbox = folderName(written, options.folderSeparator);
+  if (create || mailbox.toUpperCase() === 'INBOX') return { mailbox, create };
+  if (await mailboxes.exists(mailbox).catch(asMissing)) return { mailbox, create };
+  log('folder-missing', { mailbox, kept: 'INBOX' });
+  return { mailbox: 'INBOX', create: false };
+}
+
+/** RFC 8580: the user's copy of what goes out. */
+async function carbonCopy(
+  fcc: FileCarbonCopy | undefined,
+  message: Uint8Array,
+  context: Context,
+): Promise<Action[]> {
+  if (fcc === undefined) return [];
+  return [{ type: 'store', ...(await folderOf(fcc, context)), flags: fcc.flags, message }];
+}
+
+/** RFC 5429 section 2.2: what the transaction cannot carry is told in ASCII. */
+function refusalText(reason: string, { envelope }: DeliverInput): string {
+  const text = reason.trim().replace(/\r?\n/g, '\n');
+  const sayable = envelope.smtputf8 ? /^[^\x00-\x09\x0b-\x1f\x7f]+$/ : /^[\x20-\x7e\n]+$/;
+  return sayable.test(text) && text.length <= refusalCharactersMax
+    ? text
+    : "refused by the recipient's rules";
+}
+
+/** What a reply may have. */
+const refusalCharactersMax = 2000;
