@@ -19,6 +19,9 @@ export interface Recipient {
   readonly parameters?: Readonly<Record<string, string | true>>;
 }
 
+/** A user who authenticated, a client in `trustedNetworks`, or this server itself (bounces, replies). */
+export type MailOrigin = 'user' | 'trusted' | 'house';
+
 export interface Envelope {
   /** Reverse-path without brackets; empty string for the null reverse-path. */
   readonly sender: string;
@@ -40,4 +43,6 @@ export interface Envelope {
   readonly auth?: string;
   /** ESMTP parameters we do not interpret, keyword in upper case. */
   readonly parameters?: Readonly<Record<string, string | true>>;
+  /** Whose mail it is, where it is ours to answer for; absent for what strangers sent, and for what goes on of it. */
+  readonly origin?: MailOrigin;
 }

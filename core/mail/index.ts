@@ -36,7 +36,7 @@ export {
   replaceBody,
 } from './edits.ts';
 export { decodeWords, encodeWords } from './encoded-word.ts';
-export type { DsnNotify, Envelope, Recipient, RecipientId } from './envelope.ts';
+export type { DsnNotify, Envelope, MailOrigin, Recipient, RecipientId } from './envelope.ts';
 export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from './message.ts';
 export {
   formatReceived,

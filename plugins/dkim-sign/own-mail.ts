@@ -8,19 +8,16 @@ import type { MessageInput } from 'mailfilter/plugin';
  * in the header, was a DMARC pass for that author.
  */
 export function isOwnMail(
-  { connection, session, message, auth }: MessageInput,
+  { connection, session, envelope, message, auth }: MessageInput,
   hostname: string,
   author: string,
 ): boolean {
-  if (session.user !== undefined || connection.door === 'submission') return true;
-  const results = [
-    ...auth,
-    ...message.headers.all('Authentication-Results').flatMap((value) => ownResults(value, hostname)),
-  ];
-  if (results.length > 0) return results.some((result) => isDmarcPass(result, author));
-  // The house as its own client made the message, or handed on one that has been elsewhere before.
-  if (connection.door === 'mda') return connection.trusted && message.headers.all('Received').length <= 1;
-  return connection.trusted || (connection.door === 'milter' && isLocal(connection.remoteIp));
+  if (envelope.origin !== undefined || session.user !== undefined) return true;
+  if (connection.door === 'milter' && isLocal(connection.remoteIp)) return true;
+  const written = message.headers
+    .all('Authentication-Results')
+    .flatMap((value) => ownResults(value, hostname));
+  return [...auth, ...written].some((result) => isDmarcPass(result, author));
 }
 
 function ownResults(value: string, hostname: string): readonly AuthResult[] {

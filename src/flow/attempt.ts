@@ -133,6 +133,7 @@ async function submitEntry(
     sender,
     recipients,
     edits: opened.edits,
+    origin: work.message === undefined ? envelope.origin : 'house',
   };
   return submit(house, request, opened.source, opened.spooled);
 }

@@ -89,6 +89,7 @@ async function report(
     sender: '',
     recipients: [sender],
     edits: [],
+    origin: 'house',
   };
   return submit(house, request, spooled.source, spooled);
 }

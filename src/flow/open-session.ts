@@ -158,7 +158,7 @@ class ClientSession implements FlowSession {
         session: this.#session,
         pipeline: this.#pipeline,
         startedAt,
-        envelope: { ...mailFrom, recipients: [] },
+        envelope: { ...mailFrom, recipients: [], ...this.#origin() },
       },
       { ...this.#left, trace: [...this.#left.trace], keeper: this.#keeper },
     );
@@ -245,6 +245,12 @@ class ClientSession implements FlowSession {
     if (!refused) return { user };
     this.#session = before;
     return { refused };
+  }
+
+  /** Kept with the mail until it leaves: what signs it then asks whose it is. */
+  #origin(): Pick<Envelope, 'origin'> {
+    if (this.#session.user !== undefined) return { origin: 'user' };
+    return this.connection.trusted ? { origin: 'trusted' } : {};
   }
 
   /** Rules of the house that come before any plugin. */

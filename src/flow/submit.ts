@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { describeError } from '../../core/base/errors.ts';
 import type { Edit } from '../../core/mail/edit.ts';
-import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
+import type { Envelope, MailOrigin, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
@@ -27,6 +27,8 @@ export interface SubmitRequest {
   /** What the message carries from its earlier way. */
   readonly edits: readonly Edit[];
   readonly smtputf8: boolean;
+  /** `house` for what this server wrote; for what it only passes on, that of the cause. */
+  readonly origin?: MailOrigin;
   /** It may have been carried out before, by an attempt of which nothing is known. */
   readonly repeated?: boolean;
 }
@@ -82,6 +84,7 @@ function begin(house: House, request: SubmitRequest): Transaction {
     body: '8bitmime',
     smtputf8: request.smtputf8,
     requireTls: false,
+    ...(request.origin !== undefined && { origin: request.origin }),
   };
   const { config } = house;
   const pipeline = config.sendPipeline in config.pipelines ? config.sendPipeline : undefined;
