@@ -150,6 +150,25 @@ test('one message file for all entries of a transaction, gone with the last', as
   await queue.close();
 });
 
+test('an entry never shows envelope or edits of a message that was there before it', async () => {
+  const queue = open();
+  const seen: string[] = [];
+  queue.start({
+    ...recorder({ outcome: 'done' }).handlers,
+    attempt: async ({ id, envelope }) => {
+      seen.push(`${id} ${envelope.sender}`);
+      return { outcome: 'done' };
+    },
+  });
+  for (const name of ['first', 'second', 'third']) {
+    const { envelope } = entry(name);
+    await queue.enqueue([entry(`${name}/1`, { envelope: { ...envelope, sender: name } })], memory());
+    await until(() => seen.includes(`${name}/1 ${name}`));
+    await until(() => queue.list().length === 0);
+  }
+  assert.deepEqual(seen, ['first/1 first', 'second/1 second', 'third/1 third']);
+});
+
 test('a spool file is kept though its first name goes', async () => {
   const directory = folder();
   const queue = open({ directory });
