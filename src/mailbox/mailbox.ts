@@ -117,8 +117,8 @@ export interface Account {
   /** Undefined removes. NONEXISTENT, LIMIT. */
   setAcl(folder: string, identifier: string, rights: string | undefined): Promise<void>;
 
-  /** Told of what this or another program changes, within milliseconds where the system can tell; for NOTIFY and LIST. */
-  watch(listener: (change: AccountChange) => void, scope: WatchScope): () => void;
+  /** Told, from when it resolves, of what this or another program changes, within milliseconds where the system can tell; for NOTIFY and LIST. */
+  watch(listener: (change: AccountChange) => void, scope: WatchScope): Promise<() => void>;
 
   /** POP3 alone, RFC 1939 section 4: undefined while another POP3 session has the INBOX. */
   lockForPop3(): Promise<(() => void) | undefined>;

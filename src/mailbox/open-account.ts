@@ -141,6 +141,8 @@ export class OpenAccount {
   #release(shared: SharedFolder): void {
     shared.holders -= 1;
     if (shared.holders > 0) return;
+    // Whoever asks for the folder before it has left the map must open it anew.
+    shared.isGone = true;
     shared.end();
     this.#byHandle.delete(shared.handle);
     this.#folders.get(shared.name)?.then((current) => {
@@ -170,10 +172,10 @@ export class OpenAccount {
     return appended;
   }
 
-  #watch(listener: Watcher['listener'], scope: WatchScope): () => void {
+  async #watch(listener: Watcher['listener'], scope: WatchScope): Promise<() => void> {
     const watcher: Watcher = { listener, scope, folders: new Map() };
     this.#watchers.add(watcher);
-    this.#follow(watcher);
+    await this.#followNow(watcher);
     return () => {
       this.#watchers.delete(watcher);
       this.#unfollow(watcher);

@@ -10,7 +10,7 @@ import { TlsContexts } from '../../core/net/tls.ts';
 import { type AccessDoor, createAccessDoor } from '../../src/access/door.ts';
 import { Logins } from '../../src/access/login.ts';
 import type { AccessHouse, Protocol } from '../../src/access/protocol.ts';
-import type { MtaCalls, SubmittedMail } from '../../src/calls/mta-calls.ts';
+import type { MovedMessage, MtaCalls, SubmittedMail } from '../../src/calls/mta-calls.ts';
 import type { Mailboxes } from '../../src/mailbox/mailbox.ts';
 import { openMailboxes } from '../../src/mailbox/open-mailboxes.ts';
 import { ConnectionCount } from '../../src/sockets/connection-count.ts';
@@ -37,6 +37,7 @@ export interface TestAccessDoor {
   readonly connections: ConnectionCount;
   readonly logged: { readonly event: string; readonly facts: LogFacts }[];
   readonly submitted: SubmittedMail[];
+  readonly moved: MovedMessage[];
 }
 
 /** Closed when the test ends. */
@@ -71,6 +72,7 @@ export async function openAccessDoor(
   const { authFailureDelayMs = 1 } = init;
   const logins = new Logins({ users, config, log, clock: systemClock, authFailureDelayMs });
   const submitted: SubmittedMail[] = [];
+  const moved: MovedMessage[] = [];
   const mailboxes = new Map<string, Mailboxes>();
   const openAccount = ({ address, quotaBytes }: User) => {
     const root = init.mailRoot;
@@ -86,7 +88,7 @@ export async function openAccessDoor(
     logins,
     tls,
     openAccount,
-    mta: writtenDown(submitted),
+    mta: writtenDown(submitted, moved),
     log,
     clock: systemClock,
   };
@@ -105,7 +107,7 @@ export async function openAccessDoor(
     for (const opened of mailboxes.values()) await opened.close();
   });
   const port = door.address.kind === 'tcp' ? door.address.port : 0;
-  return { door, port, house, connections, logged, submitted };
+  return { door, port, house, connections, logged, submitted, moved };
 }
 
 /** Passwords that need no hash: `alice@example.test` has `secret`, `bob@example.test` has `other`. */
@@ -130,11 +132,11 @@ export function twoUsers(): Users {
   };
 }
 
-function writtenDown(submitted: SubmittedMail[]): MtaCalls {
+function writtenDown(submitted: SubmittedMail[], moved: MovedMessage[]): MtaCalls {
   return {
     submit: async (mail) => void submitted.push(mail),
-    moved: async () => {},
     queue: async ({ ids }) => ids,
+    moved: async (message) => void moved.push(message),
     state: () => {
       throw new Error('this test has no state');
     },

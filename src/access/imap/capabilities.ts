@@ -33,7 +33,6 @@ const afterLogin = [
   'QRESYNC',
   'QUOTA',
   'QUOTA=RES-STORAGE',
-  'QUOTA=RES-MESSAGE',
   'REPLACE',
   'SAVEDATE',
   'SEARCH=FUZZY',

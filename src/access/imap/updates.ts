@@ -78,7 +78,7 @@ export class Updates {
   }
 
   /** NOTIFY SET, or NONE with undefined. @param known the folders there are */
-  register(registration: Registration | undefined, known: readonly FolderInfo[]): void {
+  async register(registration: Registration | undefined, known: readonly FolderInfo[]): Promise<void> {
     this.reset();
     if (!registration) return;
     this.#registration = registration;
@@ -87,7 +87,8 @@ export class Updates {
       messageEvents.some((event) => events.has(event)),
     );
     const scope: WatchScope = asksForMessages ? 'all' : 'none';
-    this.#stopAccount = this.#session.account.watch((change) => this.#changed(change), scope);
+    const stop = await this.#session.account.watch((change) => this.#changed(change), scope);
+    this.#stopAccount = stop;
   }
 
   /** A command begins: nothing is told until `wait`. Resolves when what was being told is out. */

@@ -44,12 +44,12 @@ export const notify = command({
   },
   async run(session, given) {
     if (!given) {
-      session.updates.register(undefined, []);
+      await session.updates.register(undefined, []);
       return;
     }
     const folders = await session.account.list();
     const registration = registrationOf(session, given.groups, folders);
-    session.updates.register(registration, folders);
+    await session.updates.register(registration, folders);
     if (!given.status) return;
     const selected = session.selectedOrNone?.folder.name;
     for (const { name, exists } of folders) {
