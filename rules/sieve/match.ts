@@ -42,12 +42,12 @@ function readComparator(use: Use): Comparator {
   }
   const comparator = comparators.get(name);
   if (comparator && use.compiler.hasComparator(name)) return comparator;
-  use.error(
-    comparator
-      ? `comparator '${name}' is used without require "comparator-${name}"`
-      : `unknown comparator '${shown(name)}'`,
-    use.tagAt('comparator'),
-  );
+  if (comparator && use.compiler.options.strict !== true) {
+    const message = `comparator '${name}' is used without require "comparator-${name}"`;
+    use.compiler.problems.warning(use.tagAt('comparator'), 'deprecated', message);
+    return comparator;
+  }
+  use.error(`unknown comparator '${shown(name)}'`, use.tagAt('comparator'));
   return defaultComparator;
 }
 

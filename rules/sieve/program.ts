@@ -10,8 +10,8 @@ export interface CompileOptions {
   readonly extensions?: readonly string[];
   readonly limits?: Partial<SieveLimits>;
   /**
-   * Refuse what RFC 5228 forbids and what does no harm: a require behind other commands (section 3.2), a redirect to a
-   * local part alone (section 2.4.2.3). Otherwise these are warnings.
+   * Refuse what RFC 5228 forbids and what does no harm: a require behind other commands (section 3.2), a comparator that
+   * is not required (2.7.3), a redirect to a local part alone (2.4.2.3). Otherwise these are warnings.
    */
   readonly strict?: boolean;
   /** Folders of the user: warnings for fileinto into others, and for wrong case. */
