@@ -8,6 +8,8 @@ export interface HeaderAddress {
   readonly name: string;
   /** `local@domain`, quotes only where needed, domain in lower case; `''` when there is nothing like an address. */
   readonly address: string;
+  /** The domain in the letters of the message, where these differ. */
+  readonly writtenDomain?: string;
   /** False where the text breaks the grammar: then `address` is a guess. */
   readonly valid: boolean;
   /** Name of the group that the mailbox is listed in. */
@@ -50,16 +52,17 @@ function readEntry(entry: readonly AddressToken[], group: string | undefined): H
   const tokens = entry.filter((token) => token.kind !== 'comment');
   const open = tokens.findIndex((token) => token.kind === 'special' && token.text === '<');
   if (open < 0) {
-    const { address, valid } = readAddrSpec(tokens);
+    const { address, valid, ...written } = readAddrSpec(tokens);
     const name = address === '' ? phraseText(tokens) : decodeWords(comment);
-    return { name, address, valid, ...grouped };
+    return { name, address, valid, ...written, ...grouped };
   }
   const close = tokens.findIndex((token, at) => at > open && token.kind === 'special' && token.text === '>');
   const inside = tokens.slice(open + 1, close < 0 ? tokens.length : close);
   const phrase = tokens.slice(0, open);
-  const { address, valid } = readAddrSpec(withoutRoute(inside));
+  const { address, valid, ...written } = readAddrSpec(withoutRoute(inside));
   const wellFormed = valid && close === tokens.length - 1 && isPhrase(phrase);
-  return { name: phraseText(phrase) || decodeWords(comment), address, valid: wellFormed, ...grouped };
+  const name = phraseText(phrase) || decodeWords(comment);
+  return { name, address, valid: wellFormed, ...written, ...grouped };
 }
 
 /** obs-route: `@a,@b:` before the address is ignored. RFC 5322 section 4.4. */
@@ -69,22 +72,23 @@ function withoutRoute(tokens: readonly AddressToken[]): readonly AddressToken[] 
   return tokens.slice(colon + 1);
 }
 
-function readAddrSpec(tokens: readonly AddressToken[]): { address: string; valid: boolean } {
+function readAddrSpec(
+  tokens: readonly AddressToken[],
+): Pick<HeaderAddress, 'address' | 'valid' | 'writtenDomain'> {
   const at = tokens.findLastIndex((token) => token.kind === 'special' && token.text === '@');
   if (at < 0) return { address: '', valid: false };
   const local = tokens.slice(0, at);
   const domain = tokens.slice(at + 1);
   const literal = domain.length === 1 && domain[0]!.kind === 'literal';
   const valid = isDotted(local, ['atom', 'quoted']) && (literal || isDotted(domain, ['atom']));
-  const domainText = domain
-    .map((token) => token.text)
-    .join('')
-    .toLowerCase();
+  const writtenDomain = domain.map((token) => token.text).join('');
+  const domainText = writtenDomain.toLowerCase();
   if (!valid) {
     const written = local.map((token) => token.text).join('');
     return { address: written === '' || domainText === '' ? '' : `${written}@${domainText}`, valid };
   }
-  return { address: joinAddress(local.map((token) => token.value).join(''), domainText), valid };
+  const address = joinAddress(local.map((token) => token.value).join(''), domainText);
+  return writtenDomain === domainText ? { address, valid } : { address, valid, writtenDomain };
 }
 
 /** Words with single dots between them. */

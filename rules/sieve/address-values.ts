@@ -8,12 +8,12 @@ import { Values } from './values.ts';
 /** What is no address has only `:all` of it. RFC 5228 section 2.7.4. */
 export function addressValues(run: Run, part: AddressPart, addresses: readonly HeaderAddress[]): Values {
   const texts: string[] = [];
-  for (const { address, name, valid } of addresses) {
+  for (const { address, name, valid, writtenDomain } of addresses) {
     if (!valid || address === '') {
       if (part.name === 'all') texts.push(address === '' ? name : address);
       continue;
     }
-    const text = partOf(run, part, address);
+    const text = partOf(run, part, withDomain(address, writtenDomain));
     if (text !== undefined) texts.push(text);
   }
   return new Values(texts);
@@ -23,6 +23,13 @@ export function addressValues(run: Run, part: AddressPart, addresses: readonly H
 export function partOf(run: Run, part: AddressPart, address: string): string | undefined {
   if (address === '') return '';
   if (part.name === 'all') return address;
-  const { local, domain } = splitAddress(address);
-  return part.part(local, domain ?? '', run);
+  const { local } = splitAddress(address);
+  const at = address.lastIndexOf('@');
+  return part.part(local, at < 0 ? '' : address.slice(at + 1), run);
+}
+
+/** The letters of the message, which only `i;octet` tells apart. */
+function withDomain(address: string, writtenDomain: string | undefined): string {
+  if (writtenDomain === undefined) return address;
+  return `${address.slice(0, address.lastIndexOf('@') + 1)}${writtenDomain}`;
 }

@@ -69,6 +69,8 @@ export class Compiler {
   needsBody = false;
   /** False once a command other than require was met. */
   mayRequire = true;
+  /** False once a command other than require, import and export was met. */
+  mayImport = true;
   readonly #available: Available;
   readonly #enabled = new Map<string, Extension>();
   readonly #used = new Set<string>();
@@ -251,6 +253,7 @@ export class Compiler {
       if (ended) this.problems.warning(node.at, 'unreachable', `${node.name} is never reached`);
       ended = false;
       if (node.name !== 'require' || this.#depth > 1) this.mayRequire = false;
+      if (!/^(?:require|import|export)$/.test(node.name) || this.#depth > 1) this.mayImport = false;
       const follows = node.name === 'elsif' || node.name === 'else';
       if (follows && !branches) {
         this.problems.error(node.at, `the ${node.name} command must follow an if or elseif command`);

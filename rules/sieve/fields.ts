@@ -56,7 +56,7 @@ export class Fields {
   rawValues(lowerName: string): readonly string[] {
     let values = this.#rawValues.get(lowerName);
     if (!values) {
-      values = this.named(lowerName).map((field) => fieldValue(field.raw));
+      values = this.named(lowerName).map((field) => fieldValue(withSpaces(field.raw)));
       this.#rawValues.set(lowerName, values);
     }
     return values;
@@ -71,6 +71,12 @@ export class Fields {
     }
     return addresses;
   }
+}
+
+/** A tab that begins a continued line is read as the space that it stands for: rules are written with spaces. */
+function withSpaces(raw: Buffer): Buffer {
+  if (!raw.includes('\n\t')) return raw;
+  return Buffer.from(raw.toString('latin1').replaceAll('\n\t', '\n '), 'latin1');
 }
 
 const none: readonly Field[] = [];

@@ -73,7 +73,7 @@ function readAddress(tokens: readonly AddressToken[], name: string): SingleAddre
   const domain = readDomain(end < 0 ? domainTokens : domainTokens.slice(0, end));
   if (domain === undefined) return { error: 'invalid or missing domain' };
   if (bad) return { error: `not a single address (found '${bad.text}')` };
-  return { address: join(local, domain), local, domain, name };
+  return { address: join(local, domain.toLowerCase()), local, domain, name };
 }
 
 /** Words and dots without gaps, or one quoted string. */

@@ -76,7 +76,7 @@ function addRedirect(
   run.plan.add({
     kind: 'redirect',
     at,
-    key: `redirect ${address.toLowerCase()}`,
+    key: `redirect ${address}`,
     finish: () => ({ type: 'redirect', address, copy, edits, at, ...delivery }),
   });
   run.trace?.input('did', `redirect to ${address}`);

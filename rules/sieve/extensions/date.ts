@@ -31,7 +31,7 @@ const parts: Readonly<Record<string, (date: Date, time: LocalTime) => string>> =
   minute: (date) => pad(date.getUTCMinutes()),
   second: (date) => pad(date.getUTCSeconds()),
   time: (date) => date.toISOString().slice(11, 19),
-  iso8601: (date, { zone }) => `${date.toISOString().slice(0, 19)}${zoneText(zone, ':')}`,
+  iso8601: (date, { zone }) => `${date.toISOString().slice(0, 19)}${zone === 0 ? 'Z' : zoneText(zone, ':')}`,
   std11: (date, { zone }) =>
     `${days[date.getUTCDay()]}, ${pad(date.getUTCDate())} ${months[date.getUTCMonth()]} ${pad(date.getUTCFullYear(), 4)} ${date.toISOString().slice(11, 19)} ${zoneText(zone, '')}`,
   zone: (_date, { zone }) => zoneText(zone, ''),

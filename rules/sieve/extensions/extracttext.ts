@@ -25,10 +25,10 @@ const extract: ActionSpec = {
     const modifiers = chosenModifiers(use);
     const first = use.tagNumber('first');
     return (run) => {
-      // RFC 5703 section 7: what is no text is the empty string.
+      // RFC 5703 section 7: what has no content of its own is the empty string.
       const { part } = run;
-      const isText = part.type === 'text' || (part.type === 'application' && part.subtype === 'xhtml+xml');
-      const text = (isText ? readableText(part, run.limits.bodyTextBytesMax) : undefined) ?? '';
+      const isLeaf = part.type !== 'multipart' && part.children.length === 0;
+      const text = (isLeaf ? readableText(part, run.limits.bodyTextBytesMax) : undefined) ?? '';
       run.countOctets(text.length);
       const start = text.slice(0, 4 * run.limits.variableBytesMax);
       const wanted = first === undefined ? start : [...start].slice(0, first).join('');

@@ -150,7 +150,17 @@ const globalCommand: ActionSpec = {
 };
 
 /** Of the drafts before RFC 6609; global does what both did. */
-const older = (name: string): ActionSpec => ({ ...globalCommand, name });
+const older = (name: string): ActionSpec => ({
+  ...globalCommand,
+  name,
+  compile(use) {
+    if (use.compiler.mayImport) return declareGlobal(use);
+    use.error(
+      `the DEPRECATED ${name} command can only be placed at top level at the beginning of the file after any require or import/export commands`,
+    );
+    return nothing;
+  },
+});
 
 function declareGlobal(use: Use): Step {
   const { compiler } = use;
