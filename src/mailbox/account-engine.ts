@@ -92,8 +92,7 @@ export class AccountEngine {
       if (name === 'INBOX') throw new MailboxError('CANNOT', 'INBOX cannot be deleted');
       const engine = await this.#open(name);
       engine.book.forget();
-      engine.close();
-      this.#folders.delete(name);
+      this.#end(name);
       await this.layout.delete(name);
       this.#annotations.delete(name);
       this.#ledger.recount(this.#options.user);
@@ -129,10 +128,10 @@ export class AccountEngine {
     if (names.length === 0) throw new MailboxError('NONEXISTENT', 'no such folder');
     const pairs = names.map((name) => ({ from: name, to: target + name.slice(source.length) }));
     for (const { to } of pairs) this.#checked(to);
-    for (const { from, to } of pairs) {
+    for (const { to } of pairs) {
       if (this.#exists(to)) throw new MailboxError('ALREADYEXISTS', 'the new name of a child is taken');
-      this.#close(from);
     }
+    for (const { from } of pairs) this.#end(from);
     await this.layout.rename(pairs);
     this.#annotations.rename(pairs);
   }
@@ -355,6 +354,13 @@ export class AccountEngine {
       if (this.#folders.size <= openFoldersMax) return;
       if (!this.#held.has(engine)) this.#close(name);
     }
+  }
+
+  /** It will not be under that name any more: who has it open cannot go on. */
+  #end(name: string): void {
+    const engine = this.#folders.get(name);
+    if (engine) engine.isGone = true;
+    this.#close(name);
   }
 
   #close(name: string): void {

@@ -38,8 +38,8 @@ export interface Transferred {
 
 export interface FolderEngine {
   readonly book: FolderBook;
-  /** Gone, or its UIDs were begun anew: to be opened again. */
-  readonly isGone: boolean;
+  /** Deleted, renamed, or its UIDs were begun anew: to be opened again under the name it has now. */
+  isGone: boolean;
   /** Sessions that have it selected for writing. */
   writers: number;
   /** Absolute paths whose change is a change of the folder. */

@@ -190,38 +190,44 @@ export class OpenFolder implements Folder {
   }
 
   async search(view: FolderView, query: SearchQuery): Promise<Uint32Array> {
-    const where = await this.#searchIn(view, query, [...columnsFor(query)], needsFacts(query));
-    if (needsFacts(query)) return this.#shared.threads.index.call('search', [where]);
+    const needs = { query, columns: columnsFor(query), facts: needsFacts(query) };
+    const { index } = this.#shared.threads;
+    if (needs.facts) return this.#ask(view, needs, (where) => index.call('search', [where]));
     // What lies in memory is searched at once.
-    return search(query, {
-      snapshot: new Snapshot(where.data),
-      uids: where.uids,
-      now: Date.now(),
-      facts: noFacts,
-    });
+    const { data, uids } = await this.#searchIn(view, needs);
+    return search(query, { snapshot: new Snapshot(data), uids, now: Date.now(), facts: noFacts });
   }
 
-  async sort(view: FolderView, query: SearchQuery, criteria: readonly SortCriterion[]): Promise<Uint32Array> {
-    const columns = [...new Set([...columnsFor(query), ...columnsForSort(criteria)])];
-    const where = await this.#searchIn(view, query, columns, needsFacts(query) || sortNeedsFacts(criteria));
-    return this.#shared.threads.index.call('sort', [where, criteria]);
+  sort(view: FolderView, query: SearchQuery, criteria: readonly SortCriterion[]): Promise<Uint32Array> {
+    const needs = {
+      query,
+      columns: new Set([...columnsFor(query), ...columnsForSort(criteria)]),
+      facts: needsFacts(query) || sortNeedsFacts(criteria),
+    };
+    return this.#ask(view, needs, (where) => this.#shared.threads.index.call('sort', [where, criteria]));
   }
 
-  async thread(view: FolderView, query: SearchQuery, algorithm: ThreadAlgorithm): Promise<ThreadNode[]> {
-    const columns = [...new Set<FilledColumn>([...columnsFor(query), 'internalDate'])];
-    const where = await this.#searchIn(view, query, columns, true);
-    return this.#shared.threads.index.call('thread', [where, algorithm]);
+  thread(view: FolderView, query: SearchQuery, algorithm: ThreadAlgorithm): Promise<ThreadNode[]> {
+    const needs = { query, columns: columnsFor(query).add('internalDate'), facts: true };
+    return this.#ask(view, needs, (where) => this.#shared.threads.index.call('thread', [where, algorithm]));
   }
 
-  async #searchIn(
+  /** Asks again when the facts were lost on the way, which must be read anew then. */
+  async #ask<T>(
     view: FolderView,
-    query: SearchQuery,
-    columns: readonly FilledColumn[],
-    facts: boolean,
-  ): Promise<SearchIn> {
-    const { uids } = view;
+    needs: Needs,
+    ask: (where: SearchIn) => Promise<T | undefined>,
+  ): Promise<T> {
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const answer = await ask(await this.#searchIn(view, needs));
+      if (answer !== undefined) return answer;
+    }
+    throw new MailboxError('UNAVAILABLE', 'the folder cannot be searched now');
+  }
+
+  async #searchIn({ uids }: FolderView, { query, columns, facts }: Needs): Promise<SearchIn> {
     if (facts) await this.#shared.indexed(uids);
-    const { data } = columns.length > 0 ? await this.ensure(uids, columns) : this.#shared.snapshot;
+    const { data } = columns.size > 0 ? await this.ensure(uids, [...columns]) : this.#shared.snapshot;
     return { account: this.#shared.threads.id, data, uids, query };
   }
 
@@ -239,6 +245,13 @@ export class OpenFolder implements Folder {
   #mustWrite(): void {
     if (this.readOnly) throw new MailboxError('CANNOT', 'the folder is open for reading only');
   }
+}
+
+/** What must be known before a search. */
+interface Needs {
+  readonly query: SearchQuery;
+  readonly columns: ReadonlySet<FilledColumn>;
+  readonly facts: boolean;
 }
 
 function sorted(uids: ArrayLike<number>): number[] {

@@ -81,12 +81,13 @@ export class SharedFolder {
 
   /** Resolves when the index has the facts of these messages, but for those that went. */
   async indexed(uids: ArrayLike<number>): Promise<void> {
-    let missing = await this.#missing(uids);
-    if (missing.length > indexLimits.messagesAtOnceMax) {
-      await this.#indexAll();
-      missing = await this.#missing(uids);
+    // More than once where the facts that were there are lost while the others are read.
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const missing = await this.#missing(uids);
+      if (missing.length === 0) return;
+      if (missing.length > indexLimits.messagesAtOnceMax) await this.#indexAll();
+      else await this.#index(missing);
     }
-    await this.#index(missing);
   }
 
   /** Reads in the background what the index lacks, so that it is there when somebody asks. */

@@ -64,6 +64,8 @@ export class FactStore implements FactSource {
   readonly #path: string;
   readonly #log: Log;
   #open: Open | undefined;
+  /** Grows when everything that was kept is lost: an answer that was begun before is not whole. */
+  generation = 0;
 
   constructor(path: string, log: Log) {
     this.#path = path;
@@ -170,6 +172,7 @@ export class FactStore implements FactSource {
   }
 
   #discard(): void {
+    this.generation += 1;
     try {
       this.close();
     } finally {
@@ -259,6 +262,9 @@ function insertPack(open: Open, folder: string, { keys, lists, headers, texts }:
     Buffer.concat(texts),
   );
   const pack = Number(lastInsertRowid);
+  // SQLite gives the number of a row that was removed again.
+  open.lists.clear();
+  open.blobs.clear();
   for (const [at, key] of keys.entries()) open.places.set(key, { pack, at });
 }
 

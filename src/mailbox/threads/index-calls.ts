@@ -41,6 +41,13 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
     return search(query, { snapshot, uids, now: clock.now(), facts: storeOf(account) });
   }
 
+  /** Undefined when the facts were lost meanwhile: they are to be read and it is to be asked again. */
+  function whole<T>({ account }: SearchIn, work: () => T): T | undefined {
+    const { generation } = storeOf(account);
+    const answer = work();
+    return storeOf(account).generation === generation ? answer : undefined;
+  }
+
   return {
     openAccount(account: number, user: string): void {
       stores.set(account, new FactStore(join(indexDirectory, indexName(user), 'texts.db'), log));
@@ -73,11 +80,15 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       fields: readonly FactField[],
     ): (FactRow | undefined)[] => storeOf(account).facts(keys, fields),
     sweep: (account: number, folder: string, keys: Float64Array) => storeOf(account).sweep(folder, keys),
-    search: found,
-    sort: (where: SearchIn, criteria: readonly SortCriterion[]): Uint32Array =>
-      sortMessages(found(where), criteria, new Snapshot(where.data), storeOf(where.account)),
-    thread: (where: SearchIn, algorithm: ThreadAlgorithm): ThreadNode[] =>
-      threadMessages(found(where), algorithm, new Snapshot(where.data), storeOf(where.account)),
+    search: (where: SearchIn): Uint32Array | undefined => whole(where, () => found(where)),
+    sort: (where: SearchIn, criteria: readonly SortCriterion[]): Uint32Array | undefined =>
+      whole(where, () =>
+        sortMessages(found(where), criteria, new Snapshot(where.data), storeOf(where.account)),
+      ),
+    thread: (where: SearchIn, algorithm: ThreadAlgorithm): ThreadNode[] | undefined =>
+      whole(where, () =>
+        threadMessages(found(where), algorithm, new Snapshot(where.data), storeOf(where.account)),
+      ),
   };
 }
 
