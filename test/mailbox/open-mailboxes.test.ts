@@ -397,7 +397,7 @@ test('a watch tells of folders and of messages, by whomever', async (t) => {
   const { account, path } = await house(t, 'maildir');
   await account.create('Work');
   const heard: string[] = [];
-  const end = account.watch(
+  const end = await account.watch(
     (change) => heard.push('folder' in change ? `${change.kind} ${change.folder}` : change.kind),
     'all',
   );
