@@ -469,6 +469,9 @@ export const queueLimits = {
   destinationRestMsMax: 15 * 60_000,
   /** A recipient that fails waits this long for others of the same message, so that one report tells of all. */
   gatherFailuresMs: 3000,
+  /** A message up to this size is kept in memory after it was written, since most are sent at once; and all of them. */
+  recentMessageBytesMax: 256 * KiB,
+  recentBytesMax: 16 * MiB,
   /** Entries of a destination at rest that are put off in one turn of the event loop. */
   deferAtOnce: 200,
   /** Entries of one message in one attempt, or one report: what a hook and a DSN can hold. */
@@ -662,6 +665,8 @@ export const outboundLimits = {
   /** A domain whose policy could not be fetched is asked again after this long. RFC 8461 section 3.3 suggests five minutes. */
   stsRetryMs: 5 * 60_000,
   stsPoliciesMax: 10_000,
+  /** What was found of a domain's policy holds this long without another look; its TXT record is seldom kept shorter. */
+  stsFreshMs: 60_000,
   /** Failures that one TLS report tells apart for one domain. */
   tlsReportFailuresMax: 100,
   /** Domains with counters of one day. */

@@ -42,7 +42,8 @@ export function createMtaSts(init: StsInit): FindStsPolicy {
   const { dns, state, clock, log } = init;
   /** Domains whose policy could not be fetched, and when to ask again. */
   const failed = new Map<string, number>();
-  const fetching = new Map<string, Promise<StsPolicy | undefined>>();
+  /** One look for all who ask within a minute. */
+  const found = new Map<string, { policy: Promise<StsPolicy | undefined>; until: number }>();
 
   async function find(domain: string): Promise<StsPolicy | undefined> {
     const kept = (await state.get(`mta-sts/${domain}`)) as unknown as Kept | undefined;
@@ -75,10 +76,14 @@ export function createMtaSts(init: StsInit): FindStsPolicy {
     }
   }
 
-  return async (domain) => {
-    const running = fetching.get(domain) ?? find(domain).finally(() => fetching.delete(domain));
-    fetching.set(domain, running);
-    return running;
+  return (domain) => {
+    const now = clock.monotonicMs();
+    const known = found.get(domain);
+    if (known !== undefined && known.until > now) return known.policy;
+    if (found.size >= outboundLimits.stsPoliciesMax) found.clear();
+    const policy = find(domain);
+    found.set(domain, { policy, until: now + outboundLimits.stsFreshMs });
+    return policy;
   };
 }
 

@@ -4,6 +4,7 @@ import { closeSync, constants, mkdirSync, opendirSync, openSync, renameSync, unl
 import { copyFile, link, open, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
+import { queueLimits } from '../../core/base/limits.ts';
 import { storageError } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
@@ -20,6 +21,7 @@ export class MessageFiles {
   readonly #removing = new Map<string, Promise<void>>();
   /** How many are about to use a transaction's file: it is not removed meanwhile. */
   readonly #pins = new Map<string, number>();
+  readonly #recent = new RecentMessages();
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -56,6 +58,8 @@ export class MessageFiles {
 
   /** Where the message lies, or undefined when its file is not there, or not as long as it was. */
   async source(transactionId: string, length: number): Promise<MessageSource | undefined> {
+    const recent = this.#recent.get(transactionId, length);
+    if (recent !== undefined) return recent;
     const path = this.path(transactionId);
     const found = await stat(path).catch((error) => {
       if (errnoOf(error) === 'ENOENT') return undefined;
@@ -70,6 +74,7 @@ export class MessageFiles {
 
   /** Nothing happens when it is gone already. A write of the same transaction waits for the removal. */
   remove(transactionId: string): Promise<void> {
+    this.#recent.forget(transactionId);
     const removing = unlinkIfThere(this.path(transactionId)).finally(() =>
       this.#removing.delete(transactionId),
     );
@@ -121,10 +126,43 @@ export class MessageFiles {
       // rename(2) leaves both names where they are links to one file.
       if (source.kind === 'file') await unlinkIfThere(temporary);
       await this.#directorySync.sync();
+      if (source.kind === 'memory') this.#recent.keep(transactionId, source);
     } catch (error) {
       await unlinkIfThere(temporary).catch(() => {});
       throw storageError(error, 'write queued message');
     }
+  }
+}
+
+/**
+ * Small messages that were just written: most are sent at once, and need not be read again. The files stay what counts;
+ * this is forgotten with the process.
+ */
+class RecentMessages {
+  readonly #kept = new Map<string, MessageSource & { kind: 'memory' }>();
+  #octets = 0;
+
+  keep(transactionId: string, { buffer, offset, length }: MessageSource & { kind: 'memory' }): void {
+    if (length > queueLimits.recentMessageBytesMax) return;
+    const own = new SharedArrayBuffer(length);
+    new Uint8Array(own).set(new Uint8Array(buffer, offset, length));
+    this.forget(transactionId);
+    this.#kept.set(transactionId, { kind: 'memory', buffer: own, offset: 0, length });
+    this.#octets += length;
+    for (const [oldest] of this.#kept) {
+      if (this.#octets <= queueLimits.recentBytesMax) return;
+      this.forget(oldest);
+    }
+  }
+
+  get(transactionId: string, length: number): MessageSource | undefined {
+    const found = this.#kept.get(transactionId);
+    return found?.length === length ? found : undefined;
+  }
+
+  forget(transactionId: string): void {
+    this.#octets -= this.#kept.get(transactionId)?.length ?? 0;
+    this.#kept.delete(transactionId);
   }
 }
 

@@ -79,10 +79,11 @@ function entry(id: string, more: Partial<NewQueueEntry> = {}): NewQueueEntry {
     ...more,
   };
 }
-const read = (source: MessageSource) => {
-  assert.equal(source.kind, 'file');
-  return readFileSync((source as { path: string }).path);
-};
+/** What was just written may be handed out from memory. */
+const read = (source: MessageSource) =>
+  source.kind === 'file'
+    ? readFileSync(source.path)
+    : Buffer.from(new Uint8Array(source.buffer, source.offset, source.length));
 /** Handlers that write down what they were asked; the answers are given in order, the last repeats. */
 function recorder(...answers: (Attempt | Error)[]) {
   const attempts: { id: string; attempts: number; content: string }[] = [];
