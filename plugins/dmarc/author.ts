@@ -4,8 +4,9 @@ import { isDomain, normaliseDomain, parseAddressList, splitAddress } from 'mailf
 /** Each costs a walk up the DNS tree; no honest message has more. */
 const authorDomainsMax = 5;
 
-/** @returns undefined where no author can be told: no From, none with a domain, too many of them */
+/** @returns none for a message without From; undefined where no author can be told: without a domain, too many of them */
 export function authorDomains(fields: readonly string[]): string[] | undefined {
+  if (fields.length === 0) return [];
   const addresses = fields.flatMap((value) => parseAddressList(value));
   const domains = new Set(addresses.map(({ address }) => normaliseDomain(splitAddress(address).domain)));
   if (addresses.length === 0 || domains.size > authorDomainsMax) return undefined;

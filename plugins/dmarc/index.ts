@@ -52,7 +52,7 @@ export default definePlugin({
       type: 'string',
       enum: ['reject', 'quarantine', 'mark'],
       default: 'quarantine',
-      description: 'What becomes of mail without an author, or with authors of many domains.',
+      description: 'What becomes of mail whose author cannot be told: From without a domain, or with many.',
     },
     lists: {
       type: 'array',
@@ -90,6 +90,8 @@ export default definePlugin({
       const inputs = readInputs(input);
       const authors = authorDomains(input.message.headers.all('From'));
       if (authors === undefined) return unreadable(options.unreadableFrom);
+      // Nobody's name is used, so that nobody's policy is asked.
+      if (authors.length === 0) return noAuthor;
       const result = await worst(authors, inputs, context);
       log('evaluated', { author: result.author, result: result.result, policy: result.policy });
       if (
@@ -188,6 +190,11 @@ function answerOf(
     return { ...answer, verdict: quarantine(`DMARC policy of ${result.author}`) };
   return answer;
 }
+
+const noAuthor: HookAnswer = {
+  auth: [{ method: 'dmarc', result: 'none', reason: 'no From field' }],
+  result: { result: 'none', domain: '', policy: 'none', disposition: 'none' },
+};
 
 /** Nobody answers for a message whose author cannot be told. */
 function unreadable(action: 'reject' | 'quarantine' | 'mark'): HookAnswer {

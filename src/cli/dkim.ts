@@ -5,6 +5,7 @@ import { keyRecord, makeSigningKey } from '../../core/auth/dkim/private-key.ts';
 import { isSelector } from '../../core/auth/dkim/signature.ts';
 import { canonicalDomain } from '../../core/config/domain.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { txtLine } from './zone-line.ts';
 
 interface Options {
   domain: string;
@@ -50,15 +51,9 @@ function keygen(options: Options): void {
     process.stdout.write(`${JSON.stringify({ file, name, type: 'TXT', text }, null, 2)}\n`);
   else
     process.stdout.write(
-      `Wrote ${file}. Add to DNS:\n\n${zoneLine(name, text)}\n\nThen sign with it:\n\n  ${JSON.stringify({
+      `Wrote ${file}. Add to DNS:\n\n  ${txtLine(name, text)}\n\nThen sign with it:\n\n  ${JSON.stringify({
         plugin: 'dkim-sign',
         options: { domain, selector, keyFile: file },
       })}\n`,
     );
-}
-
-/** As a zone file has it: strings of at most 255 octets. RFC 1035 section 3.3.14. */
-export function zoneLine(name: string, text: string): string {
-  const strings = text.match(/.{1,250}/g) ?? [''];
-  return `  ${name}. IN TXT ( ${strings.map((string) => `"${string}"`).join(' ')} )`;
 }

@@ -8,7 +8,14 @@ import { findSystemUser, handOver } from '../privileges.ts';
 import { calledAs } from './called-as.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { defineFilters } from './init/filter-behind-mta.ts';
-import { configText, installationFiles, writeCertificate, writeNew } from './installation.ts';
+import {
+  configText,
+  ensureSigningKey,
+  installationFiles,
+  writeCertificate,
+  writeNew,
+} from './installation.ts';
+import { txtLine } from './zone-line.ts';
 
 /** Of the systemd unit that comes along, too. */
 const defaultUser = 'mailfilter';
@@ -61,7 +68,9 @@ async function initServer(options: Options): Promise<void> {
   }
   writeCertificate(directory, [hostname]);
   writeNew(join(directory, installationFiles.users), '{ "version": 1, "users": {} }\n', 0o600);
-  const secrets = [installationFiles.key, installationFiles.users].map((name) => join(directory, name));
+  const signingRecord = ensureSigningKey(directory);
+  const { key, users, signingKey } = installationFiles;
+  const secrets = [key, users, signingKey].map((name) => join(directory, name));
   const owner = user === undefined ? undefined : findSystemUser(user);
   if (process.getuid?.() === 0) for (const secret of secrets) handOver(secret, owner);
   const facts = {
@@ -70,7 +79,7 @@ async function initServer(options: Options): Promise<void> {
     domains,
     listeners,
     ...(user === undefined ? {} : { user }),
-    dns: dnsRecords(hostname, domains),
+    dns: dnsRecords(hostname, domains, signingRecord),
     // What the server could not read once it has given up root.
     handOver: user === undefined || owner !== undefined ? [] : secrets,
   };
@@ -107,7 +116,7 @@ function serverSettings(server: {
     user,
     domains,
     listeners,
-    pipelines: { inbound: ['sieve'], outbound: ['strip-origin'] },
+    pipelines: { inbound: [...verifiers, 'sieve'], outbound: ['strip-origin', signer(domains)] },
     users: { file: installationFiles.users },
     mailbox: { format: 'maildir', path: join(data, 'mail/{domain}/{user}') },
     routes: [
@@ -118,10 +127,30 @@ function serverSettings(server: {
   };
 }
 
-/** RFC 5321 section 5.1, RFC 7208; the PTR record is what others check a sending host by. */
-function dnsRecords(hostname: string, domains: readonly string[]): string[] {
+/** Mail of domains that say so is refused or set apart; where DNS has no answer and it matters, the client is to come back. */
+const verifiers = [
+  { plugin: 'spf', options: { temperror: 'mark' } },
+  { plugin: 'dkim-verify', options: { temperror: 'mark', partialBody: 'policy' } },
+  { plugin: 'dmarc' },
+];
+
+const selector = 'mail';
+
+/** One key for all domains: each publishes it under its own name. */
+function signer(domains: readonly string[]) {
+  const keys = domains.map((domain) => ({ domain, selector, keyFile: installationFiles.signingKey }));
+  return { plugin: 'dkim-sign', options: { keys } };
+}
+
+/** RFC 5321 section 5.1, RFC 7208, RFC 6376, RFC 9989; the PTR record is what others check a sending host by. */
+function dnsRecords(hostname: string, domains: readonly string[], signingRecord: string): string[] {
   return [
-    ...domains.flatMap((domain) => [`${domain}. MX 10 ${hostname}.`, `${domain}. TXT "v=spf1 mx -all"`]),
+    ...domains.flatMap((domain) => [
+      `${domain}. MX 10 ${hostname}.`,
+      txtLine(domain, 'v=spf1 mx -all'),
+      txtLine(`${selector}._domainkey.${domain}`, signingRecord),
+      txtLine(`_dmarc.${domain}`, `v=DMARC1; p=quarantine; rua=mailto:postmaster@${domain}`),
+    ]),
     `${hostname}. A (the address of this host; AAAA too where it has IPv6)`,
     `(the address of this host) PTR ${hostname}.`,
   ];
@@ -140,7 +169,7 @@ function advice(facts: {
     ([name, { address, tls }]) => `  ${name.padEnd(12)} ${address.padEnd(22)} TLS: ${tls}`,
   );
   return [
-    `Wrote ${facts.config} with a self-signed certificate and an empty users file beside it.`,
+    `Wrote ${facts.config} with a self-signed certificate, a key to sign mail with and an empty users file beside it.`,
     '',
     'It will listen on:',
     ...listens,

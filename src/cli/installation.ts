@@ -1,7 +1,9 @@
 /** Writes what a server needs into a folder: config, self-signed certificate, users file. Nothing that is there is replaced. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createPrivateKey } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { keyRecord, makeSigningKey } from '../../core/auth/dkim/private-key.ts';
 import { selfSigned } from './certificate.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -14,6 +16,7 @@ export const installationFiles = {
   certificate: 'cert.pem',
   key: 'key.pem',
   users: 'users.json',
+  signingKey: 'dkim.pem',
 } as const;
 
 /** Apple and browsers take no longer ones. */
@@ -44,6 +47,13 @@ export function writeCertificate(directory: string, names: readonly string[]): b
   const made = selfSigned({ names, days: certificateDays, now: Date.now() });
   writeNew(keyFile, made.key, 0o600);
   return writeNew(certFile, made.certificate);
+}
+
+/** The key that signs mail, made where there is none; answers its record in DNS. */
+export function ensureSigningKey(directory: string): string {
+  const path = join(directory, installationFiles.signingKey);
+  writeNew(path, makeSigningKey('rsa').export({ format: 'pem', type: 'pkcs8' }) as string, 0o600);
+  return keyRecord(createPrivateKey(readFileSync(path)));
 }
 
 /** Config text with the schema of this program, so that editors complete it. */

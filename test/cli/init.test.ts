@@ -27,6 +27,14 @@ test('init, and init again', async () => {
   assert.match(first.stdout, /example\.org\. MX 10 mx\.example\.org\./);
   assert.match(first.stdout, /xn--bcher-kva\.example\. TXT "v=spf1 mx -all"/);
   assert.match(first.stdout, /PTR mx\.example\.org\./);
+  assert.match(
+    first.stdout,
+    /mail\._domainkey\.xn--bcher-kva\.example\. TXT "v=DKIM1; k=rsa; p=[^"]{200,240}" "[^"]+"/,
+  );
+  assert.match(
+    first.stdout,
+    /_dmarc\.example\.org\. TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@example\.org"/,
+  );
 
   const config = loadConfig(join(directory, 'mailfilter.json'));
   assert.deepEqual(
@@ -51,7 +59,7 @@ test('init, and init again', async () => {
   const certificate = new X509Certificate(readFileSync(join(directory, 'cert.pem')));
   assert.ok(certificate.checkPrivateKey(createPrivateKey(readFileSync(join(directory, 'key.pem')))));
   assert.equal(certificate.checkHost('mx.example.org'), 'mx.example.org');
-  for (const secret of ['key.pem', 'users.json'])
+  for (const secret of ['key.pem', 'users.json', 'dkim.pem'])
     assert.equal(statSync(join(directory, secret)).mode & 0o777, 0o600);
 
   const before = readFileSync(join(directory, 'mailfilter.json'), 'utf8');
