@@ -148,7 +148,7 @@ const traceLinesMax = 60;
 function factsOf(action: SieveAction): Record<string, string | number> {
   const at: Record<string, string | number> = action.at
     ? { script: action.at.script, line: action.at.line }
-    : { script: 'implicit' };
+    : { implicit: 'keep' };
   if (action.type === 'fileinto') return { ...at, mailbox: action.mailbox, flags: action.flags.join(' ') };
   if (action.type === 'keep') return { ...at, flags: action.flags.join(' ') };
   if (action.type === 'redirect') return { ...at, address: action.address };

@@ -89,14 +89,16 @@ export function runScript(run: Run, script: Script): void {
 /** The actions of the entries, and the implicit keep where nothing cancelled it. */
 export function finishPlan(run: Run): readonly SieveAction[] {
   const actions: SieveAction[] = [];
+  let discard: SieveAction = { type: 'discard' };
   for (const entry of run.plan.entries) {
     run.place = entry.at;
     const action = entry.finish();
-    if (action && action.type !== 'discard') actions.push(action);
+    if (action?.type === 'discard') discard = action;
+    else if (action) actions.push(action);
   }
   if (run.plan.implicitKeep && !run.plan.entries.some((entry) => entry.key === 'store INBOX'))
     actions.push(implicitKeep(run, false));
-  return actions.length > 0 ? actions : [{ type: 'discard' }];
+  return actions.length > 0 ? actions : [discard];
 }
 
 function implicitKeep(run: Run, failed: boolean): KeepAction {

@@ -6,6 +6,8 @@ import {
   type Compilation,
   type CompileOptions,
   compileSieve,
+  formatProblem,
+  type Program,
   type ScriptName,
 } from '../../rules/sieve/index.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -45,4 +47,11 @@ export function includedFrom(folder: string): (name: ScriptName) => Uint8Array |
 export function compileFile(path: string, options: CompileOptions = {}): Compilation {
   const source = readNeeded(path);
   return compileSieve(source, { name: basename(path), script: includedFrom(dirname(path)), ...options });
+}
+
+/** The program of a file that has to be in order. @throws CommandError that holds all errors */
+export function compileNeeded(path: string): Program {
+  const { program, errors } = compileFile(path);
+  if (program) return program;
+  throw new CommandError(exitCodes.negative, errors.map((error) => formatProblem(error, path)).join('\n'));
 }
