@@ -8,7 +8,7 @@ export { formatProblem, type Place, type Problem, type WarningCode } from './pro
 export type * from './program.ts';
 export { sieveExtensions } from './registry.ts';
 export { runSieve } from './run-sieve.ts';
-export { createScriptCache, type ScriptCache } from './script-cache.ts';
 export type * from './run-types.ts';
+export { createScriptCache, type ScriptCache } from './script-cache.ts';
 export { runTestsuite, type TestOptions, type TestReport } from './testsuite/run-testsuite.ts';
 export type { TestResult } from './testsuite/suite.ts';
