@@ -131,12 +131,16 @@ function isTrusted({ connection, session }: MessageInput): boolean {
 /** Of several authors each must answer for the message: the worst result holds. RFC 9989 section 11.5. */
 async function worst(
   authors: readonly string[],
-  { spf, dkim }: Inputs,
+  { spf, dkim, incomplete }: Inputs,
   { options, dns, clock, deadline }: Context,
 ): Promise<DmarcResult> {
   const bounded = boundedDns(dns, Math.min(options.dnsSeconds * 1000, deadline - clock.now() - 500));
   const results = await Promise.all(
-    authors.map((author) => evaluateDmarc({ author, spf, dkim, mode: options.mode }, bounded)),
+    authors.map((author) => {
+      // What was not checked might have passed: that is no fail.
+      const known = incomplete ? [...dkim, { domain: author, result: 'temperror' }] : dkim;
+      return evaluateDmarc({ author, spf, dkim: known, mode: options.mode }, bounded);
+    }),
   );
   return results.reduce((left, right) => (severity(right) > severity(left) ? right : left));
 }

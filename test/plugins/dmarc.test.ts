@@ -15,7 +15,10 @@ const dns = {
 };
 type Options = NonNullable<TestSetup['options']>;
 const mail = (from: string): TestInput => ({ message: `From: ${from}\nSubject: hello\n\nHello.\n` });
-const judge = (options: Options, input: TestInput) => testPlugin(dmarc, { options, dns }).message(input);
+/** What the verifiers before it leave where nothing passes. */
+const nothing = { spf: { domain: 'evil.test', result: 'none' }, 'dkim-verify': { signatures: [] } };
+const judge = (options: Options, input: TestInput) =>
+  testPlugin(dmarc, { options, dns }).message({ ...input, results: { ...nothing, ...input.results } });
 const signed = (domain: string, result = 'pass') => ({
   'dkim-verify': { signatures: [{ domain, selector: 's', result }] },
 });
@@ -129,6 +132,23 @@ test('a failure of DNS is a failure of the plugin, or noted', async () => {
   );
 });
 
+test('without spf and dkim-verify before it nothing is known, and nothing is refused for that', async () => {
+  const alone = testPlugin(dmarc, { dns });
+  await assert.rejects(
+    alone.message(mail('a@reject.test')),
+    /DMARC of reject\.test: SPF or DKIM has no result/,
+  );
+  await assert.rejects(
+    alone.message({ ...mail('a@reject.test'), results: { spf: nothing.spf } }),
+    /DMARC of/,
+  );
+  const marked = testPlugin(dmarc, { dns, options: { temperror: 'mark' } });
+  const { answer } = await marked.message(mail('a@reject.test'));
+  assert.equal(answer.auth![0]!.result, 'temperror');
+  const passed = await alone.message({ ...mail('a@reject.test'), results: signed('reject.test') });
+  assert.equal(passed.answer.auth![0]!.result, 'pass');
+});
+
 test('own users are not judged', async () => {
   for (const input of [{ session: { user: 'a@reject.test' } }, { connection: { trusted: true } }]) {
     assert.deepEqual((await judge({}, { ...mail('a@reject.test'), ...input })).answer, {});
@@ -150,7 +170,7 @@ test('reports: each kind of message is a row with its count, of domains that ask
     results: { ...signed('evil.test'), ...sent('evil.test') },
   });
   await tested.message({ ...mail('a@reject.test'), results: signed('reject.test') });
-  await tested.message(mail('a@quarantine.test'));
+  await tested.message({ ...mail('a@quarantine.test'), results: nothing });
   const reports = await gatherReports(tested.state);
   assert.equal(reports.length, 1);
   const [report] = reports;
