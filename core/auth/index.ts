@@ -33,3 +33,4 @@ export { type GatheredReport, gatherReports, type ReportState, reportKeys } from
 export { type AuthDns, askDns, boundedDns, DnsTrouble } from './dns.ts';
 export { checkHost, type SpfQuestion, type SpfResult, type SpfWord } from './spf/check-host.ts';
 export { checkSender, formatReceivedSpf, type SenderCheck, spfAuthResults } from './spf/check-sender.ts';
+export { isClientKnown } from './spf/known-client.ts';

@@ -7,6 +7,7 @@ import {
   type DmarcResult,
   dmarcAuthResult,
   evaluateDmarc,
+  isClientKnown,
 } from 'mailfilter/auth';
 import {
   definePlugin,
@@ -158,8 +159,8 @@ function appliedPolicy(
   { connection, id }: MessageInput,
   { options }: Context,
 ): DmarcPolicy {
-  // Without a client there was no SPF: that DKIM alone does not pass is no reason to act.
-  if (result !== 'fail' || override !== undefined || connection.remoteIp === '') return 'none';
+  // Without a known client there was no SPF: that DKIM alone does not pass is no reason to act.
+  if (result !== 'fail' || override !== undefined || !isClientKnown(connection)) return 'none';
   // RFC 7489 section 6.6.4; a message is always in the same part.
   const sampled = options.mode === 'rfc9989' || sample(id) < (found?.record.percent ?? 100);
   if (policy === 'reject' && options.reject === 'reject' && sampled) return 'reject';

@@ -1,5 +1,5 @@
 /** What the plugins spf, dkim-verify and arc left. */
-import type { DomainResult } from 'mailfilter/auth';
+import { type DomainResult, isClientKnown } from 'mailfilter/auth';
 import type { MessageInput } from 'mailfilter/plugin';
 
 export interface SignatureInput extends DomainResult {
@@ -23,8 +23,8 @@ export function readInputs({ results, connection }: MessageInput): Inputs {
     ...(spf?.domain !== undefined &&
       spf.result !== undefined && { spf: { domain: spf.domain, result: spf.result } }),
     dkim: dkim?.signatures ?? [],
-    // Without a client's address there is no SPF.
-    incomplete: dkim === undefined || (spf === undefined && connection.remoteIp !== ''),
+    // Without a known client there is no SPF.
+    incomplete: dkim === undefined || (spf === undefined && isClientKnown(connection)),
     arcVouches: arc?.trusted === true && arc.dmarc === 'pass',
   };
 }

@@ -3,6 +3,7 @@ import {
   boundedDns,
   checkSender,
   formatReceivedSpf,
+  isClientKnown,
   type SenderCheck,
   type SpfQuestion,
   type SpfResult,
@@ -108,7 +109,8 @@ function questionOf(
   now: number,
 ): SpfQuestion | undefined {
   const { remoteIp: ip, trusted, door } = connection;
-  if (ip === '' || trusted || session.user !== undefined || door === 'submission') return undefined;
+  if (trusted || session.user !== undefined || door === 'submission' || !isClientKnown(connection))
+    return undefined;
   return { ip, sender: envelope.sender, helo: session.helo, receiver, now };
 }
 

@@ -107,6 +107,11 @@ const cases: readonly [name: string, input: TestInput, want: string, options?: O
     { ...mail('a@reject.test'), connection: { remoteIp: '' } },
     'continue fail none',
   ],
+  [
+    'behind an MTA that does not name its client',
+    { ...mail('a@reject.test'), connection: { door: 'lmtp', remoteIp: '127.0.0.1' } },
+    'continue fail none',
+  ],
   ['pct of the older way', mail('a@part.test'), 'continue fail quarantine', { mode: 'rfc7489' }],
   ['pct means nothing any more', mail('a@part.test'), 'reject fail reject'],
 ];

@@ -136,6 +136,7 @@ test('own users, trusted networks and clients without an address are not asked a
     { ...from('ann@example.org', '192.0.2.2'), session: { user: 'ann@example.org' } },
     { ...from('ann@example.org'), connection: { remoteIp: '192.0.2.2', trusted: true } },
     from('ann@example.org', ''),
+    { ...from('ann@example.org'), connection: { door: 'lmtp' as const, remoteIp: '127.0.0.1' } },
     { ...from('ann@example.org'), connection: { door: 'submission' as const } },
   ]) {
     assert.deepEqual((await mailFrom({ fail: 'reject' }, input)).answer, {});
