@@ -14,6 +14,8 @@ export interface ImapServer {
   readonly port: number;
   readonly mailRoot: string;
   readonly moved: readonly { readonly from: string; readonly to: string }[];
+  /** What was logged as a bug. */
+  bugs(): readonly unknown[];
   /** Logged in as alice. */
   client(): Promise<ImapClient>;
   /** Not logged in. */
@@ -47,6 +49,7 @@ export async function openImapServer(
     mailRoot,
     moved: opened.moved,
     stranger,
+    bugs: () => opened.logged.filter(({ event }) => event === 'access-bug').map(({ facts }) => facts),
     async client() {
       const client = await stranger();
       await client.ok('LOGIN alice@example.test secret');
