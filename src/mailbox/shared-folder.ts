@@ -95,8 +95,8 @@ export class SharedFolder {
     this.#indexTimer ??= setTimeout(() => {
       this.#indexTimer = undefined;
       this.#indexAll().catch((error: unknown) => {
-        // Who asks for facts hears of it.
-        if (!(error instanceof MailboxError)) throw error;
+        // Who asks for facts hears of it; a folder that was let go meanwhile has nobody who would.
+        if (!(error instanceof MailboxError) && !this.isGone) throw error;
       });
     }, indexLimits.delayMs).unref();
   }
