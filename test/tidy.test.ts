@@ -34,6 +34,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   'src/outbound': ['core'],
   'src/mailbox': ['core'],
   'src/maildrop': ['core'],
+  'src/fetch': ['core'],
   'src/users': ['core'],
   'src/scripts': ['src/mailbox', 'core'],
   'src/router': ['core'],

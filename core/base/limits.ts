@@ -690,3 +690,9 @@ export const maildropLimits = {
   /** A file that was never completed is removed after this. */
   staleMs: 24 * 3_600_000,
 } as const;
+
+/** Fetching mail from other servers. */
+export const fetchLimits = {
+  /** For each answer of a server; RFC 1939 section 3 lets it end an idle session after ten minutes. */
+  answerMs: 5 * 60_000,
+} as const;

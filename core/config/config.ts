@@ -100,6 +100,26 @@ export interface OutboundConfig {
   readonly tlsReportsFrom?: string;
 }
 
+export interface FetchAccount {
+  /** Key under `fetch.accounts`. */
+  readonly name: string;
+  readonly protocol: 'imap' | 'pop3';
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'implicit' | 'starttls' | 'none';
+  readonly user: string;
+  readonly password: string;
+  /** PEM of roots that are trusted besides the system's; absolute. */
+  readonly caFile?: string;
+  /** Address that gets the mail. */
+  readonly to: string;
+  /** IMAP only. */
+  readonly folders: readonly string[];
+  /** Leave the mail there. */
+  readonly keep: boolean;
+  readonly everySeconds: number;
+}
+
 export interface DestinationConfig {
   readonly connections?: number;
   readonly messagesPerMinute?: number;
@@ -150,6 +170,8 @@ export interface Config {
     readonly delayNoticeSeconds: number;
   };
   readonly outbound: OutboundConfig;
+  /** Mailboxes of other servers that `mailfilter fetch` empties. */
+  readonly fetch: readonly FetchAccount[];
   readonly durability: 'journal' | 'file';
   readonly journal: { readonly segmentBytes: number; readonly checkpointMs: number };
   /** What a bare CR or LF in DATA becomes. */

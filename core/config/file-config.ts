@@ -2,7 +2,7 @@
 import type { Json } from '../base/json.ts';
 import type { Limits } from '../base/limits.ts';
 import type { FailurePolicy } from '../plugin/entry.ts';
-import type { Config, ListenerProtocol, OutboundConfig } from './config.ts';
+import type { Config, FetchAccount, ListenerProtocol, OutboundConfig } from './config.ts';
 
 export interface FileListener {
   protocol: ListenerProtocol;
@@ -56,6 +56,16 @@ export interface FileConfig {
   };
   routes?: FileRoute[];
   queue: { retrySeconds: number[]; expireSeconds: number; delayNoticeSeconds: number };
+  fetch: {
+    accounts: Record<
+      string,
+      Omit<FetchAccount, 'name' | 'port' | 'password' | 'folders'> & {
+        port?: number;
+        password: Json;
+        folders: string[];
+      }
+    >;
+  };
   outbound: Omit<OutboundConfig, 'caFile'> & { caFile?: string };
   durability: Config['durability'];
   journal: Config['journal'];

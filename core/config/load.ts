@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { Ajv } from 'ajv';
 import { describeError, OperationalError } from '../base/errors.ts';
 import type { PipelineEntry } from '../plugin/entry.ts';
-import type { Config, ListenerConfig, RouteConfig } from './config.ts';
+import type { Config, FetchAccount, ListenerConfig, RouteConfig } from './config.ts';
 import { crossCheck } from './cross-check.ts';
 import { canonicalDomain } from './domain.ts';
 import type { FileConfig, FileListener, FilePipelineEntry, FileRoute } from './file-config.ts';
@@ -126,6 +126,7 @@ function toConfig(
       ) ?? defaultRoutes(domains),
     queue: written.queue,
     outbound: toOutbound(written.outbound, absolute),
+    fetch: toFetch(written, { baseDirectory, environment }, findings),
     durability: written.durability,
     journal: written.journal,
     bareNewlines: written.bareNewlines,
@@ -268,6 +269,21 @@ function toOutbound(
     destinations: Object.fromEntries(named),
     ...(caFile === undefined ? {} : { caFile: absolute(caFile) }),
   };
+}
+
+function toFetch({ fetch }: FileConfig, place: SecretPlace, findings: Finding[]): FetchAccount[] {
+  return Object.entries(fetch.accounts).map(([name, { caFile, port, password, ...rest }]) => {
+    const pointer = `/fetch/accounts${pointerStep(name)}`;
+    const secrets = resolveSecrets({ password }, pointer, place, findings);
+    const usual = rest.protocol === 'pop3' ? { implicit: 995, other: 110 } : { implicit: 993, other: 143 };
+    return {
+      ...rest,
+      name,
+      port: port ?? (rest.tls === 'implicit' ? usual.implicit : usual.other),
+      password: typeof secrets.password === 'string' ? secrets.password : '',
+      ...(caFile === undefined ? {} : { caFile: resolve(place.baseDirectory, caFile) }),
+    };
+  });
 }
 
 type SecretPlace = { readonly baseDirectory: string; readonly environment: NodeJS.ProcessEnv };

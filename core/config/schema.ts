@@ -151,6 +151,27 @@ const outboundProperties: Record<string, JsonSchema> = {
   ),
 };
 
+const fetchAccount = section(
+  'One account of another server.',
+  {
+    protocol: choice('What is spoken.', ['imap', 'pop3'], 'imap'),
+    host: text('Name of the server, which its certificate must hold.'),
+    port: { type: 'integer', minimum: 1, maximum: 65_535, description: 'Default: by protocol and tls.' },
+    tls: choice('none sends the password in the clear.', ['implicit', 'starttls', 'none'], 'implicit'),
+    user: text('Name to log in with.'),
+    password: {
+      type: ['string', 'object'],
+      description: '{ "env": "NAME" } or { "file": "path" } keeps it out of the config.',
+    },
+    caFile: text('PEM of roots that are trusted besides those that came with Node.'),
+    to: text('Address that gets the mail here.'),
+    folders: list('IMAP: folders to look into.', text('A folder.'), { minItems: 1, default: ['INBOX'] }),
+    keep: flag('Leave the mail there; what was fetched is remembered.', false),
+    everySeconds: whole('With --daemon: time between two looks.', 300, 10, 86_400),
+  },
+  ['host', 'user', 'password', 'to'],
+);
+
 /** `plugin` alone, as text, or with its options. */
 const pipelineEntry: JsonSchema = {
   type: ['string', 'object'],
@@ -331,6 +352,15 @@ export const configSchema: JsonSchema = {
       ),
     }),
     outbound: section('Mail that goes to other hosts.', outboundProperties),
+    fetch: section('Mailboxes of other servers that `mailfilter fetch` brings mail from.', {
+      accounts: {
+        type: 'object',
+        description: 'Accounts by a name of your choice.',
+        propertyNames: names,
+        additionalProperties: fetchAccount,
+        default: {},
+      },
+    }),
     durability: choice(
       'journal: 250 after one sequential write shared by all that wait. file: fsync of each file and folder, for network file systems.',
       ['journal', 'file'],

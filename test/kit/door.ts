@@ -105,7 +105,7 @@ export function makeCertificate(name: string): { certFile: string; keyFile: stri
     '-keyout',
     files.keyFile,
   ];
-  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
+  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},DNS:localhost`];
   execFileSync('openssl', ['req', '-x509', ...key, '-out', files.certFile, '-days', '2', ...subject], {
     stdio: 'ignore',
   });

@@ -343,6 +343,7 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
     },
     routes: init.routes ?? defaultRoutes,
     queue: { retrySeconds: [60], expireSeconds: 3600, delayNoticeSeconds: 0 },
+    fetch: [],
     outbound: {
       port: 25,
       tls: 'opportunistic',

@@ -1,0 +1,93 @@
+/** What was fetched of an account and lies there still: by UIDL (POP3) or UID (IMAP), so that it comes once. */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { OperationalError } from '../../core/base/errors.ts';
+
+/** One account's file, version 1. */
+interface SeenFile {
+  readonly version: 1;
+  /** Folder (POP3: '') to what was fetched from it. */
+  readonly folders: Record<string, FolderSeen>;
+}
+
+interface FolderSeen {
+  /** RFC 9051 section 2.3.1.1: with another one the UIDs mean other messages. */
+  readonly uidValidity: string;
+  /** Each after a sign: + lies here, - was refused here for good. */
+  readonly ids: string[];
+}
+
+/** What became of a message that was looked at. */
+export type Fate = 'taken' | 'refused';
+
+export class Seen {
+  readonly #path: string;
+  readonly #folders: Map<string, { uidValidity: string; ids: Set<string> }>;
+
+  /** @throws OperationalError `fetch-state` for a file that cannot be read: begun anew it would fetch all mail again */
+  constructor(directory: string, account: string) {
+    this.#path = join(directory, `${account}.json`);
+    const { folders } = read(this.#path);
+    this.#folders = new Map(
+      Object.entries(folders).map(([name, { uidValidity, ids }]) => [
+        name,
+        { uidValidity, ids: new Set(ids) },
+      ]),
+    );
+  }
+
+  /** Begins to look at a folder: forgets what is there no more, and all of it when its UIDs mean something else now. */
+  open(folder: string, uidValidity: string, present: readonly string[]): (id: string) => Fate | undefined {
+    const known = this.#folders.get(folder);
+    const ids = known?.uidValidity === uidValidity ? known.ids : new Set<string>();
+    const there = new Set(present);
+    const kept = new Set([...ids].filter((marked) => there.has(marked.slice(1))));
+    this.#folders.set(folder, { uidValidity, ids: kept });
+    return (id) => (kept.has(`+${id}`) ? 'taken' : kept.has(`-${id}`) ? 'refused' : undefined);
+  }
+
+  /** Durable when it returns. */
+  add(folder: string, id: string, fate: Fate): void {
+    this.#folders.get(folder)?.ids.add(`${fate === 'taken' ? '+' : '-'}${id}`);
+    this.#write();
+  }
+
+  #write(): void {
+    const folders = Object.fromEntries(
+      [...this.#folders].map(([name, { uidValidity, ids }]) => [name, { uidValidity, ids: [...ids] }]),
+    );
+    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const temporary = `${this.#path}.${process.pid}.tmp`;
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      writeSync(fd, JSON.stringify({ version: 1, folders } satisfies SeenFile));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, this.#path);
+  }
+}
+
+function read(path: string): SeenFile {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { version: 1, folders: {} };
+    throw error;
+  }
+  try {
+    const file = JSON.parse(text) as SeenFile;
+    if (file.version === 1 && typeof file.folders === 'object') return file;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new OperationalError(
+    'fetch-state',
+    `${path} cannot be read: move it away to fetch everything again`,
+    {
+      temporary: false,
+    },
+  );
+}

@@ -1,0 +1,223 @@
+/** Mail of other servers: fetched once, deleted there only when it lies here, by POP3 and IMAP, over TLS that is checked. */
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { FetchAccount } from '../../core/config/config.ts';
+import { imap } from '../../src/access/imap/protocol.ts';
+import { pop3 } from '../../src/access/pop3/protocol.ts';
+import { fetchAccount } from '../../src/fetch/fetch.ts';
+import { openAccessDoor } from '../kit/access-door.ts';
+import { runCommand } from '../kit/command.ts';
+import { certificate } from '../kit/door.ts';
+import { plainMessages } from '../kit/imap-client.ts';
+import { projectRoot } from '../kit/require.ts';
+import { startServer } from '../kit/server.ts';
+
+const user = 'alice@example.test';
+const password = 'secret';
+
+interface Remote {
+  readonly account: FetchAccount;
+  /** How many messages lie there. */
+  left(): number;
+  /** One more of them. */
+  add(name: string, text: string): void;
+}
+
+async function remote(
+  t: TestContext,
+  protocol: 'imap' | 'pop3',
+  tls: 'implicit' | 'starttls',
+  more: Partial<FetchAccount> = {},
+): Promise<Remote> {
+  const mailRoot = folder(t);
+  const inbox = join(mailRoot, user);
+  for (const part of ['cur', 'new', 'tmp']) mkdirSync(join(inbox, part), { recursive: true });
+  const add = (name: string, text: string) => writeFileSync(join(inbox, 'new', name), text);
+  for (const [at, message] of plainMessages(3).entries()) add(`${1000 + at}.M${at}.host`, message);
+  const listener = { protocol, tls, authWithoutTls: false } as const;
+  const { port } = await openAccessDoor(t, {
+    protocol: protocol === 'imap' ? imap : pop3,
+    listener,
+    mailRoot,
+  });
+  const account: FetchAccount = {
+    name: 'work',
+    protocol,
+    host: 'localhost',
+    port,
+    tls,
+    user,
+    password,
+    caFile: certificate().certFile,
+    to: 'bob@example.test',
+    folders: ['INBOX'],
+    keep: false,
+    everySeconds: 60,
+    ...more,
+  };
+  const count = (part: string) => readdirSync(join(inbox, part)).length;
+  return { account, add, left: () => count('new') + count('cur') };
+}
+
+function folder(t: TestContext): string {
+  const made = mkdtempSync(join(tmpdir(), 'mailfilter-fetch-'));
+  t.after(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+function taker(directory: string, answer: (text: string) => boolean = () => true) {
+  const taken: string[] = [];
+  const init = {
+    directory,
+    messageBytesMax: 100_000,
+    takeIn: async (recipient: string, message: Buffer) => {
+      assert.equal(recipient, 'bob@example.test');
+      const text = message.toString('latin1');
+      const yes = answer(text);
+      if (yes) taken.push(text);
+      return yes;
+    },
+  };
+  return { taken, init };
+}
+
+const wanted = plainMessages(3).map((text) => text.replaceAll('\n', '\r\n'));
+
+for (const protocol of ['pop3', 'imap'] as const) {
+  for (const tls of ['implicit', 'starttls'] as const) {
+    test(`${protocol}, ${tls}: all is fetched as it lies there, then deleted`, async (t) => {
+      const { account, left } = await remote(t, protocol, tls);
+      const { taken, init } = taker(folder(t));
+      const report = await fetchAccount(account, init);
+      assert.deepEqual(taken, wanted);
+      assert.deepEqual(report, { account: 'work', fetched: 3, refused: 0, deleted: 3 });
+      assert.equal(left(), 0);
+    });
+  }
+
+  test(`${protocol}: what is kept there comes once, what is new comes`, async (t) => {
+    const { account, left, add } = await remote(t, protocol, 'implicit', { keep: true });
+    const { taken, init } = taker(folder(t));
+    await fetchAccount(account, init);
+    add('2000.M9.host', 'Subject: new\n\n.dot\n');
+    const report = await fetchAccount(account, init);
+    assert.deepEqual([report.fetched, report.deleted, taken.length], [1, 0, 4]);
+    assert.equal(taken.at(-1), 'Subject: new\r\n\r\n.dot\r\n');
+    assert.equal(left(), 4);
+  });
+
+  test(`${protocol}: a failure here leaves everything there that is not yet here`, async (t) => {
+    const { account, left } = await remote(t, protocol, 'implicit');
+    const directory = folder(t);
+    const failing = taker(directory, (text) => {
+      if (text === wanted[1]) throw new Error('disk full');
+      return true;
+    });
+    await assert.rejects(fetchAccount(account, failing.init), /disk full/);
+    assert.equal(left(), 3);
+    const again = taker(directory);
+    const report = await fetchAccount(account, again.init);
+    assert.deepEqual(again.taken, wanted.slice(1), 'the first is not taken twice');
+    assert.deepEqual([report.deleted, left()], [3, 0]);
+  });
+
+  test(`${protocol}: what is refused here stays there, and is not asked for again`, async (t) => {
+    const { account, left } = await remote(t, protocol, 'implicit');
+    const { init, taken } = taker(folder(t), (text) => text !== wanted[1]);
+    const first = await fetchAccount(account, init);
+    assert.deepEqual([first.fetched, first.refused, first.deleted, left()], [2, 1, 2, 1]);
+    const second = await fetchAccount(account, init);
+    assert.deepEqual([second.fetched, second.refused, second.deleted, left()], [0, 0, 0, 1]);
+    assert.equal(taken.length, 2);
+  });
+
+  test(`${protocol}: a certificate that nobody vouches for gets no password`, async (t) => {
+    const { account } = await remote(t, protocol, 'implicit');
+    const { caFile: _, ...trusting } = account;
+    await assert.rejects(fetchAccount(trusting, taker(folder(t)).init), { name: 'OperationalError' });
+  });
+
+  test(`${protocol}: a wrong password`, async (t) => {
+    const { account, left } = await remote(t, protocol, 'implicit', { password: 'wrong' });
+    await assert.rejects(fetchAccount(account, taker(folder(t)).init), { name: 'OperationalError' });
+    assert.equal(left(), 3);
+  });
+}
+
+const broken: readonly { name: string; answers: string; code: string }[] = [
+  { name: 'something else', answers: 'SSH-2.0-x\r\n', code: 'pop3-protocol' },
+  { name: 'busy', answers: '-ERR [IN-USE] later\r\n', code: 'pop3-refused' },
+  {
+    name: 'an endless message',
+    answers: `+OK\r\n+OK\r\n+OK\r\n+OK\r\n1 a\r\n.\r\n+OK\r\n${'x'.repeat(300_000)}`,
+    code: 'pop3-protocol',
+  },
+  {
+    name: 'cut off in a message',
+    answers: '+OK\r\n+OK\r\n+OK\r\n+OK\r\n1 a\r\n.\r\n+OK\r\nhalf',
+    code: 'pop3-lost',
+  },
+];
+for (const { name, answers, code } of broken) {
+  test(`pop3: a server that says ${name}`, async (t) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.end(answers);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    t.after(() => server.close());
+    const { port } = server.address() as { port: number };
+    const account = {
+      name: 'x',
+      protocol: 'pop3',
+      host: '127.0.0.1',
+      port,
+      tls: 'none',
+      user,
+      password,
+    } as const;
+    const all = { ...account, to: 'bob@example.test', folders: ['INBOX'], keep: false, everySeconds: 60 };
+    const { init, taken } = taker(folder(t));
+    await assert.rejects(fetchAccount(all, init), { code });
+    assert.deepEqual(taken, []);
+  });
+}
+
+test('the command puts it through the pipeline of the server, and says what it did', async (t) => {
+  const { account, left, add } = await remote(t, 'imap', 'implicit');
+  const { name: _, ...written } = account;
+  const server = await startServer({
+    config: { fetch: { accounts: { work: written, gone: { ...written, port: 1 } } } },
+    inbound: [{ plugin: join(projectRoot, 'test/interop/plugins/as-told.ts') }],
+  });
+  t.after(() => server.stop());
+  add('3000.M9.host', 'Subject: told\nX-Do: add\n\nx\n');
+  const run = (...args: string[]) => runCommand(['fetch', ...args, '-c', server.configFile]);
+  const { stdout, stderr, code } = await run('work', '--json');
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), { account: 'work', fetched: 4, refused: 0, deleted: 4 });
+  assert.equal(left(), 0);
+  assert.equal(server.messages('bob').length, 4);
+  const texts = server.messages('bob').map((path) => readFileSync(path, 'latin1'));
+  assert.ok(texts.some((text) => /^X-Added: /m.test(text)));
+  const failed = await run();
+  assert.equal(failed.code, 75);
+  assert.match(failed.stderr, /fetch gone: /);
+  assert.match(failed.stdout, /^work: 0 fetched/m);
+  assert.ok(existsSync(join(server.directory, 'data/fetch/work.json')));
+  await server.stop();
+  assert.equal((await run('gone')).code, 75);
+  assert.equal((await run('nobody')).code, 64);
+});
