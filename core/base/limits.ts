@@ -172,6 +172,10 @@ export const indexLimits = {
   messagesAtOnceMax: 500,
   /** A folder that changes is read this much later: who asks for the new message reads it at once. */
   delayMs: 200,
+  /** How long reading in advance steps aside for who waits. */
+  yieldMs: 20,
+  /** Octets in which the header of nearly every message ends. */
+  headerBytes: 16 * KiB,
 } as const;
 /** Messages and octets that come from a mailbox thread at a time, read ahead while the ones before are sent. */
 export const readBatchMessages = 256;
@@ -180,6 +184,8 @@ export const readBatchBytes = 1 * MiB;
 export const mailboxThreadsHeapMiB = 2048;
 /** How long a client waits for the locks of an mbox before it hears that the folder is in use. */
 export const mboxAccessLockWaitMs = 10_000;
+/** How long an account stays open after its last session: some MB for each, spared for whoever comes again at once. */
+export const accountLingerMs = 60_000;
 /** Rows of the mailbox index that one turn writes: some milliseconds. */
 export const indexRowsPerTurn = 5000;
 /** How long the mailbox index may lag behind what was told; it is a cache. */

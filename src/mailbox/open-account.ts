@@ -1,5 +1,4 @@
 /** An account in the thread of its connections: calls to the threads that do the work, and the folders that are open. */
-import type { Log } from '../../core/base/log.ts';
 import { isInbox } from './folders.ts';
 import type { Account, AccountChange, AccountOptions, AppendMessage, Folder, WatchScope } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
@@ -16,7 +15,6 @@ export interface AccountThreads {
   readonly uploads: string;
   readonly store: Pick<Caller<StoreCalls, never>, 'call'>;
   readonly index: Pick<Caller<IndexCalls, never>, 'call'>;
-  readonly log: Log;
   isDead(): boolean;
 }
 
@@ -61,8 +59,8 @@ export class OpenAccount {
   }
 
   /** As one user of it sees the account. @param close when that user has enough */
-  shared(close: () => Promise<void>): Account {
-    const { store, id, uploads, log } = this.#threads;
+  shared(close: () => void): Account {
+    const { store, id, uploads } = this.#threads;
     const { user, format } = this.#options;
     let open = true;
     return {
@@ -89,7 +87,7 @@ export class OpenAccount {
       close: () => {
         if (!open) return;
         open = false;
-        close().catch((error: unknown) => log.warn('account-close-failed', { error: String(error) }));
+        close();
       },
     };
   }

@@ -109,6 +109,10 @@ export class OpenFolder implements Folder {
     const rows = await index.call('facts', [id, keys, fields]);
     const missing = batch.filter((_, at) => !rows[at]);
     if (missing.length === 0) return rows;
+    if (missing.length > quickFactsMin && fields.every((field) => field === 'envelope')) {
+      const quick = new Map(await this.#shared.envelopes(missing));
+      return rows.map((row, at) => row ?? quick.get(keys[at]!));
+    }
     await this.#shared.indexed(missing.map(({ uid }) => uid));
     return index.call('facts', [id, keys, fields]);
   }
@@ -212,23 +216,24 @@ export class OpenFolder implements Folder {
     return this.#ask(view, needs, (where) => this.#shared.threads.index.call('thread', [where, algorithm]));
   }
 
-  /** Asks again when the facts were lost on the way, which must be read anew then. */
+  /** Asks again when facts are missing, or were lost on the way: once they have been read. */
   async #ask<T>(
     view: FolderView,
     needs: Needs,
     ask: (where: SearchIn) => Promise<T | undefined>,
   ): Promise<T> {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      const answer = await ask(await this.#searchIn(view, needs));
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      const where = await this.#searchIn(view, needs);
+      const answer = await ask({ ...where, surely: attempt > 0 || !needs.facts });
       if (answer !== undefined) return answer;
+      await this.#shared.indexed(view.uids);
     }
     throw new MailboxError('UNAVAILABLE', 'the folder cannot be searched now');
   }
 
-  async #searchIn({ uids }: FolderView, { query, columns, facts }: Needs): Promise<SearchIn> {
-    if (facts) await this.#shared.indexed(uids);
+  async #searchIn({ uids }: FolderView, { query, columns }: Needs): Promise<SearchIn> {
     const { data } = columns.size > 0 ? await this.ensure(uids, [...columns]) : this.#shared.snapshot;
-    return { account: this.#shared.threads.id, data, uids, query };
+    return { account: this.#shared.threads.id, data, uids, query, surely: false };
   }
 
   async pop3Uidls(uids: ArrayLike<number>): Promise<readonly string[]> {
@@ -257,6 +262,9 @@ interface Needs {
 function sorted(uids: ArrayLike<number>): number[] {
   return [...Uint32Array.from(uids).sort()];
 }
+
+/** So many envelopes at a time are read from the headers alone, when the index does not have them yet. */
+const quickFactsMin = 20;
 
 const nothingKnown = { envelope: '', body: '', bodyStructure: '', preview: '', emailId: '', threadId: '' };
 

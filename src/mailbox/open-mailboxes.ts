@@ -9,7 +9,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describeError } from '../../core/base/errors.ts';
-import { mailboxThreadsHeapMiB } from '../../core/base/limits.ts';
+import { accountLingerMs, mailboxThreadsHeapMiB } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Account, AccountOptions, Mailboxes } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
@@ -75,7 +75,6 @@ export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOp
       uploads,
       store: store.caller,
       index: searcher.caller,
-      log,
       isDead: () => store.ended || searcher.ended,
     });
     byId.set(id, opened);
@@ -91,16 +90,24 @@ export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOp
     entry.users += 1;
     try {
       const account = await entry.account;
-      return account.shared(async () => {
+      return account.shared(() => {
         entry.users -= 1;
-        if (entry.users > 0) return;
-        if (accounts.get(options_.user) === entry) accounts.delete(options_.user);
-        if (byId.delete(account.id)) await account.end();
+        // Clients come again and again: what was read of the folders serves the next one too.
+        if (entry.users === 0)
+          setTimeout(() => endIdle(options_.user, entry, account), accountLingerMs).unref();
       });
     } catch (error) {
       accounts.delete(options_.user);
       throw error;
     }
+  }
+
+  function endIdle(user: string, entry: { readonly users: number }, account: OpenAccount): void {
+    if (entry.users > 0 || !byId.delete(account.id)) return;
+    if (accounts.get(user) === entry) accounts.delete(user);
+    account
+      .end()
+      .catch((error: unknown) => log.warn('account-close-failed', { error: describeError(error) }));
   }
 
   return {

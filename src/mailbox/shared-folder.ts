@@ -1,4 +1,5 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLimits } from '../../core/base/limits.ts';
 import { MailboxError } from './mailbox-error.ts';
 import type { AccountThreads } from './open-account.ts';
@@ -32,6 +33,8 @@ export class SharedFolder {
   #claimed = 0;
   #indexing: Promise<void> | undefined;
   #indexTimer: NodeJS.Timeout | undefined;
+  /** Requests that are quicker to answer than to wait for. */
+  #urgent = 0;
 
   constructor({ name, handle, mailboxId, data }: SharedFolderInit, threads: AccountThreads) {
     this.name = name;
@@ -90,6 +93,22 @@ export class SharedFolder {
     }
   }
 
+  /** Envelopes from the headers alone, by key: for many at once that the index does not have yet. */
+  async envelopes(messages: readonly Keyed[]): Promise<[key: number, { envelope: string }][]> {
+    this.#urgent += 1;
+    try {
+      const { store, index } = this.threads;
+      const places = await store.call('places', [this.handle, messages.map(({ uid }) => uid)]);
+      const texts = await index.call('envelopes', [places]);
+      return messages.flatMap(({ key }, at) => {
+        const envelope = texts[at];
+        return envelope === undefined ? [] : [[key, { envelope }] as [number, { envelope: string }]];
+      });
+    } finally {
+      this.#urgent -= 1;
+    }
+  }
+
   /** Reads in the background what the index lacks, so that it is there when somebody asks. */
   indexSoon(): void {
     this.#indexTimer ??= setTimeout(() => {
@@ -141,6 +160,8 @@ export class SharedFolder {
       batch.catch(() => undefined);
       lost.push(...(await before));
       before = batch;
+      // Who waits for something goes before what is read in advance.
+      while (this.#urgent > 0 && this.holders > 0) await sleep(indexLimits.yieldMs);
     }
     lost.push(...(await before));
     return lost;

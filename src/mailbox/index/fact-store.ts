@@ -3,8 +3,10 @@
  * hundreds of large pieces, and scanning a million octets takes less than a millisecond. A cache: what is missing is made
  * from the messages, and a file that is lost or damaged is begun anew.
  */
-import { rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { tryLock } from 'fs-native-extensions';
 import { describeError } from '../../../core/base/errors.ts';
 import { indexLimits } from '../../../core/base/limits.ts';
 import type { Log } from '../../../core/base/log.ts';
@@ -61,13 +63,17 @@ interface Place {
 }
 
 export class FactStore implements FactSource {
-  readonly #path: string;
+  /** Files of other processes have a number: each process keeps its own, for it remembers what lies where. */
+  readonly #wantedPath: string;
+  #path: string;
+  #lock: number | undefined;
   readonly #log: Log;
   #open: Open | undefined;
   /** Grows when everything that was kept is lost: an answer that was begun before is not whole. */
   generation = 0;
 
   constructor(path: string, log: Log) {
+    this.#wantedPath = path;
     this.#path = path;
     this.#log = log;
   }
@@ -153,14 +159,37 @@ export class FactStore implements FactSource {
   }
 
   close(): void {
+    this.#closeDatabase();
+    if (this.#lock !== undefined) closeSync(this.#lock);
+    this.#lock = undefined;
+  }
+
+  #closeDatabase(): void {
     this.#open?.database.close();
     this.#open = undefined;
+  }
+
+  /** The first file that no other process has. */
+  #claim(): void {
+    if (this.#lock !== undefined) return;
+    mkdirSync(dirname(this.#wantedPath), { recursive: true, mode: 0o700 });
+    for (let number = 1; ; number += 1) {
+      const path = number === 1 ? this.#wantedPath : this.#wantedPath.replace(/(\.\w+)$/, `-${number}$1`);
+      const fd = openSync(`${path}.lock`, 'a', 0o600);
+      if (tryLock(fd)) {
+        this.#path = path;
+        this.#lock = fd;
+        return;
+      }
+      closeSync(fd);
+    }
   }
 
   /** Nothing that is asked of a cache may fail for it: a file that cannot be used is removed and begun anew, once. */
   #try<T>(work: (open: Open) => T): T | undefined {
     for (let attempt = 0; attempt < 2; attempt += 1) {
       try {
+        this.#claim();
         this.#open ??= openStore(this.#path);
         return work(this.#open);
       } catch (error) {
@@ -174,7 +203,7 @@ export class FactStore implements FactSource {
   #discard(): void {
     this.generation += 1;
     try {
-      this.close();
+      this.#closeDatabase();
     } finally {
       this.#open = undefined;
       for (const suffix of ['', '-wal', '-shm']) rmSync(this.#path + suffix, { force: true });

@@ -197,11 +197,16 @@ function prepare(database: DatabaseSync): Statements {
       `INSERT INTO folder (mailbox_id, uid_validity, highest_modseq, first_recent_uid, history_from, clean_in_boot)
        VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (mailbox_id) DO UPDATE SET uid_validity = excluded.uid_validity,
-         highest_modseq = excluded.highest_modseq, first_recent_uid = excluded.first_recent_uid,
+         highest_modseq = max(highest_modseq, excluded.highest_modseq), first_recent_uid = excluded.first_recent_uid,
          history_from = excluded.history_from, clean_in_boot = excluded.clean_in_boot
        RETURNING id`,
     ),
-    putMessage: database.prepare('INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)'),
+    // Another process may serve the folder too: the later modseq is right for both.
+    putMessage: database.prepare(
+      `INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (folder, uid) DO UPDATE SET flags = excluded.flags, modseq = max(modseq, excluded.modseq),
+         size = excluded.size, internal_date = excluded.internal_date, save_date = excluded.save_date`,
+    ),
     removeMessage: database.prepare('DELETE FROM message WHERE folder = ? AND uid = ?'),
     putExpunged: database.prepare('INSERT OR IGNORE INTO expunged VALUES (?, ?, ?)'),
     trimExpunged: database.prepare(

@@ -1,10 +1,10 @@
 /** What is worth knowing of a message without reading it again: structure, preview, ids, and its text for searches. */
 import { hash } from 'node:crypto';
-import { indexLimits } from '../../../core/base/limits.ts';
+import { headerScanBytesMax, indexLimits } from '../../../core/base/limits.ts';
 import { type HeaderAddress, parseAddressList } from '../../../core/mail/address-list.ts';
 import { parseDate } from '../../../core/mail/date.ts';
 import { decodeWords } from '../../../core/mail/encoded-word.ts';
-import { decodeOctets, type HeaderBlock } from '../../../core/mail/header.ts';
+import { decodeOctets, HeaderBlock, headerTooLarge, parseHeader } from '../../../core/mail/header.ts';
 import { bodyStructureText } from '../../../core/mail/imap-body-structure.ts';
 import { envelopeText } from '../../../core/mail/imap-envelope.ts';
 import {
@@ -58,7 +58,7 @@ export function readFacts(message: Buffer): Facts {
   const fields = readFields(header);
   const sort = sortFacts(fields);
   const texts: string[] = [];
-  collectText(message, structure, texts, { left: indexLimits.textCharactersMax });
+  collectText(message, structure, fields, texts, { left: indexLimits.textCharactersMax });
   const digest = hash('sha256', message).slice(0, 32);
   // The root of a conversation is what all its messages name; a message that names nothing is one by itself.
   const root = sort.references[0] || sort.messageId;
@@ -74,6 +74,14 @@ export function readFacts(message: Buffer): Facts {
     text: Buffer.from(fold(texts.join('\n'))),
   };
 }
+
+/** The envelope alone. @param begin of a message, CRLF line ends, its header in it */
+export function readEnvelope(begin: Buffer): string {
+  const header = parseHeader(begin, headerScanBytesMax);
+  return withoutNul(envelopeText(header === headerTooLarge ? noHeader : header));
+}
+
+const noHeader = new HeaderBlock(Buffer.alloc(0), Buffer.alloc(0), 0);
 
 interface Field {
   /** Lower case. */
@@ -167,12 +175,19 @@ interface Budget {
 }
 
 /** Headers and texts of a part and of those in it. */
-function collectText(message: Buffer, part: MimePart, texts: string[], budget: Budget): void {
+function collectText(
+  message: Buffer,
+  part: MimePart,
+  header: readonly Field[],
+  texts: string[],
+  budget: Budget,
+): void {
   if (budget.left <= 0) return;
-  const header = readFields(partHeader(message, part));
+  const inside = (inner: MimePart) =>
+    collectText(message, inner, readFields(partHeader(message, inner)), texts, budget);
   take(texts, header.map(({ name, value }) => `${name}: ${value}`).join('\n'), budget);
-  if (part.parts) for (const each of part.parts) collectText(message, each, texts, budget);
-  else if (part.message) collectText(message, part.message, texts, budget);
+  if (part.parts) part.parts.forEach(inside);
+  else if (part.message) inside(part.message);
   else if (part.type === 'TEXT') take(texts, decodePart(message, part, budget.left), budget);
 }
 

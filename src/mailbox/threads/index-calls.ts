@@ -1,13 +1,14 @@
 /** What the index thread answers: facts and searches, from its files and the snapshots that it is given. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../core/base/clock.ts';
 import { errnoOf } from '../../../core/base/errors.ts';
+import { indexLimits } from '../../../core/base/limits.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { toCrlf } from '../crlf.ts';
 import type { MessagePlace } from '../engine.ts';
 import { type FactRecord, type FactRow, FactStore } from '../index/fact-store.ts';
-import { readFacts } from '../index/read-facts.ts';
+import { readEnvelope, readFacts } from '../index/read-facts.ts';
 import type { FactField } from '../mailbox.ts';
 import { search } from '../search/match.ts';
 import { sortMessages } from '../search/sort.ts';
@@ -23,6 +24,8 @@ export interface SearchIn {
   /** UIDs of the view by number - 1; the snapshot's own where nothing is held back. */
   readonly uids: Uint32Array;
   readonly query: SearchQuery;
+  /** What could be read was read just now: messages without facts are gone. */
+  readonly surely: boolean;
 }
 
 export type IndexCalls = ReturnType<typeof createIndexCalls>;
@@ -41,11 +44,14 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
     return search(query, { snapshot, uids, now: clock.now(), facts: storeOf(account) });
   }
 
-  /** Undefined when the facts were lost meanwhile: they are to be read and it is to be asked again. */
-  function whole<T>({ account }: SearchIn, work: () => T): T | undefined {
-    const { generation } = storeOf(account);
+  /** Undefined when facts that are needed are missing, or were lost meanwhile: they are to be read and it is to be asked again. */
+  function whole<T>({ account, data, uids, surely }: SearchIn, work: () => T): T | undefined {
+    const store = storeOf(account);
+    const { generation } = store;
+    const keys = data.columns.key.subarray(0, data.count);
+    if (!surely && uids.length > 0 && store.missing(keys).length > 0) return undefined;
     const answer = work();
-    return storeOf(account).generation === generation ? answer : undefined;
+    return store.generation === generation ? answer : undefined;
   }
 
   return {
@@ -73,6 +79,12 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       storeOf(account).add(folder, records);
       return sizes;
     },
+    /** Envelopes from the headers alone, nothing kept; undefined for what was not where it should be. */
+    envelopes: (places: readonly (MessagePlace | undefined)[]): (string | undefined)[] =>
+      places.map((place) => {
+        const header = place && headerAt(place);
+        return header && readEnvelope(Buffer.from(toCrlf(header).buffer));
+      }),
     /** Texts that were not asked for are ''. */
     facts: (
       account: number,
@@ -91,6 +103,29 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       ),
   };
 }
+
+/** The begin of a message, its header in it; undefined when another program moved it. */
+function headerAt(place: MessagePlace): Uint8Array | undefined {
+  if ('octets' in place) return place.octets;
+  let fd: number;
+  try {
+    fd = openSync(place.path, 'r');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const read = readSync(fd, headerBuffer, 0, headerBuffer.length, 0);
+    const begin = headerBuffer.subarray(0, read);
+    // A header that does not end there is read with all the rest.
+    if (read < headerBuffer.length || /\n\r?\n/.test(begin.toString('latin1'))) return begin;
+    return readFileSync(place.path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const headerBuffer = Buffer.allocUnsafe(indexLimits.headerBytes);
 
 /** Octets as stored; undefined when another program moved them. */
 function octetsAt(place: MessagePlace): Uint8Array | undefined {
