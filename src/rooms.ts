@@ -22,6 +22,7 @@ import { createAcceptance } from './flow/accept.ts';
 import { attempt } from './flow/attempt.ts';
 import { bounce } from './flow/bounce.ts';
 import { createBounceLimit } from './flow/bounce-limit.ts';
+import { startDmarcReports } from './flow/dmarc-reports.ts';
 import type { House, WalkTrace } from './flow/house.ts';
 import { relay } from './flow/relay.ts';
 import { createSpool } from './flow/spool.ts';
@@ -60,6 +61,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
   const rooms = await openDurableRooms(config, data, log);
   const { state, traces, queue, outbound, spool, users, acceptance } = rooms;
   let house: House;
+  let endReports = () => {};
   const pipelines = await openPipelines(config, log, rooms, () => house.config);
   house = furnish(config, log, rooms, pipelines);
   return {
@@ -79,6 +81,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
         relay: (entries, source, keep) => relay(house, entries, source, keep),
         expired: (failures, source) => bounce(house, failures, source),
       });
+      endReports = startDmarcReports(() => house, rooms.dns);
     },
     async reload(next) {
       const { hostname, domains, limits, processes } = next;
@@ -89,6 +92,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
       house = { ...house, config: next, router };
     },
     async close() {
+      endReports();
       // What was accepted last may still have to go into the queue.
       await acceptance.drain();
       await queue.close();

@@ -637,6 +637,8 @@ export const dmarcLimits = {
   reportAddressesMax: 10,
   /** Rows of one domain's aggregate report of one day; further ones are left out and counted in the log. */
   reportRowsMax: 5000,
+  /** How often reports that are due are looked for; they may be a day late. */
+  reportLookMs: 3_600_000,
   /** How long what a report needs is kept: the day itself and time to send it. */
   reportKeptSeconds: 4 * 24 * 3600,
 } as const;

@@ -72,7 +72,11 @@ export default definePlugin({
       description:
         'When DNS has no answer and the policy could matter: onFailure decides, or it is only noted.',
     },
-    reports: { type: 'boolean', default: false, description: 'Gather what aggregate reports need.' },
+    reports: {
+      type: 'boolean',
+      default: false,
+      description: 'Count what aggregate reports need, and mail them daily.',
+    },
     dnsSeconds: {
       type: 'number',
       exclusiveMinimum: 0,
