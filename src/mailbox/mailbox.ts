@@ -212,8 +212,6 @@ export interface Folder {
   facts(uids: ArrayLike<number>, fields: readonly FactField[]): AsyncIterable<MessageFacts>;
   /** Whole messages, in ascending order of UID, read ahead in batches; what is gone is left out. CRLF line ends. */
   messages(uids: ArrayLike<number>, part: 'all' | 'header'): AsyncIterable<MessageOctets>;
-  /** One message for reading in pieces; undefined when it is gone. To be closed. */
-  openMessage(uid: number): Promise<OpenMessage | undefined>;
 
   /** LIMIT (no room for keywords: nothing was changed). Undurable like all flags in a Maildir; seen by all at once. */
   store(
@@ -270,13 +268,4 @@ export interface MessageOctets {
   readonly uid: number;
   /** CRLF line ends; belongs to the caller. */
   readonly octets: Uint8Array;
-}
-
-export interface OpenMessage {
-  readonly uid: number;
-  /** Octets with CRLF line ends. */
-  readonly size: number;
-  /** Octets from `start` on, at most `length`, fewer at the end only. */
-  read(start: number, length: number): Promise<Uint8Array>;
-  close(): void;
 }

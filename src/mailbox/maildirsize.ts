@@ -2,7 +2,7 @@
  * The maildirsize file: a quota in its first line, then one line of octets and messages for each change; their sum is
  * the usage. Maildir++, https://www.courier-mta.org/imap/README.maildirquota.html
  */
-import { appendFileSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 
@@ -33,6 +33,27 @@ export function noteMaildirSize(root: string, octets: number, messages: number):
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }
+}
+
+/**
+ * Begins the file anew after a count: from now on whoever delivers, expunges or copies adds to it, in whatever process.
+ * Never fails: without the file everybody counts for themselves.
+ */
+export function writeMaildirSize(root: string, quotaOctets: number, octets: number, messages: number): void {
+  const path = join(root, 'maildirsize');
+  const temporary = join(root, 'tmp', `maildirsize.${process.pid}`);
+  try {
+    writeFileSync(temporary, `${quotaOctets}S\n${octets} ${messages}\n`, { mode: 0o600 });
+    renameSync(temporary, path);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
+}
+
+/** Another for every state of the file; '' when there is none. */
+export function maildirSizeStamp(root: string): string {
+  const stat = statSync(join(root, 'maildirsize'), { throwIfNoEntry: false });
+  return stat ? `${stat.ino} ${stat.size} ${stat.mtimeMs}` : '';
 }
 
 /** Undefined when there is none, it has grown too large, or it is not of the format. */

@@ -9,7 +9,6 @@ import type {
   Folder,
   MessageFacts,
   MessageOctets,
-  OpenMessage,
   Stored,
 } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
@@ -134,18 +133,6 @@ export class OpenFolder implements Folder {
       for (let n = 0; n < octets.length; n += 1)
         if (octets[n]) yield { uid: wanted[from + n]!, octets: octets[n]! };
     }
-  }
-
-  async openMessage(uid: number): Promise<OpenMessage | undefined> {
-    const { store } = this.#shared.threads;
-    const [octets] = await store.call('read', [this.#shared.handle, [uid], 'all', 1]);
-    if (!octets) return undefined;
-    return {
-      uid,
-      size: octets.length,
-      read: async (start, length) => octets.subarray(start, start + length),
-      close: () => {},
-    };
   }
 
   async store(

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../core/base/clock.ts';
 import { quotaUsersMax } from '../../core/base/limits.ts';
+import { maildirSizeStamp } from './maildirsize.ts';
 import { maildirUsage, mboxUsage } from './usage.ts';
 
 export interface QuotaLedger {
@@ -36,6 +37,8 @@ interface Account {
   used: number;
   countedAt: number;
   counting: Promise<void> | undefined;
+  /** Of the count that all processes share, when it was read. */
+  stamp: string;
 }
 
 export function createQuotaLedger({ format, clock }: QuotaLedgerOptions): QuotaLedger {
@@ -50,9 +53,14 @@ export function createQuotaLedger({ format, clock }: QuotaLedgerOptions): QuotaL
       used: 0,
       countedAt: Number.NEGATIVE_INFINITY,
       counting: undefined,
+      stamp: '',
     };
     accounts.set(user, account);
     return account;
+  }
+
+  function stampOf(path: string): string {
+    return format === 'maildir' ? maildirSizeStamp(path) : '';
   }
 
   async function count(account: Account, path: string, quotaBytes: number): Promise<void> {
@@ -60,10 +68,13 @@ export function createQuotaLedger({ format, clock }: QuotaLedgerOptions): QuotaL
     const used = format === 'maildir' ? maildirUsage(path, quotaBytes, clock.now()) : mboxUsage(path);
     account.used = await used;
     account.countedAt = startedAt;
+    account.stamp = stampOf(path);
   }
 
   async function counted(account: Account, path: string, quotaBytes: number): Promise<void> {
-    if (clock.monotonicMs() - account.countedAt > countedForMs) {
+    // Another process delivered or expunged: the count that they share says so.
+    const changed = account.stamp !== stampOf(path);
+    if (changed || clock.monotonicMs() - account.countedAt > countedForMs) {
       account.counting ??= count(account, path, quotaBytes).finally(() => {
         account.counting = undefined;
       });

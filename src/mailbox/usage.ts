@@ -3,23 +3,25 @@ import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 import { mboxFoldersDirectory } from './folders.ts';
-import { maildirSizeStaleMs, readMaildirSize } from './maildirsize.ts';
+import { maildirSizeStaleMs, readMaildirSize, writeMaildirSize } from './maildirsize.ts';
 
 /**
  * @param root absolute path of the Maildir
- * @param quotaOctets when the file says more than this and is old, it is not believed
+ * @param quotaOctets when the file says more than this and is old, or was begun for another quota, it is not believed
  * @param now epoch milliseconds
  * @throws system errors
  */
 export async function maildirUsage(root: string, quotaOctets: number, now: number): Promise<number> {
   const noted = readMaildirSize(root);
   const doubted = noted && noted.octets > quotaOctets && now - noted.changedAt > maildirSizeStaleMs;
-  if (noted && !doubted && noted.octets >= 0) return noted.octets;
-  let octets = 0;
+  const isOurs = noted?.quotaOctets === quotaOctets;
+  if (noted && !doubted && isOurs && noted.octets >= 0) return noted.octets;
+  const total = { octets: 0, messages: 0 };
   for await (const folder of foldersOf(root)) {
-    octets += (await messageOctets(join(folder, 'cur'))) + (await messageOctets(join(folder, 'new')));
+    for (const part of ['cur', 'new']) await addMessages(join(folder, part), total);
   }
-  return octets;
+  if (quotaOctets > 0) writeMaildirSize(root, quotaOctets, total.octets, total.messages);
+  return total.octets;
 }
 
 /** INBOX and all folders. @throws system errors */
@@ -35,13 +37,12 @@ async function* foldersOf(root: string): AsyncGenerator<string> {
 }
 
 /** The size stands in the name of most files; the others are asked for. */
-async function messageOctets(directory: string): Promise<number> {
-  let octets = 0;
+async function addMessages(directory: string, total: { octets: number; messages: number }): Promise<void> {
   for await (const entry of entriesOf(directory)) {
     const size = /,S=(\d+)/.exec(entry.name)?.[1];
-    octets += size === undefined ? await fileOctets(join(directory, entry.name)) : Number(size);
+    total.octets += size === undefined ? await fileOctets(join(directory, entry.name)) : Number(size);
+    total.messages += 1;
   }
-  return octets;
 }
 
 async function treeOctets(directory: string): Promise<number> {

@@ -61,7 +61,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 const mail = (fields: string, body = 'hello\n') => `${fields}\n\n${body}`;
 
 for (const format of formats) {
-  test(`${format}: what is appended is read back octet for octet, whole, in pieces and as a header`, async (t) => {
+  test(`${format}: what is appended is read back octet for octet, whole and as a header`, async (t) => {
     const { account } = await house(t, format);
     const text = mail(
       'Subject: one\nFrom: a@example.test',
@@ -74,14 +74,11 @@ for (const format of formats) {
     assert.equal(Buffer.from(whole!.octets).toString(), crlf);
     const [header] = await collect(folder.messages([uid], 'header'));
     assert.equal(Buffer.from(header!.octets).toString(), 'Subject: one\r\nFrom: a@example.test\r\n\r\n');
-    const open = (await folder.openMessage(uid))!;
-    assert.equal(open.size, crlf.length);
-    assert.equal(Buffer.from(await open.read(10, 30)).toString(), crlf.slice(10, 40));
     const snapshot = await folder.ensure([uid], ['size', 'internalDate', 'saveDate']);
     assert.equal(snapshot.data.columns.size[0], crlf.length);
     assert.ok(Math.abs(snapshot.data.columns.internalDate[0]! - Date.now()) < 60_000);
     assert.deepEqual(snapshot.flagNames(0), ['\\Seen', 'todo']);
-    assert.equal(await folder.openMessage(uid + 1), undefined);
+    assert.deepEqual(await collect(folder.messages([uid + 1], 'all')), []);
     folder.close();
   });
 
