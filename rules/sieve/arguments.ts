@@ -111,9 +111,11 @@ function bindPositional(use: Use, found: readonly Argument[]): boolean {
   const optionalLast = use.spec.optionalLast ?? 0;
   if (found.length > wanted.length || found.length < wanted.length - optional - optionalLast) {
     use.error(
-      optional > 0 && found.length === 0
-        ? `the ${use.title} expects at least one argument, but none was found`
-        : `the ${use.title} requires ${wanted.length} positional argument(s), but ${found.length} is/are specified`,
+      optionalLast > 0 && found.length === 0
+        ? `the ${use.title} expects at least one positional argument, but none was found`
+        : optional > 0 && found.length === 0
+          ? `the ${use.title} expects at least one argument, but none was found`
+          : `the ${use.title} requires ${wanted.length} positional argument(s), but ${found.length} is/are specified`,
     );
     return false;
   }

@@ -19,19 +19,29 @@ const refused =
 export function parseMailto(uri: string): Mailto | { readonly error: string } {
   const match = /^mailto:([^?#]*)(?:\?([^#]*))?$/i.exec(uri);
   if (!match) return { error: 'invalid character in URI' };
+  const wrong = /[<>" ]/.exec(match[1]!)?.[0];
+  if (wrong !== undefined) return { error: `invalid character '${wrong}' in 'to' part` };
   const lists: Record<'to' | 'cc' | 'bcc', string[]> = { to: [], cc: [], bcc: [] };
   const fields: [string, string][] = [];
   let subject: string | undefined;
   let body: string | undefined;
-  const pairs = [['to', match[1]!], ...(match[2] === undefined ? [] : match[2].split('&')).map(splitPair)];
+  const pairs = [
+    ['to', match[1]!],
+    ...(match[2] || '')
+      .split('&')
+      .filter((pair) => pair !== '')
+      .map(splitPair),
+  ];
   for (const [rawName, rawValue] of pairs as [string, string][]) {
     const name = decoded(rawName);
     const value = decoded(rawValue);
     if (name === undefined || value === undefined) return { error: 'invalid % encoding' };
     const lower = name.toLowerCase();
     if (lower === 'to' || lower === 'cc' || lower === 'bcc') {
-      for (const item of rawValue.split(',').filter((each) => each !== '')) {
+      // The path may be empty, a field may not.
+      for (const item of rawValue === '' && rawName === 'to' ? [] : rawValue.split(',')) {
         const text = decoded(item) ?? item;
+        if (text === '') return { error: "invalid recipient '': empty address" };
         const parsed = parseSingleAddress(text);
         if ('error' in parsed) return { error: `invalid recipient '${shown(text)}': ${parsed.error}` };
         lists[lower].push(parsed.address);

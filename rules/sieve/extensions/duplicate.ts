@@ -46,9 +46,10 @@ function identityOf(use: Use): (run: Run) => string | undefined {
   if (unique) return (run) => `u${unique.value(run)}`;
   const header = use.tagText('header');
   if (header?.constant !== undefined && !isHeaderName(header.constant))
-    use.error(
-      `the :header argument for duplicate test is not a valid header name: '${shown(header.constant)}'`,
+    use.compiler.problems.warning(
       use.tagAt('header'),
+      'invalid-header-name',
+      `specified header field name '${shown(header.constant)}' is invalid`,
     );
   return (run) => {
     const value = run.message.fields.rawValues((header?.value(run) ?? 'message-id').toLowerCase())[0];

@@ -98,7 +98,7 @@ function checkConstants(use: Use): void {
 /** Undefined for a method that can be tried. */
 function methodProblem(uri: string): string | undefined {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(uri)?.[1]?.toLowerCase();
-  if (scheme === undefined) return `invalid method URI '${shown(uri)}'`;
+  if (scheme === undefined) return `invalid scheme part for method URI '${shown(uri)}'`;
   if (!schemes.has(scheme)) return `invalid method '${scheme}'`;
   if (scheme !== 'mailto') return undefined;
   const parsed = parseMailto(uri);

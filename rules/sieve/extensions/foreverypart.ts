@@ -8,12 +8,10 @@ import type { Use } from '../use.ts';
 
 const nothing: Step = () => {};
 
-/** A name has to be there before the run. */
+/** Taken as it stands: there are no variables in a name. */
 function loopName(use: Use): string | undefined {
-  const name = use.tagText('name');
-  if (name && name.constant === undefined)
-    use.error(`the ${use.title} requires a constant string for its :name tag`);
-  return name?.constant;
+  const argument = use.tags.get('name');
+  return argument?.type === 'string' ? argument.text : undefined;
 }
 
 const loop: ActionSpec = {

@@ -44,6 +44,7 @@ const regexMatch: MatchType = {
       } catch (error) {
         if (!(error instanceof PosixPatternError)) throw error;
         use.error(invalid(source, error), at);
+        break;
       }
     }
     const captures = use.captures && use.compiler.uses('variables');

@@ -1,0 +1,5 @@
+require ["include", "variables"];
+global "reached";
+set "reached" "before";
+return;
+set "reached" "after";

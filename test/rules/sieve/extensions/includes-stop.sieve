@@ -1,0 +1,3 @@
+require "include";
+include "stops";
+redirect "x@example.org";
