@@ -365,15 +365,15 @@ export const imapLimits = {
   idleTimeoutMs: 31 * 60_000,
   /** Answers are gathered up to this before they are written. */
   writeOctets: 64 * KiB,
+  /** Larger literals go out as they are: gathering them would copy them twice. */
+  gatheredLiteralOctets: 4 * KiB,
   /** Messages looked up together for one FETCH. */
   fetchBatch: 500,
   /** A command that takes longer than this is reported as going on. RFC 9585. */
   progressMs: 10_000,
   /** Searches whose changes one session is told. RFC 5267 section 4.3.1. */
   contextsMax: 10,
-  /** Folders of one MULTISEARCH, or watched by one NOTIFY. */
-  foldersMax: 10_000,
-  /** Octets that one CATENATE takes from stored messages. */
+  /** One METADATA value, told as MAXSIZE. RFC 5464 section 4.3. */
   metadataValueOctetsMax: 64 * KiB,
 } as const;
 

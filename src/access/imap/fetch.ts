@@ -218,6 +218,6 @@ function writeSection({ out }: Session, item: SectionItem, octets: Buffer | unde
   // NUL may stand in a literal8 alone. RFC 3516 section 4.2.
   const isBinary = item.item === 'binary' && part.includes(0);
   out.write(`${isBinary ? '~' : ''}{${part.length}}\r\n`);
-  if (part.length < imapLimits.writeOctets) out.write(part.toString('latin1'));
+  if (part.length < imapLimits.gatheredLiteralOctets) out.write(part.toString('latin1'));
   else out.octets(part);
 }
