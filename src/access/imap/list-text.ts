@@ -1,4 +1,4 @@
-/** One folder as a LIST response names it. RFC 9051 section 7.3.1, RFC 6154, RFC 5258. */
+/** One folder as a LIST response names it. RFC 9051 section 7.3.1, RFC 3348, RFC 5258, RFC 6154. */
 import type { FolderInfo } from '../../mailbox/mailbox.ts';
 import type { Session } from './session.ts';
 

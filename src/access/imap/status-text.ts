@@ -1,4 +1,4 @@
-/** STATUS of a mailbox that need not be selected. RFC 9051 section 6.3.11, RFC 7162, 7889, 8438, 8474, 9208. */
+/** STATUS of a mailbox that need not be selected. RFC 9051 section 6.3.11, RFC 7162, RFC 7889, RFC 8438, RFC 8474, RFC 9208. */
 import type { FolderStatus } from '../../mailbox/mailbox.ts';
 import type { Cursor } from './parse/cursor.ts';
 import { bad } from './refusal.ts';

@@ -1,4 +1,4 @@
-/** LIST, with selection and return options. RFC 9051 section 6.3.9, RFC 5258, 5819, 6154, 8440, 9590. */
+/** LIST, with selection and return options. RFC 9051 section 6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 8440, RFC 9590. */
 import type { FolderInfo } from '../../../mailbox/mailbox.ts';
 import { command } from '../command.ts';
 import { listPattern } from '../list-pattern.ts';
