@@ -11,7 +11,6 @@ import type { Dns } from '../core/net/dns-question.ts';
 import { createSecureDns } from '../core/net/dns-secure.ts';
 import { createPipelines } from '../core/pipeline/pipeline.ts';
 import type { Pipelines } from '../core/pipeline/request.ts';
-import type { PluginMailboxes, PluginScripts, RuleLanguage } from '../core/plugin/hooks.ts';
 import { openState } from '../core/state/store.ts';
 import { openTraceStore, type TracePart, type TraceStore } from '../core/state/trace-store.ts';
 import { answerCalls } from './answer-calls.ts';
@@ -27,7 +26,7 @@ import type { House, WalkTrace } from './flow/house.ts';
 import { relay } from './flow/relay.ts';
 import { createSpool } from './flow/spool.ts';
 import { createTroubledMailboxes, type TroubledMailboxes } from './flow/troubled.ts';
-import { folderExists, listFolders } from './mailbox/list.ts';
+import type { MailboxPlace } from './mailbox/list.ts';
 import { mailboxPath } from './mailbox/locate.ts';
 import { createQuotaLedger, type QuotaLedger } from './mailbox/quota.ts';
 import { createLookup } from './outbound/lookup.ts';
@@ -39,7 +38,7 @@ import { openQueue } from './queue/open.ts';
 import { createRouter } from './router/routes.ts';
 import { ActiveScripts } from './scripts/active-script.ts';
 import { scriptPlace } from './scripts/place.ts';
-import { noteForUser } from './scripts/user-log.ts';
+import { mailboxQuestions, scriptQuestions } from './user-questions.ts';
 import { openUsers } from './users/file.ts';
 
 const installDirectory = fileURLToPath(new URL('..', import.meta.url));
@@ -213,8 +212,8 @@ function openPipelines(
     services: {
       dns,
       state: (plugin) => state.forPlugin(plugin),
-      scripts: (user) => scriptQuestions(active, current(), user),
-      mailboxes: (user) => mailboxQuestions(current(), user),
+      scripts: (user) => scriptQuestions(active, scriptPlace(current().mailbox.sieve, user)),
+      mailboxes: (user) => mailboxQuestions(placeOf(current(), user)),
     },
     pipelines: config.pipelines,
   });
@@ -259,25 +258,6 @@ function deliveryPart(action: StoreAction, outcome: { event: string; [fact: stri
   };
 }
 
-function scriptQuestions(active: ActiveScripts, { mailbox: { sieve } }: Config, user: string): PluginScripts {
-  const place = scriptPlace(sieve, user);
-  return {
-    load: async (language: RuleLanguage, name?: string) => {
-      if (language !== 'sieve') return undefined;
-      return name === undefined ? active.load(place) : active.loadNamed(place, name);
-    },
-    note: async (language, text) => {
-      if (language === 'sieve') await noteForUser(place, text, clock.now());
-    },
-  };
-}
-
-function mailboxQuestions(config: Config, user: string): PluginMailboxes {
-  const place = { format: config.mailbox.format, path: mailboxPath(config.mailbox.path, user) };
-  return {
-    exists: async (folder) => folderExists(place, folder),
-    list: () => listFolders(place),
-    // Mailbox annotations (RFC 5464) belong to the access module.
-    metadata: async () => undefined,
-  };
+function placeOf({ mailbox: { format, path } }: Config, user: string): MailboxPlace {
+  return { format, path: mailboxPath(path, user) };
 }

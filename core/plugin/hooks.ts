@@ -113,7 +113,10 @@ export interface PluginScripts {
 export interface PluginMailboxes {
   exists(mailbox: string): Promise<boolean>;
   list(): Promise<string[]>;
+  /** RFC 5464; '' is the server. */
   metadata(mailbox: string, entry: string): Promise<string | undefined>;
+  /** Folders with that attribute, such as `\\Junk`. RFC 6154. */
+  specialUse(attribute: string): Promise<string[]>;
 }
 
 /** Everything a hook may use of the outside world; a test or a replay hands in others. */

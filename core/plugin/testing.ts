@@ -66,6 +66,8 @@ export interface TestSetup {
   readonly scripts?: Readonly<Partial<Record<'sieve' | 'procmail' | 'maildrop', string>>>;
   /** The user's folders, for the deliver hook. */
   readonly mailboxes?: readonly string[];
+  /** Folders by attribute. RFC 6154. */
+  readonly specialUses?: Readonly<Record<string, readonly string[]>>;
   /** Further scripts of the user's, by name. */
   readonly namedScripts?: Readonly<Record<string, string>>;
   /** After this long the hook has failed. Default 5. */
@@ -269,6 +271,7 @@ class Bench {
       exists: async (mailbox) => mailboxes.includes(mailbox),
       list: async () => [...mailboxes],
       metadata: async () => undefined,
+      specialUse: async (attribute) => [...(this.#setup.specialUses?.[attribute] ?? [])],
     };
   }
 }

@@ -20,6 +20,10 @@ export function environmentOf(
     settings: settingsOf(input, context),
     item: (name) => items[name]?.(input, context),
     mailboxExists: (name) => mailboxes.exists(folder(name)).catch(asMissing),
+    specialUseExists: async (attribute, name) => {
+      const found = await mailboxes.specialUse(attribute);
+      return name === undefined ? found.length > 0 : found.includes(folder(name));
+    },
     metadata: (name, annotation) => mailboxes.metadata(folder(name), annotation),
     serverMetadata: (annotation) => mailboxes.metadata('', annotation),
     duplicateSeen: (key) => seenBefore('duplicate', key, input, context),

@@ -74,9 +74,12 @@ interface Wanted {
 
 /** A folder that is not there and is not to be made means INBOX, and the trace says why. */
 async function folderOf(
-  { mailbox: written, create }: Wanted,
+  { mailbox: written, create, specialUse }: Wanted,
   { mailboxes, options, log }: Context,
 ): Promise<{ mailbox: string; create: boolean }> {
+  // RFC 8579 section 4: the first folder with the attribute, before the one that is named.
+  const [special] = specialUse === undefined ? [] : await mailboxes.specialUse(specialUse);
+  if (special !== undefined) return { mailbox: special, create };
   const mailbox = folderName(written, options.folderSeparator);
   if (create || mailbox.toUpperCase() === 'INBOX') return { mailbox, create };
   if (await mailboxes.exists(mailbox).catch(asMissing)) return { mailbox, create };

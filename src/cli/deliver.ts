@@ -122,9 +122,15 @@ async function deliverTo(
   const pipeline = config && (await pipelineOf(config, given.pipeline));
   if (pipeline === undefined) return storeMessage(source, copy);
   const { filterDelivery } = await import('./deliver/filter-delivery.ts');
-  const facts = { sender, recipient, user: account.name, detail, pipeline };
+  const { openUserRules } = await import('./deliver/user-rules.ts');
   const { carryOut } = await import('./deliver/carry-out.ts');
-  await carryOut(source, await filterDelivery(config!, source, facts), copy);
+  const rules = openUserRules(account, copy.place, config!);
+  try {
+    const facts = { sender, recipient, user: account.name, detail, pipeline, rules };
+    await carryOut(source, await filterDelivery(config!, source, facts), copy, rules);
+  } finally {
+    await rules.state.close();
+  }
 }
 
 /** Undefined where it holds no plugin, so that nothing of it is loaded. */

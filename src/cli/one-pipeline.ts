@@ -5,9 +5,16 @@ import type { Config } from '../../core/config/config.ts';
 import { createDns } from '../../core/net/dns.ts';
 import { createPipelines } from '../../core/pipeline/pipeline.ts';
 import type { Pipelines } from '../../core/pipeline/request.ts';
+import type { PluginMailboxes, PluginScripts } from '../../core/plugin/hooks.ts';
 import { openMemoryState } from '../../core/state/memory.ts';
 import type { StateStore } from '../../core/state/store.ts';
 import { programDirectory } from './installation.ts';
+
+/** Of the one user whom this process serves. */
+export interface UserQuestions {
+  readonly scripts: PluginScripts;
+  readonly mailboxes: PluginMailboxes;
+}
 
 /** One pipeline, with state of its own: trying a message leaves no mark on what the server remembers. */
 export function openOnePipeline(
@@ -15,6 +22,7 @@ export function openOnePipeline(
   name: string,
   log: Log,
   state: Pick<StateStore, 'forPlugin'> = openMemoryState({ clock: systemClock, log }),
+  questions?: UserQuestions,
 ): Promise<Pipelines> {
   const noUser = (): never => {
     throw new TypeError('no user: the deliver hook does not run here');
@@ -31,8 +39,8 @@ export function openOnePipeline(
     services: {
       dns: createDns({ ...config.dns, clock: systemClock, log }),
       state: (plugin) => state.forPlugin(plugin),
-      scripts: noUser,
-      mailboxes: noUser,
+      scripts: questions ? () => questions.scripts : noUser,
+      mailboxes: questions ? () => questions.mailboxes : noUser,
     },
     pipelines: { [name]: config.pipelines[name] ?? [] },
   });

@@ -3,8 +3,11 @@
  * (RFC 4314) of folders, in one small file of the account.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 import { annotationLimits } from '../../core/base/limits.ts';
+import { mboxFoldersDirectory } from './folders.ts';
+import type { MailboxPlace } from './list.ts';
 import type { SpecialUse } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
 import { writeFileDurably } from './write-file-durably.ts';
@@ -19,6 +22,13 @@ interface Contents {
   version: 1;
   /** By folder name; '' is the account. */
   folders: Record<string, Entry>;
+}
+
+/** Where they lie beside that mailbox. */
+export function annotationsFile({ format, path }: MailboxPlace): string {
+  return format === 'maildir'
+    ? join(path, 'mailfilter-folders.json')
+    : join(mboxFoldersDirectory(path), '.folders.json');
 }
 
 export class Annotations {

@@ -6,30 +6,57 @@ import { DeliveryError, deliveryCodes } from './delivery-error.ts';
 import type { FilteredDelivery } from './filter-delivery.ts';
 import { sendMail } from './send-mail.ts';
 import { type StoreRequest, storeMessage } from './store-message.ts';
+import type { UserRules } from './user-rules.ts';
 
 /** @throws DeliveryError before anything is done where something of it cannot be done here */
 export async function carryOut(
   source: MessageSource,
   { sender, edits, actions }: FilteredDelivery,
   copy: StoreRequest,
+  { state }: UserRules,
 ): Promise<void> {
   for (const action of actions) refuseImpossible(action);
   const stores = actions.filter((action) => action.type === 'store');
-  for (const { mailbox, create = false, flags = [], edits: own = [] } of stores) {
-    await storeMessage(source, {
+  for (const { mailbox, create = false, flags = [], edits: own = [], message } of stores) {
+    await storeMessage(message ? inMemory(message) : source, {
       ...{ ...copy, sender, create: create || mailbox === 'INBOX' },
-      ...{ folder: mailbox, flags, edits: [...edits, ...own] },
+      ...{ folder: mailbox, flags, edits: message ? own : [...edits, ...own] },
     });
+  }
+  for (const action of actions) {
+    if (action.type !== 'remember') continue;
+    await state.forPlugin(action.plugin ?? '').set(action.key, true, { ttlSeconds: action.seconds });
   }
   for (const action of actions) {
     if (action.type === 'redirect') {
       const all = [...edits, ...(action.edits ?? [])];
       await sendMail(sender, [action.address], renderStream(source, all, { lineEnds: 'lf', smtputf8: true }));
     } else if (action.type === 'reply') {
-      const lines = Buffer.from(action.message).toString('latin1').replaceAll('\r\n', '\n');
-      await sendMail(action.sender, action.recipients, [Buffer.from(lines, 'latin1')]);
+      await reply(action, state);
     }
   }
+}
+
+/** Who was answered lately hears nothing; an answer that did not go out is none. */
+async function reply(
+  { sender, recipients, message, once }: Action & { type: 'reply' },
+  state: UserRules['state'],
+): Promise<void> {
+  const keys = once && state.forPlugin(once.plugin ?? '');
+  if (once && !(await keys?.setIfAbsent(once.key, true, { ttlSeconds: once.seconds }))) return;
+  const lines = Buffer.from(message).toString('latin1').replaceAll('\r\n', '\n');
+  try {
+    await sendMail(sender, recipients, [Buffer.from(lines, 'latin1')]);
+  } catch (error) {
+    if (once) await keys?.delete(once.key);
+    throw error;
+  }
+}
+
+function inMemory(message: Uint8Array): MessageSource {
+  const buffer = new SharedArrayBuffer(message.length);
+  new Uint8Array(buffer).set(message);
+  return { kind: 'memory', buffer, offset: 0, length: message.length };
 }
 
 function refuseImpossible(action: Action): void {

@@ -9,6 +9,7 @@ import { newTransactionId } from '../../flow/transaction.ts';
 import { filterMessage } from '../filter-message.ts';
 import { openOnePipeline } from '../one-pipeline.ts';
 import { DeliveryError, deliveryCodes } from './delivery-error.ts';
+import type { UserRules } from './user-rules.ts';
 
 export interface FilteredDelivery {
   /** As hooks left it. */
@@ -25,6 +26,7 @@ export interface DeliveryFacts {
   readonly detail: string;
   /** Key in `pipelines`. */
   readonly pipeline: string;
+  readonly rules: UserRules;
 }
 
 const keep: Action = { type: 'store', mailbox: 'INBOX' };
@@ -33,10 +35,10 @@ const keep: Action = { type: 'store', mailbox: 'INBOX' };
 export async function filterDelivery(
   config: Config,
   source: MessageSource,
-  { sender, recipient, user, detail, pipeline }: DeliveryFacts,
+  { sender, recipient, user, detail, pipeline, rules }: DeliveryFacts,
 ): Promise<FilteredDelivery> {
   const log = createLog({ level: 'error' });
-  const pipelines = await openOnePipeline(config, pipeline, log);
+  const pipelines = await openOnePipeline(config, pipeline, log, rules.state, rules);
   try {
     const now = Date.now();
     const result = await filterMessage(

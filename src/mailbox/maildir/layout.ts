@@ -2,6 +2,7 @@
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../../core/base/errors.ts';
+import { annotationsFile } from '../annotations.ts';
 import type { EngineContext, FolderEngine, Layout } from '../engine.ts';
 import { maildirFolderPath } from '../folders.ts';
 import { listFolders } from '../list.ts';
@@ -29,7 +30,7 @@ export class MaildirLayout implements Layout {
     return join(this.#root, 'subscriptions');
   }
   get annotations(): string {
-    return join(this.#root, 'mailfilter-folders.json');
+    return annotationsFile({ format: 'maildir', path: this.#root });
   }
   get watched(): readonly string[] {
     return [this.#root];

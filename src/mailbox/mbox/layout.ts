@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../../core/base/errors.ts';
+import { annotationsFile } from '../annotations.ts';
 import type { EngineContext, FolderEngine, Layout } from '../engine.ts';
 import { mboxFolderPath, mboxFoldersDirectory } from '../folders.ts';
 import { listFolders } from '../list.ts';
@@ -40,7 +41,7 @@ export class MboxLayout implements Layout {
     return join(this.#directory, '.subscriptions');
   }
   get annotations(): string {
-    return join(this.#directory, '.folders.json');
+    return annotationsFile({ format: 'mbox', path: this.#inbox });
   }
   get watched(): readonly string[] {
     return [this.#directory];
