@@ -1,4 +1,5 @@
 /** How a host must be spoken to: what its domain published (DANE, MTA-STS), the message asks for (REQUIRETLS) and the config says. */
+import { isIP } from 'node:net';
 import { OperationalError } from '../../core/base/errors.ts';
 import type { TlsLevel } from '../../core/config/relay-target.ts';
 import type { TlsaRecord } from '../../core/net/dns-question.ts';
@@ -142,8 +143,9 @@ export function verifyName({ chain, distrust }: SmtpPeer, names: readonly string
     });
   }
   const [leaf] = chain;
-  if (leaf !== undefined && names.some((name) => leaf.checkHost(name) !== undefined || leaf.checkIP(name)))
-    return;
+  const holds = (name: string) =>
+    leaf !== undefined && (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name));
+  if (names.some(holds)) return;
   throw new OperationalError('smtp-tls', `the certificate is not for ${names.join(' or ')}`, {
     temporary: true,
     facts: { result: 'certificate-host-mismatch' },
