@@ -34,6 +34,7 @@ import { createMtaSts } from './outbound/mta-sts.ts';
 import type { Outbound } from './outbound/outbound.ts';
 import { ownAddresses } from './outbound/own-addresses.ts';
 import { createOutbound } from './outbound/send.ts';
+import { createTlsReports, type TlsReports } from './outbound/tls-report.ts';
 import { openQueue } from './queue/open.ts';
 import { createRouter } from './router/routes.ts';
 import { ActiveScripts } from './scripts/active-script.ts';
@@ -57,15 +58,17 @@ export interface Rooms {
 }
 
 export async function openRooms(config: Config, data: DataDirectory, log: RootLog): Promise<Rooms> {
-  const rooms = await openDurableRooms(config, data, log);
-  const { state, traces, queue, outbound, spool, users, acceptance } = rooms;
+  // Mail that the rooms themselves cause comes in as that of other roles does, once there is a house.
+  const rooms = await openDurableRooms(config, data, log, (mail) => calls.submit(mail));
+  const calls: WireCalls = answerCalls(() => house, rooms);
+  const { state, traces, queue, outbound, tlsReports, spool, users, acceptance } = rooms;
   let house: House;
   let endReports = () => {};
   const pipelines = await openPipelines(config, log, rooms, () => house.config);
   house = furnish(config, log, rooms, pipelines);
   return {
     current: () => house,
-    calls: answerCalls(() => house, rooms),
+    calls,
     async recover() {
       spool.recover();
       const report = await acceptance.recover();
@@ -96,6 +99,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
       await acceptance.drain();
       await queue.close();
       await outbound.close();
+      await tlsReports?.close();
       await acceptance.drain();
       await acceptance.close();
       await pipelines.close();
@@ -109,7 +113,12 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
 type DurableRooms = Awaited<ReturnType<typeof openDurableRooms>>;
 
 /** What holds files open from the start to the end of the process, whatever a reload exchanges. */
-async function openDurableRooms(config: Config, data: DataDirectory, log: RootLog) {
+async function openDurableRooms(
+  config: Config,
+  data: DataDirectory,
+  log: RootLog,
+  submit: WireCalls['submit'],
+) {
   const state = openState({ engine: config.state.engine, directory: data.path('state'), clock, log });
   const traces = openTraceStore<WalkTrace>({ directory: data.path('state'), ...config.trace, clock, log });
   const queue = openQueue({
@@ -120,7 +129,8 @@ async function openDurableRooms(config: Config, data: DataDirectory, log: RootLo
     log,
   });
   const dns = createDns({ ...config.dns, clock, log });
-  const outbound = openOutbound(config, log, state, dns);
+  const tlsReports = openTlsReports(config, log, state, dns, submit);
+  const outbound = openOutbound(config, log, state, dns, tlsReports);
   const spool = createSpool({ directory: data.path('spool'), limits: config.limits });
   const troubled = createTroubledMailboxes(clock);
   const quota = createQuotaLedger({ format: config.mailbox.format, clock });
@@ -150,11 +160,30 @@ async function openDurableRooms(config: Config, data: DataDirectory, log: RootLo
       events.deferred(accepted.id, action, error);
     },
   });
-  return { state, traces, queue, dns, outbound, spool, troubled, quota, users, events, acceptance };
+  return {
+    state,
+    traces,
+    queue,
+    dns,
+    outbound,
+    tlsReports,
+    spool,
+    troubled,
+    quota,
+    users,
+    events,
+    acceptance,
+  };
 }
 
 /** The way to other hosts, with its memory of MTA-STS policies. */
-function openOutbound(config: Config, log: RootLog, state: ReturnType<typeof openState>, dns: Dns): Outbound {
+function openOutbound(
+  config: Config,
+  log: RootLog,
+  state: ReturnType<typeof openState>,
+  dns: Dns,
+  tlsReports: TlsReports | undefined,
+): Outbound {
   const { outbound } = config;
   const ca =
     outbound.caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(outbound.caFile, 'utf8')] };
@@ -168,6 +197,28 @@ function openOutbound(config: Config, log: RootLog, state: ReturnType<typeof ope
       : undefined,
     isOwn: ownAddresses(config.listeners),
     log,
+    ...(tlsReports === undefined ? {} : { onTls: (event) => tlsReports.count(event) }),
+  });
+}
+
+/** Only where the config names who is to be asked about them. */
+function openTlsReports(
+  { hostname, outbound }: Config,
+  log: RootLog,
+  state: ReturnType<typeof openState>,
+  dns: Dns,
+  submit: WireCalls['submit'],
+): TlsReports | undefined {
+  const from = outbound.tlsReportsFrom;
+  if (from === undefined) return undefined;
+  return createTlsReports({
+    hostname,
+    from,
+    dns,
+    state: state.forPlugin('outbound'),
+    clock,
+    log,
+    submit: (id, recipient, message) => submit({ id, sender: from, recipients: [recipient], message }),
   });
 }
 
