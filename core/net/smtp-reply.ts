@@ -33,7 +33,7 @@ export function formatReply({ code, enhanced, text }: SmtpReply): string {
 export function refusal(reply: SmtpReply, what: string): OperationalError {
   return new OperationalError('smtp-refused', `the server refused ${what}: ${formatReply(reply)}`, {
     temporary: reply.code < 500,
-    facts: { code: reply.code, enhanced: reply.enhanced ?? null, text: reply.text },
+    facts: { stage: what, code: reply.code, enhanced: reply.enhanced ?? null, text: reply.text },
   });
 }
 

@@ -5,27 +5,20 @@ import { rootCertificates } from 'node:tls';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
 import { outboundLimits } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
-import type { OutboundConfig } from '../../core/config/config.ts';
 import { parseVia, type RelayTarget } from '../../core/config/relay-target.ts';
-import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
+import type { Envelope } from '../../core/mail/envelope.ts';
 import { type Rendered, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import { type SendOutcome, SmtpClient, type SmtpClientOptions } from '../../core/net/smtp-client.ts';
 import type { SmtpReply } from '../../core/net/smtp-reply.ts';
-import { addressesOf, type IsOwn, type MailHost, mailHosts, RoutingError } from './hosts.ts';
-import type { Lookup } from './lookup.ts';
-import type { FindStsPolicy, StsPolicy } from './mta-sts.ts';
+import { RoutingError } from './hosts.ts';
 import type { Outbound, OutboundMail, OutboundResult, RecipientOutcome } from './outbound.ts';
 import { runPipe } from './pipe.ts';
+import { type Place, Places, type PlacesInit } from './places.ts';
 import { ConnectionPool, type Pooled } from './pool.ts';
-import { type TlsPolicy, tlsPolicy } from './tls-policy.ts';
+import type { TlsPolicy } from './tls-policy.ts';
 
-export interface OutboundInit {
-  readonly hostname: string;
-  readonly config: OutboundConfig;
-  readonly lookup: Lookup;
-  readonly findSts: FindStsPolicy | undefined;
-  readonly isOwn: IsOwn;
+export interface OutboundInit extends PlacesInit {
   readonly log: Log;
   /** Hears how each TLS session went, for reports. */
   readonly onTls?: (event: TlsEvent) => void;
@@ -42,21 +35,6 @@ export interface TlsEvent {
   /** Result type of RFC 8460 section 4.3; absent: success. */
   readonly failure?: string;
   readonly reason?: string;
-}
-
-/** A place to connect to. */
-interface Place {
-  readonly to: SmtpClientOptions['to'];
-  /** For people: `mx.example.org [192.0.2.1]`. */
-  readonly label: string;
-  readonly host: string;
-  readonly ip: string;
-  readonly policy: TlsPolicy;
-  readonly options: Partial<SmtpClientOptions>;
-  /** What makes two connections the same. */
-  readonly key: string;
-  readonly domain?: string;
-  readonly sts?: StsPolicy;
 }
 
 export function createOutbound(init: OutboundInit): Outbound {
@@ -143,7 +121,8 @@ class Attempt {
   }
 
   async #tryPlaces(): Promise<void> {
-    for await (const place of this.#places()) {
+    const places = new Places(this.#mail, this.#target, this.#init, this.#ca);
+    for await (const place of places.find()) {
       if (this.#tried >= outboundLimits.addressesMax) return;
       this.#tried += 1;
       try {
@@ -156,117 +135,6 @@ class Attempt {
       }
       if (this.#open.length === 0) return;
     }
-  }
-
-  async *#places(): AsyncGenerator<Place> {
-    const target = this.#target;
-    if (target.kind === 'lmtp') {
-      const { to } = target;
-      const where = to.kind === 'unix' ? { path: to.path } : { host: to.host, port: to.port };
-      const label = to.kind === 'unix' ? to.path : `${to.host}:${to.port}`;
-      const options = { protocol: 'lmtp', tls: 'none' } as const;
-      yield { to: where, label, host: label, ip: '', policy: noTls, options, key: this.#mail.via };
-      return;
-    }
-    const domain = target.kind === 'mx' ? domainOf(this.#mail.recipients[0]!) : undefined;
-    const sts = domain === undefined ? undefined : await this.#init.findSts?.(domain);
-    const hosts = domain === undefined ? [relayHost(target)] : await this.#mailHosts(domain);
-    let refused: RoutingError | undefined;
-    let yielded = false;
-    for (const host of hosts) {
-      try {
-        for (const place of await this.#placesOf(host, target, domain, sts)) {
-          yielded = true;
-          yield place;
-        }
-      } catch (error) {
-        if (!(error instanceof RoutingError)) throw error;
-        if (refused === undefined || refused.reply.code >= 500) refused = error;
-      }
-    }
-    if (refused) throw refused;
-    if (!yielded) throw new RoutingError(noAddress);
-  }
-
-  #mailHosts(domain: string): Promise<MailHost[]> {
-    const { hostname, config, lookup, isOwn } = this.#init;
-    return mailHosts(domain, lookup, { name: hostname, port: config.port, is: isOwn });
-  }
-
-  async #placesOf(
-    host: MailHost,
-    target: RelayTarget & { kind: 'mx' | 'host' },
-    domain: string | undefined,
-    sts: StsPolicy | undefined,
-  ): Promise<Place[]> {
-    const { config, lookup, isOwn } = this.#init;
-    const { ips, secure } = await addressesOf(host.name, lookup);
-    const port = target.kind === 'host' ? target.port : config.port;
-    if (target.kind === 'host' && ips.some((ip) => isOwn(ip, port))) {
-      const text = `${this.#mail.via} leads back to this server`;
-      throw new RoutingError({ code: 554, enhanced: '5.4.6', text });
-    }
-    const own = config.destinations[domain ?? this.#mail.via]?.tls;
-    const policy = await tlsPolicy(
-      {
-        ...(domain === undefined ? {} : { domain }),
-        host,
-        port,
-        addressesSecure: secure,
-        ...(sts === undefined ? {} : { sts }),
-        requireTls: this.#mail.envelope.requireTls,
-        level: own ?? (target.kind === 'host' ? target.tls : config.tls),
-        dane: config.dane,
-      },
-      lookup,
-    );
-    return ips.map((ip): Place => {
-      const key = [ip, port, host.name, policy.level, policy.policyStrings.join(), this.#userOf(target)].join(
-        ' ',
-      );
-      return {
-        to: { host: ip, port },
-        label: ip === host.name ? `[${ip}]` : `${host.name} [${ip}]`,
-        host: host.name,
-        ip,
-        policy,
-        options: { ...this.#tlsOptions(policy, host.name, target), ...this.#authOptions(target) },
-        key,
-        ...(domain === undefined ? {} : { domain }),
-        ...(sts === undefined ? {} : { sts }),
-      };
-    });
-  }
-
-  #userOf(target: RelayTarget): string {
-    return target.kind === 'host' ? (target.user ?? '') : '';
-  }
-
-  #tlsOptions(policy: TlsPolicy, host: string, target: RelayTarget): Partial<SmtpClientOptions> {
-    const implicit = target.kind === 'host' && target.implicitTls;
-    const { level } = policy;
-    const tls = implicit
-      ? 'implicit'
-      : level === 'none' || level === 'opportunistic'
-        ? level
-        : ('starttls' as const);
-    return {
-      tls,
-      serverName: host,
-      ...(this.#ca === undefined ? {} : { ca: [...this.#ca] }),
-      ...(policy.verifyPeer === undefined ? { anyCertificate: true } : { verifyPeer: policy.verifyPeer }),
-    };
-  }
-
-  #authOptions(target: RelayTarget): Partial<SmtpClientOptions> {
-    if (target.kind !== 'host' || target.user === undefined) return {};
-    const { password } = this.#mail;
-    if (password === undefined) {
-      const text = `no route of the config has the password for ${this.#mail.via}`;
-      throw new RoutingError({ code: 451, enhanced: '4.7.8', text });
-    }
-    // Where the operator wrote tls=none, on the same machine say, the password goes as it is.
-    return { auth: { user: target.user, password }, plaintextAuth: target.tls === 'none' };
   }
 
   /** Speaks to one place; those who got a final answer are no longer open. Throws when the place is of no use. */
@@ -383,19 +251,7 @@ class Attempt {
   }
 }
 
-const noTls: TlsPolicy = { level: 'none', source: 'config', policyStrings: [] };
-/** RFC 3463 X.4.4: unable to route. */
-const noAddress: Reply = { code: 550, enhanced: '5.4.4', text: 'no host of the domain has an address' };
 const noHost: Reply = { code: 451, enhanced: '4.4.1', text: 'no host could be reached' };
-
-function relayHost(target: RelayTarget): MailHost {
-  // The config named it: the way to the name needs no validation.
-  return { name: target.kind === 'host' ? target.host : '', preference: 0, secure: true };
-}
-
-function domainOf({ address }: Recipient): string {
-  return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
-}
 
 function ownOutcome(reply: Reply): RecipientOutcome {
   return { outcome: outcomeOf(reply), reply };
@@ -424,6 +280,9 @@ function isStale({ code, facts }: OperationalError): boolean {
 /** The server's own words, where the error holds them. */
 function replyIn({ code, facts }: OperationalError): SmtpReply | undefined {
   if (code !== 'smtp-refused' || typeof facts.code !== 'number') return undefined;
+  // A password that is wrong is the operator's to mend, and no word about the mail.
+  if (facts.stage === 'AUTH')
+    return { code: 451, enhanced: '4.7.8', text: `login refused: ${String(facts.text)}` };
   const enhanced = typeof facts.enhanced === 'string' ? { enhanced: facts.enhanced } : {};
   return { code: facts.code, ...enhanced, text: String(facts.text) };
 }

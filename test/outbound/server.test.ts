@@ -240,6 +240,20 @@ test('a smarthost: TLS with its name checked, a password, one connection for sev
   assert.equal(mx.connections, 0, 'the MX is not asked');
 });
 
+test('a password of ours that is refused bounces no mail', async (t) => {
+  const host = await serveScript(t, { EHLO: '250-me\r\n250 AUTH PLAIN', AUTH: '535 5.7.8 wrong' });
+  const relay = `smtp://ann@127.0.0.1:${host.port}?tls=none`;
+  const routes = [
+    { to: '@example.test', deliver: 'mailbox' },
+    { to: '*', from: 'authenticated', relay, password: 'wrong' },
+  ];
+  const { server } = await world(t, {}, { config: { routes } });
+  await submit(server, ['x@anywhere.test']);
+  const waits = async () => (await queueOf(server))[0]?.lastError.includes('451 4.7.8 login refused: wrong');
+  await until('a deferral', async () => (await waits()) === true);
+  assert.deepEqual(server.messages('alice'), []);
+});
+
 test('a program gets the mail of its route, and its exit code decides', async (t) => {
   const script = ['/bin/sh', '-c', 'cat > "$0.$1"; test "$1" != bad || exit 67', '{user}'];
   const directory = mkdtempSync(join(tmpdir(), 'mailfilter-pipe-'));
