@@ -161,6 +161,8 @@ export const indexLimits = {
   /** Characters of text that a search looks at: mail that people write, not the logs they attach. */
   textCharactersMax: 4 * MiB,
   referencesCharactersMax: 64 * KiB,
+  /** By which subjects are sorted and threaded. */
+  subjectCharactersMax: 1000,
   /** Of the first text part, for a preview of 200. */
   previewSource: { plainCharacters: 1000, htmlCharacters: 16 * KiB },
   /** Messages that are read and kept in one turn of the index thread. */

@@ -1,9 +1,11 @@
 /** The base subject by which SORT and THREAD compare: without `Re:`, `Fwd:`, list names and `(fwd)`. RFC 5256 section 2.1. */
 
-/** @param subject decoded */
+import { indexLimits } from '../../../core/base/limits.ts';
+
+/** @param subject decoded; what is past the limit is not compared: taking leaders off one by one is quadratic */
 export function baseSubject(subject: string): { readonly base: string; readonly isReplyOrForward: boolean } {
   // (1) continuation lines and runs of white space are one space.
-  let text = subject.replace(/\s+/g, ' ');
+  let text = subject.slice(0, indexLimits.subjectCharactersMax).replace(/\s+/g, ' ');
   let isReplyOrForward = false;
   for (;;) {
     // (2) trailers
