@@ -48,7 +48,7 @@ export async function evaluateDmarc(question: DmarcQuestion, dns: AuthDns): Prom
   } as const;
   try {
     const found = await tree.policyFor(question.author);
-    if (found === undefined) return { ...unknown, result: 'none' };
+    if (!found?.record.usable) return { ...unknown, result: 'none' };
     const judged = await judge(question, found, tree);
     // Mail that passes shows that its domain exists.
     const policy = await policyOf(question.author, found, judged.result !== 'pass', dns);

@@ -5,6 +5,11 @@ export type DmarcPolicy = 'none' | 'quarantine' | 'reject';
 export type AlignmentMode = 'relaxed' | 'strict';
 
 export interface DmarcRecord {
+  /**
+   * False where there is no policy that can be read, and nobody to report to: the record has its place in the tree,
+   * and nothing else comes of it. RFC 9989 section 4.10.1.
+   */
+  readonly usable: boolean;
   /** For the domain itself; `none` where the record only asks for reports. */
   readonly policy: DmarcPolicy;
   /** sp= and np=, for subdomains that exist and that do not. */
@@ -27,15 +32,14 @@ export function isDmarcRecord(text: string): boolean {
   return /^v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)/.test(text);
 }
 
-/** The record; undefined for one that is of no use: no policy that can be read, and nobody to report to. */
+/** The record; undefined for what is none of DMARC. */
 export function parseDmarcRecord(text: string): DmarcRecord | undefined {
   if (!isDmarcRecord(text)) return undefined;
   const tags = readTags(text);
   const reportTo = readAddresses(tags.get('rua') ?? '');
   const policies = readPolicies(tags);
-  // RFC 9989 section 4.10.1: a policy that cannot be read counts as none, if there are reports to be sent.
-  if (policies === undefined && reportTo.length === 0) return undefined;
   return {
+    usable: policies !== undefined || reportTo.length > 0,
     ...(policies ?? { policy: 'none' }),
     dkimAlignment: tags.get('adkim')?.toLowerCase() === 's' ? 'strict' : 'relaxed',
     spfAlignment: tags.get('aspf')?.toLowerCase() === 's' ? 'strict' : 'relaxed',

@@ -20,8 +20,9 @@ test('records', () => {
   assert.equal(read('v=dmarc1; p=reject'), undefined);
   assert.equal(read('p=reject; v=DMARC1'), undefined);
   assert.equal(read('v=DMARC12; p=reject'), undefined);
-  assert.equal(read('v=DMARC1'), undefined);
-  assert.equal(read('v=DMARC1; p=destroy'), undefined);
+  assert.equal(read('v=DMARC1')!.usable, false);
+  assert.equal(read('v=DMARC1; p=destroy')!.usable, false);
+  assert.equal(read('v=DMARC1; p=none')!.usable, true);
   assert.equal(read('v=DMARC1; p=destroy; rua=mailto:a@example.org')!.policy, 'none');
   assert.equal(read('v=DMARC1; rua=mailto:a@example.org')!.policy, 'none');
   assert.equal(read('v=DMARC1; p=reject; sp=x; rua=mailto:a@example.org')!.policy, 'none');
@@ -29,6 +30,7 @@ test('records', () => {
     'v=DMARC1; p=none; sp=quarantine; np=reject; adkim=s; aspf=S; psd=n; t=y; pct=20; fo=1; junk; rua=mailto:a@example.org!10m, https://x.example, mailto:b%2Bc@example.org',
   )!;
   assert.deepEqual(full, {
+    usable: true,
     policy: 'none',
     subdomainPolicy: 'quarantine',
     nonexistentPolicy: 'reject',
@@ -46,7 +48,7 @@ const tree: Readonly<Record<string, string>> = {
   'corp.example.org': 'v=DMARC1; p=none; psd=n',
   'co.test': 'v=DMARC1; p=reject; psd=y; np=quarantine',
   'shop.co.test': 'v=DMARC1; p=none',
-  test: 'v=DMARC1; p=none; psd=y',
+  test: 'v=DMARC1; psd=y',
   'deep.example': 'v=DMARC1; p=quarantine',
   'two.example': 'v=DMARC1; p=reject',
 };
@@ -143,6 +145,11 @@ const cases: readonly [name: string, given: Case, want: string][] = [
     'strict, subdomain',
     { author: 'example.org', spf: 'mail.example.org pass', dkim: 'mail.example.org pass', records: strict },
     'fail reject',
+  ],
+  [
+    'a record that cannot be read',
+    { author: 'x.example', records: { 'x.example': 'v=DMARC1; p=destroy' } },
+    'none none',
   ],
   ['no policy', { author: 'nothing.invalid', spf: 'nothing.invalid pass' }, 'none none'],
   ['p= for the domain itself', { author: 'example.org', records: np }, 'fail none'],
