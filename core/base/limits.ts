@@ -365,6 +365,8 @@ export const imapLimits = {
   commandsPerSecondMax: 5000,
   /** RFC 9051 section 5.4 asks for 30 minutes at least. */
   idleTimeoutMs: 31 * 60_000,
+  /** In IDLE the client hears something at least so often: shorter than what translators of addresses remember. */
+  idleSignMs: 2 * 60_000,
   /** Answers are gathered up to this before they are written. */
   writeOctets: 64 * KiB,
   /** Larger literals go out as they are: gathering them would copy them twice. */
