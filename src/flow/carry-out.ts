@@ -136,7 +136,9 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
       if (!turns.take(octets)) return false;
       const planned = accepted.stores[run.next]!;
       run.next += 1;
-      if (!work.removed?.has(planned.name)) storeOne(run, copies, planned);
+      // A copy in an mbox is known by the id in its header.
+      const known = planned.format === 'mbox' ? planned.id : planned.name;
+      if (!work.removed?.has(known)) storeOne(run, copies, planned);
     }
     return true;
   }
