@@ -1,4 +1,4 @@
-/** AUTH as a client: the strongest mechanism that both sides know. RFC 4954; PLAIN 4616, CRAM-MD5 2195, OAUTHBEARER 7628. */
+/** AUTH as a client: the strongest mechanism that both sides know. RFC 4954; PLAIN RFC 4616, CRAM-MD5 RFC 2195, OAUTHBEARER RFC 7628. */
 import { createHmac } from 'node:crypto';
 import { OperationalError } from '../base/errors.ts';
 import { isPositive, refusal, type SmtpReply } from './smtp-reply.ts';

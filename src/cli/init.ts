@@ -121,6 +121,7 @@ function serverSettings(server: {
     mailbox: { format: 'maildir', path: join(data, 'mail/{domain}/{user}') },
     routes: [
       ...domains.map((domain) => ({ to: `@${domain}`, deliver: 'mailbox' })),
+      { to: '*', from: 'authenticated', relay: 'mx' },
       { to: '*', reject: '550 5.7.1 relaying denied' },
     ],
     tls: { certFile: installationFiles.certificate, keyFile: installationFiles.key },
