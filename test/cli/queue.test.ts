@@ -61,7 +61,7 @@ test('entries, while the queue is open elsewhere', async () => {
     );
     const { code, stdout, stderr } = await list();
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /^id +status +kind +from +age +tries +next in +octets +last error\n/);
+    assert.match(stdout, /^id +status +kind +from +to +age +tries +next in +octets +last error\n/);
     assert.match(stdout, /T1\/r1\/1 +waiting +store +a@x\.example +2h5m +0 +[12]m +\d+ +no space left\n/);
     assert.deepEqual(
       JSON.parse((await list('--json')).stdout).map(({ id }: { id: string }) => id),
