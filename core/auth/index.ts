@@ -29,7 +29,13 @@ export {
   evaluateDmarc,
 } from './dmarc/evaluate.ts';
 export type { DmarcPolicy, DmarcRecord } from './dmarc/record.ts';
-export { type GatheredReport, gatherReports, type ReportState, reportKeys } from './dmarc/report-state.ts';
+export {
+  type GatheredReport,
+  gatherReports,
+  type ReportState,
+  reportKeys,
+  reportLimits,
+} from './dmarc/report-state.ts';
 export { type AuthDns, askDns, boundedDns, DnsTrouble } from './dns.ts';
 export { checkHost, type SpfQuestion, type SpfResult, type SpfWord } from './spf/check-host.ts';
 export { checkSender, formatReceivedSpf, type SenderCheck, spfAuthResults } from './spf/check-sender.ts';

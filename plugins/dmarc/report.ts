@@ -1,7 +1,7 @@
 /** Counts messages for the aggregate reports of their domains, in the plugin's state. RFC 9990. */
 import { createHash } from 'node:crypto';
 import type { DmarcPolicy, DmarcResult, ReportRow } from 'mailfilter/auth';
-import { reportKeys } from 'mailfilter/auth';
+import { reportKeys, reportLimits } from 'mailfilter/auth';
 import type { HookContext, Json, MessageInput } from 'mailfilter/plugin';
 import type { Inputs } from './inputs.ts';
 import type { Override } from './override.ts';
@@ -25,9 +25,9 @@ export async function countForReport(
   const row = rowOf(judged);
   const hash = createHash('sha256').update(JSON.stringify(row)).digest('hex').slice(0, 24);
   const keys = reportKeys(day, found.domain);
-  const kept = { ttlSeconds: reportKeys.keptSeconds };
+  const kept = { ttlSeconds: reportLimits.keptSeconds };
   const isNew = await state.setIfAbsent(keys.row(hash), row as unknown as Json, kept);
-  if (isNew && (await state.increment(keys.rows, 1, kept)) > reportKeys.rowsMax) {
+  if (isNew && (await state.increment(keys.rows, 1, kept)) > reportLimits.rowsMax) {
     await state.delete(keys.row(hash));
     log('report-full', { domain: found.domain });
     return;

@@ -17,6 +17,12 @@ export interface GatheredReport extends Pick<AggregateReport, 'begin' | 'end' | 
   readonly reportTo: readonly string[];
 }
 
+/** What the plugin keeps to. */
+export const reportLimits = {
+  keptSeconds: dmarcLimits.reportKeptSeconds,
+  rowsMax: dmarcLimits.reportRowsMax,
+};
+
 /** The keys of one domain's day. */
 export function reportKeys(day: string, domain: string) {
   // A name of DNS may be longer than keys are.
@@ -30,8 +36,6 @@ export function reportKeys(day: string, domain: string) {
     count: (hash: string) => `count/${base}/${hash}`,
   };
 }
-reportKeys.keptSeconds = dmarcLimits.reportKeptSeconds;
-reportKeys.rowsMax = dmarcLimits.reportRowsMax;
 
 /** The reports of a day, by domain; without a day, of all days that are kept. */
 export async function gatherReports(state: ReportState, day = ''): Promise<GatheredReport[]> {
