@@ -5,6 +5,7 @@ export { type ArcResult, arcAuthResult, verifyArc } from './arc/verify.ts';
 export { keyRecord, makeSigningKey, readSigningKey, type SigningKeyOptions } from './dkim/private-key.ts';
 export { type SigningKey, type SignOptions, signDkim, signingType } from './dkim/sign.ts';
 export { isSelector } from './dkim/signature.ts';
+export { oversignedNames, signedNames } from './dkim/signed-names.ts';
 export {
   type AuthMessage,
   type DkimOptions,

@@ -25,7 +25,7 @@ export { type IpMatcher, ipMatcher } from '../net/ip.ts';
 export { reverseIp } from '../net/reverse-ip.ts';
 export type { Connection, Session, TlsInfo } from '../session/connection.ts';
 export type { Action } from '../session/plan.ts';
-export type { DoorName, HookName, Power } from '../session/powers.ts';
+export { type DoorName, type HookName, isSentElsewhere, type Power } from '../session/powers.ts';
 export type {
   AuthResult,
   HookAnswer,

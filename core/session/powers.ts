@@ -138,3 +138,8 @@ export const doors: Readonly<Record<DoorName, DoorPowers>> = {
     powers: ['refuse', 'editHeaders', 'replaceBody', 'discard', 'editPerRecipient'],
   },
 };
+
+/** True where another MTA sends the message on: what signs it does so at `message`, for no `send` follows. */
+export function isSentElsewhere(door: DoorName): boolean {
+  return door === 'milter' || door === 'content-filter' || door === 'proxy-filter' || door === 'pipe';
+}

@@ -1,5 +1,12 @@
 /** Seal forwarded mail: tell the next server what we found when the message came. RFC 8617 section 5.1. */
-import { boundedDns, readSigningKey, type SigningKey, sealArc, verifyArc } from 'mailfilter/auth';
+import {
+  boundedDns,
+  readSigningKey,
+  type SigningKey,
+  sealArc,
+  signedNames,
+  verifyArc,
+} from 'mailfilter/auth';
 import { formatAuthenticationResults, isOurs, parseAuthenticationResults } from 'mailfilter/mail';
 import {
   type AuthResult,
@@ -7,6 +14,7 @@ import {
   type HookAnswer,
   type HookContext,
   insertHeader,
+  isSentElsewhere,
   type MessageInput,
 } from 'mailfilter/plugin';
 
@@ -27,44 +35,17 @@ export default definePlugin({
     signHeaders: {
       type: 'array',
       items: { type: 'string', pattern: '^[!-9;-~]+$' },
-      default: [
-        'From',
-        'Sender',
-        'Reply-To',
-        'To',
-        'Cc',
-        'Subject',
-        'Date',
-        'Message-ID',
-        'In-Reply-To',
-        'References',
-        'MIME-Version',
-        'Content-Type',
-        'Content-Transfer-Encoding',
-        'List-Id',
-        'List-Unsubscribe',
-        'DKIM-Signature',
-      ],
+      default: [...signedNames, 'DKIM-Signature'],
       description: 'Fields to sign where they are there.',
     },
   },
   required: ['domain', 'selector', 'keyFile'],
   setup: ({ options, baseDirectory }) => readSigningKey(options, baseDirectory),
   hooks: {
-    message: (input, context) =>
-      othersSend.includes(input.connection.door) ? seal(input, context) : undefined,
+    message: (input, context) => (isSentElsewhere(input.connection.door) ? seal(input, context) : undefined),
     send: (input, context) => seal(input, context),
   },
 });
-
-/** Behind these doors another MTA sends; what came by the others is sealed when we send it ourselves. */
-const othersSend: readonly string[] = [
-  'milter',
-  'content-filter',
-  'proxy-filter',
-  'opensmtpd-filter',
-  'pipe',
-];
 
 async function seal(
   { message, auth, connection }: MessageInput,
@@ -79,7 +60,7 @@ async function seal(
   }: HookContext<{ signHeaders: readonly string[] }, SigningKey>,
 ): Promise<HookAnswer | undefined> {
   // What came from outside has results of ours: in the header once it was accepted, before that among those gathered.
-  const results = othersSend.includes(connection.door)
+  const results = isSentElsewhere(connection.door)
     ? auth
     : headerResults(message.headers.all('Authentication-Results'), hostname);
   if (results.length === 0) return undefined;

@@ -1,16 +1,16 @@
 /** Sign mail with DKIM: last of all, after every edit. RFC 6376 section 5, RFC 8463. */
-import { signDkim } from 'mailfilter/auth';
+import { oversignedNames, signDkim, signedNames } from 'mailfilter/auth';
 import { normaliseDomain, parseAddressList, splitAddress } from 'mailfilter/mail';
 import {
   definePlugin,
   type HookAnswer,
   type HookContext,
   insertHeader,
+  isSentElsewhere,
   type MessageInput,
 } from 'mailfilter/plugin';
 import { type DatedKey, type KeyOptions, keysFor, readKeys } from './keys.ts';
 import { isOwnMail } from './own-mail.ts';
-import { oversignedNames, signedNames } from './signed-names.ts';
 
 const domain = { type: 'string', minLength: 1 } as const;
 const names = { type: 'array', items: { type: 'string', pattern: '^[!-9;-~]+$' } } as const;
@@ -78,7 +78,9 @@ export default definePlugin({
   },
   setup: ({ options, baseDirectory }) => readKeys(entriesOf(options), baseDirectory),
   hooks: {
-    message: (input, context) => (sendsItself(input) ? undefined : signMessage(input, context)),
+    // Mail that this server sends itself is signed when it does.
+    message: (input, context) =>
+      isSentElsewhere(input.connection.door) ? signMessage(input, context) : undefined,
     send: (input, context) => signMessage(input, context),
   },
 });
@@ -94,19 +96,6 @@ interface SignSettings {
   readonly oversignHeaders: readonly string[];
   readonly canonicalization: string;
   readonly expireDays?: number;
-}
-
-/** Behind these doors another MTA sends what we signed; mail from the others is signed when we send it ourselves. */
-const othersSend: readonly string[] = [
-  'milter',
-  'content-filter',
-  'proxy-filter',
-  'opensmtpd-filter',
-  'pipe',
-];
-
-function sendsItself({ connection }: MessageInput): boolean {
-  return !othersSend.includes(connection.door);
 }
 
 function entriesOf({ domain, selector, keyFile, keys }: SignSettings): KeyOptions[] {

@@ -1,31 +1,12 @@
 /** Verify the DKIM signatures of a message. RFC 6376, RFC 8301, RFC 8463. */
-import { boundedDns, type DkimResult, dkimAuthResults, verifyDkim } from 'mailfilter/auth';
+import { boundedDns, type DkimResult, dkimAuthResults, signedNames, verifyDkim } from 'mailfilter/auth';
 import { definePlugin, type Json } from 'mailfilter/plugin';
 
 export default definePlugin({
   name: 'dkim-verify',
   kind: 'verify',
-  // What signers usually cover (RFC 6376 section 5.4.1); an edit of another field may come first.
-  reads: [
-    'body',
-    'header:DKIM-Signature',
-    'header:From',
-    'header:Sender',
-    'header:Reply-To',
-    'header:To',
-    'header:Cc',
-    'header:Subject',
-    'header:Date',
-    'header:Message-ID',
-    'header:In-Reply-To',
-    'header:References',
-    'header:MIME-Version',
-    'header:Content-Type',
-    'header:Content-Transfer-Encoding',
-    'header:List-Id',
-    'header:List-Unsubscribe',
-    'header:List-Unsubscribe-Post',
-  ],
+  // What signers usually cover; an edit of another field may come first.
+  reads: ['body', 'header:DKIM-Signature', ...signedNames.map((name) => `header:${name}` as const)],
   options: {
     signaturesMax: {
       type: 'integer',

@@ -1,7 +1,7 @@
-/** Which fields a signature covers unless the config says otherwise. RFC 6376 sections 5.4.1 and 8.15. */
+/** Which fields a signature covers where nobody says otherwise. RFC 6376 sections 5.4.1 and 8.15. */
 
 /** What a reader sees or a program obeys. Not what mail servers change on the way: Received, Return-Path, results. */
-export const signedNames: readonly string[] = [
+export const signedNames = [
   'From',
   'Sender',
   'Reply-To',
@@ -32,10 +32,10 @@ export const signedNames: readonly string[] = [
   'List-Owner',
   'List-Archive',
   'Autocrypt',
-];
+] as const;
 
 /** Of which a second one would be shown in place of the first. A mailing list may still add its own fields. */
-export const oversignedNames: readonly string[] = [
+export const oversignedNames = [
   'From',
   'Reply-To',
   'To',
@@ -46,4 +46,4 @@ export const oversignedNames: readonly string[] = [
   'MIME-Version',
   'Content-Type',
   'Content-Transfer-Encoding',
-];
+] as const;
