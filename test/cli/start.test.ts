@@ -1,6 +1,6 @@
 /** `mailfilter start`, `demo` and `reload` on one demo installation: from nothing to mail in a mailbox, and again. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -106,11 +106,24 @@ test('lost credentials are made anew, for the same users', async () => {
   }
 });
 
+/** Runs what `start` says below "Read it:", on the ports that are really open. */
+function readAsPrinted(said: string): string[] {
+  const commands = said.split('Read it:\n')[1]!.split('\n\n')[0]!.split('\n');
+  assert.equal(commands.length, 2);
+  return commands.map((command) => {
+    const [, name] = /'(imaps|pop3s):/.exec(command)!;
+    const [, port] = new RegExp(`  ${name}: \\w+ on 127\\.0\\.0\\.1:(\\d+)`).exec(said)!;
+    return execFileSync('sh', ['-c', command.replace('127.0.0.1:0/', `127.0.0.1:${port}/`)], {
+      encoding: 'utf8',
+    });
+  });
+}
+
 test('start says what listens, what to paste and where it lands; demo sends to it; Ctrl-C ends with 0', async () => {
   const running = await start();
   try {
     const said = running.output();
-    for (const listener of ['smtp', 'submission', 'submissions', 'lmtp'])
+    for (const listener of ['smtp', 'submission', 'submissions', 'lmtp', 'imap', 'imaps', 'pop3', 'pop3s'])
       assert.match(said, new RegExp(`  ${listener}: `));
     assert.match(said, /npm run demo/);
     assert.match(said, new RegExp(`It lands in ${join(directory, 'mail/example.test/alice/new')}`));
@@ -144,6 +157,8 @@ test('start says what listens, what to paste and where it lands; demo sends to i
     assert.doesNotMatch(stored, /X-Remove-Me/);
     const byUser = readFileSync(rows.find(({ sent }) => sent === 'by a user')!.path, 'utf8');
     assert.doesNotMatch(byUser, /X-Originating-IP|DemoMail|127\.0\.0\.1/);
+
+    for (const heard of readAsPrinted(said)) assert.match(heard, /^Subject: /m);
 
     const story = await runCommand(['explain', '-c', configFile, edited.id]);
     assert.equal(story.code, 0, story.stderr);
