@@ -9,7 +9,7 @@ import { projectRoot } from '../../kit/require.ts';
 const readme = readFileSync(join(projectRoot, 'rules/sieve/README.md'), 'utf8');
 
 function block(language: string): string {
-  return new RegExp(`\`\`\`${language}\\n([sS]*?)\`\`\``).exec(readme)![1]!;
+  return new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(readme)![1]!;
 }
 
 test('the first example files a message of the list', async () => {
