@@ -1,20 +1,20 @@
 /** Parts of addresses as values. RFC 5228 section 2.7.4. */
 import { splitAddress } from '../../core/mail/address.ts';
-import type { HeaderAddress } from '../../core/mail/address-list.ts';
+import { decodeWords } from '../../core/mail/encoded-word.ts';
+import type { AddressField } from './fields.ts';
 import type { Run } from './run.ts';
 import type { AddressPart } from './spec.ts';
 import { Values } from './values.ts';
 
-/** What is no address has only `:all` of it. RFC 5228 section 2.7.4. */
-export function addressValues(run: Run, part: AddressPart, addresses: readonly HeaderAddress[]): Values {
+/** A field without any address has only `:all` of it: the whole value. RFC 5228 section 2.7.4. */
+export function addressValues(run: Run, part: AddressPart, fields: readonly AddressField[]): Values {
   const texts: string[] = [];
-  for (const { address, name, valid, writtenDomain } of addresses) {
-    if (!valid || address === '') {
-      if (part.name === 'all') texts.push(address === '' ? name : address);
-      continue;
+  for (const { value, addresses } of fields) {
+    if (addresses.length === 0 && part.name === 'all') texts.push(decodeWords(value));
+    for (const { address, writtenDomain } of addresses) {
+      const text = partOf(run, part, withDomain(address, writtenDomain));
+      if (text !== undefined) texts.push(text);
     }
-    const text = partOf(run, part, withDomain(address, writtenDomain));
-    if (text !== undefined) texts.push(text);
   }
   return new Values(texts);
 }

@@ -1,10 +1,8 @@
 /** Which header fields a test looks at: those of the message, of MIME parts, or one by its number. RFC 5703, RFC 5260. */
-import type { HeaderAddress } from '../../core/mail/address-list.ts';
-import { parseAddressList } from '../../core/mail/address-list.ts';
 import { decodeWords } from '../../core/mail/encoded-word.ts';
 import { indexChoice } from './extensions/index.ts';
 import { mimeFields, mimeOption } from './extensions/mime.ts';
-import type { Fields } from './fields.ts';
+import { type AddressField, type Fields, readAddressField } from './fields.ts';
 import type { Run } from './run.ts';
 import type { Use } from './use.ts';
 import { Values } from './values.ts';
@@ -14,7 +12,8 @@ export interface FieldChoice {
   values(run: Run, lowerName: string): Values;
   /** As they are, unfolded. */
   rawValues(run: Run, lowerName: string): readonly string[];
-  addresses(run: Run, lowerName: string): readonly HeaderAddress[];
+  /** Field by field, as addresses. */
+  addressFields(run: Run, lowerName: string): readonly AddressField[];
 }
 
 export function chooseFields(use: Use): FieldChoice {
@@ -25,7 +24,7 @@ export function chooseFields(use: Use): FieldChoice {
     return {
       values: (run, name) => fields(run).values(name),
       rawValues: (run, name) => fields(run).rawValues(name),
-      addresses: (run, name) => fields(run).addresses(name),
+      addressFields: (run, name) => fields(run).addressFields(name),
     };
   }
   const rawValues = (run: Run, name: string) => {
@@ -38,6 +37,6 @@ export function chooseFields(use: Use): FieldChoice {
       const raw = rawValues(run, name);
       return new Values(option ? raw.flatMap((value) => option(run, name, value)) : raw.map(decodeWords));
     },
-    addresses: (run, name) => rawValues(run, name).flatMap((value) => parseAddressList(value)),
+    addressFields: (run, name) => rawValues(run, name).map(readAddressField),
   };
 }

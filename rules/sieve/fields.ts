@@ -8,6 +8,7 @@ import {
   headerTooLarge,
   parseHeader,
 } from '../../core/mail/header.ts';
+import { parseSingleAddress } from './single-address.ts';
 import { noValues, Values } from './values.ts';
 
 export interface Field {
@@ -23,7 +24,7 @@ export class Fields {
   #byName: Map<string, Field[]> | undefined;
   readonly #values = new Map<string, Values>();
   readonly #rawValues = new Map<string, readonly string[]>();
-  readonly #addresses = new Map<string, readonly HeaderAddress[]>();
+  readonly #addresses = new Map<string, readonly AddressField[]>();
 
   constructor(all: readonly Field[]) {
     this.all = all;
@@ -62,15 +63,40 @@ export class Fields {
     return values;
   }
 
-  /** Mailboxes of all fields of that name, groups flattened; what breaks the grammar has `valid: false`. */
-  addresses(lowerName: string): readonly HeaderAddress[] {
-    let addresses = this.#addresses.get(lowerName);
-    if (!addresses) {
-      addresses = this.rawValues(lowerName).flatMap((value) => parseAddressList(value));
-      this.#addresses.set(lowerName, addresses);
+  /** The fields of that name as addresses. */
+  addressFields(lowerName: string): readonly AddressField[] {
+    let fields = this.#addresses.get(lowerName);
+    if (!fields) {
+      fields = this.rawValues(lowerName).map(readAddressField);
+      this.#addresses.set(lowerName, fields);
     }
-    return addresses;
+    return fields;
   }
+
+  /** Mailboxes of all fields of that name, groups flattened; what breaks the grammar is not among them. */
+  addresses(lowerName: string): readonly HeaderAddress[] {
+    return this.addressFields(lowerName).flatMap(({ addresses }) => addresses);
+  }
+}
+
+/** A field that should hold addresses. */
+export interface AddressField {
+  readonly value: string;
+  /** Those that are addresses; none where nothing in the field is. */
+  readonly addresses: readonly HeaderAddress[];
+}
+
+/** Dots where no grammar has them, and words behind an address in brackets, leave it what it is. */
+function isMeant(value: string, address: string): boolean {
+  if ('error' in parseSingleAddress(address)) return false;
+  return value.includes(`<${address}>`) || (!value.includes('<') && value.includes(address));
+}
+
+export function readAddressField(value: string): AddressField {
+  const addresses = parseAddressList(value).filter(
+    ({ valid, address }) => valid || (address !== '' && isMeant(value, address)),
+  );
+  return { value, addresses };
 }
 
 /** A tab that begins a continued line is read as the space that it stands for: rules are written with spaces. */

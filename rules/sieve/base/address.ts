@@ -1,7 +1,7 @@
 /** The address test. RFC 5228 section 5.1. */
-import type { HeaderAddress } from '../../../core/mail/address-list.ts';
 import { addressValues } from '../address-values.ts';
 import { chooseFields } from '../field-choice.ts';
+import type { AddressField } from '../fields.ts';
 import { headerNames } from '../header-names.ts';
 import type { TestSpec } from '../spec.ts';
 import { shown } from '../text.ts';
@@ -61,8 +61,8 @@ export const address: TestSpec = {
     return (run) => {
       const wanted = names(run);
       run.trace?.input('headers', wanted);
-      const found: HeaderAddress[] = [];
-      for (const name of wanted) found.push(...fields.addresses(run, name));
+      const found: AddressField[] = [];
+      for (const name of wanted) found.push(...fields.addressFields(run, name));
       return match(run, addressValues(run, part, found));
     };
   },
