@@ -67,13 +67,10 @@ function attempt(programs: readonly Program[], init: RunInit): Outcome {
  * @throws Fault, Suspended
  */
 export function runInTurn(run: Run, scripts: readonly Script[]): void {
-  for (const [index, script] of scripts.entries()) {
-    run.plan.implicitKeep = true;
+  for (const script of scripts) {
+    if (!run.plan.keeps) return;
+    run.plan.beginScript();
     runScript(run, script);
-    if (index === scripts.length - 1) return;
-    const keeps = run.plan.entries.findIndex((entry) => entry.kind === 'keep');
-    if (keeps >= 0) run.plan.entries.splice(keeps, 1);
-    else if (!run.plan.implicitKeep) return;
   }
 }
 

@@ -2,6 +2,7 @@
 import { listMembers } from '../extensions/extlists.ts';
 import { deliveryOptions } from '../extensions/redirect-dsn.ts';
 import { Fault } from '../fault.ts';
+import type { Entry } from '../plan.ts';
 import type { Run } from '../run.ts';
 import { parseSingleAddress } from '../single-address.ts';
 import type { ActionSpec } from '../spec.ts';
@@ -19,13 +20,13 @@ const keep: ActionSpec = {
       const chosen = flags(run);
       const { edits } = run.message;
       const at = run.place;
-      run.plan.add({
+      const entry: Entry = {
         kind: 'keep',
         at,
         key: inboxKey,
         finish: () => ({ type: 'keep', implicit: false, flags: chosen, edits, at }),
-      });
-      run.plan.implicitKeep = false;
+      };
+      run.plan.add(entry, true);
       run.trace?.input('did', 'keep');
     };
   },
@@ -39,8 +40,7 @@ const discard: ActionSpec = {
   kind: 'command',
   compile: () => (run) => {
     const at = run.place;
-    run.plan.add({ kind: 'discard', at, key: 'discard', finish: () => ({ type: 'discard', at }) });
-    run.plan.implicitKeep = false;
+    run.plan.add({ kind: 'discard', at, key: 'discard', finish: () => ({ type: 'discard', at }) }, true);
     run.trace?.input('did', 'discard');
   },
 };
@@ -60,7 +60,6 @@ const redirect: ActionSpec = {
     return (run) => {
       const targets = address ? [address(run)] : listMembers(run, text.value(run));
       for (const target of targets) addRedirect(run, target, copy, delivery(run));
-      if (!copy) run.plan.implicitKeep = false;
     };
   },
 };
@@ -73,12 +72,13 @@ function addRedirect(
 ): void {
   const { edits } = run.message;
   const at = run.place;
-  run.plan.add({
+  const entry: Entry = {
     kind: 'redirect',
     at,
     key: `redirect ${address}`,
     finish: () => ({ type: 'redirect', address, copy, edits, at, ...delivery }),
-  });
+  };
+  run.plan.add(entry, !copy);
   run.trace?.input('did', `redirect to ${address}`);
 }
 

@@ -1,5 +1,6 @@
 /** The fileinto command. RFC 5228 section 4.1. */
 import { inboxKey } from '../base/actions.ts';
+import type { Entry } from '../plan.ts';
 import type { ActionSpec, Extension } from '../spec.ts';
 import { flagsOption, folderName, targetOption } from '../store-options.ts';
 
@@ -18,7 +19,7 @@ const fileintoCommand: ActionSpec = {
       const options = target(run);
       const { edits } = run.message;
       const at = run.place;
-      run.plan.add({
+      const entry: Entry = {
         kind: 'store',
         at,
         key:
@@ -26,8 +27,8 @@ const fileintoCommand: ActionSpec = {
             ? inboxKey
             : `store ${mailbox} ${options.mailboxId ?? ''} ${options.specialUse ?? ''}`,
         finish: () => ({ type: 'fileinto', mailbox, copy, flags: chosen, edits, at, ...options }),
-      });
-      if (!copy) run.plan.implicitKeep = false;
+      };
+      run.plan.add(entry, !copy);
       run.trace?.input('did', `fileinto "${mailbox}"`);
     };
   },

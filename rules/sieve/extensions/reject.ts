@@ -11,8 +11,7 @@ function refusal(mode: 'reject' | 'ereject'): ActionSpec {
       return (run) => {
         const text = reason.value(run);
         const at = run.place;
-        run.plan.add({ kind: mode, at, finish: () => ({ type: 'reject', mode, reason: text, at }) });
-        run.plan.implicitKeep = false;
+        run.plan.add({ kind: mode, at, finish: () => ({ type: 'reject', mode, reason: text, at }) }, true);
         run.trace?.input('did', mode);
       };
     },

@@ -25,7 +25,7 @@ const spamtestTest: TestSpec = {
     const percent = use.has('percent');
     return (run) => {
       const found = spamPercent(run);
-      const text = percent ? String(Math.round(found ?? 0)) : spamLevel(found);
+      const text = percent ? String(Math.floor((found ?? 0) + 1e-9)) : spamLevel(found);
       return match(run, new Values([text]));
     };
   },

@@ -1,6 +1,7 @@
 /** Settings as test scripts give them, under the names that Pigeonhole has for them, and what they mean here. */
 import type { SieveEnvelope, SieveSettings } from '../environment.ts';
 import { defaultSieveLimits, type SieveLimits } from '../limits.ts';
+import { sieveExtensions } from '../registry.ts';
 import { parseSingleAddress } from '../single-address.ts';
 
 export type ConfigValues = ReadonlyMap<string, string>;
@@ -68,7 +69,8 @@ export function limitsOf(config: ConfigValues): SieveLimits {
     // Pigeonhole allows four loops within each other, and its test scripts count on it.
     loopDepthMax: 4,
     ...given({
-      actionsMax: readNumber(get('sieve_max_actions')),
+      // 0 stands for no limit there.
+      actionsMax: readNumber(get('sieve_max_actions')) || undefined,
       redirectsMax: readNumber(get('sieve_max_redirects')),
       scriptBytesMax: readBytes(get('sieve_max_script_size')) || undefined,
       runMs: cpuSeconds === undefined || cpuSeconds === 0 ? undefined : cpuSeconds * 1000,
@@ -81,6 +83,19 @@ export function limitsOf(config: ConfigValues): SieveLimits {
       headerValueBytesMax: readBytes(get('sieve_editheader_max_header_size')),
     }),
   };
+}
+
+/** `+name` and `-name` change what there is, names alone replace it; undefined where nothing is set. */
+export function extensionsOf(config: ConfigValues): readonly string[] | undefined {
+  const given = words(config.get('sieve_extensions'));
+  if (given.length === 0) return undefined;
+  const changes = given.every((word) => /^[+-]/.test(word));
+  const names = new Set(changes ? sieveExtensions : []);
+  for (const word of given) {
+    if (word.startsWith('-')) names.delete(word.slice(1));
+    else names.add(word.replace(/^\+/, ''));
+  }
+  return [...names];
 }
 
 export function settingsOf(config: ConfigValues, envelope: SieveEnvelope): SieveSettings {

@@ -14,7 +14,7 @@ import { parseEnvelopePath } from '../single-address.ts';
 import { textOctets } from '../text.ts';
 import { deliverResult } from './deliver-result.ts';
 import { MailStore } from './mail-store.ts';
-import { limitsOf, settingsOf } from './settings.ts';
+import { extensionsOf, limitsOf, settingsOf } from './settings.ts';
 import { statusRatio } from './status-header.ts';
 
 /** Reads a file by its path relative to the test script; undefined where there is none. */
@@ -88,7 +88,14 @@ export class Suite {
 
   #compileOptions(name: string) {
     const limits = limitsOf(this.config);
-    return { name, limits, strict: true, script: (script: ScriptName) => this.#script(script) };
+    const extensions = extensionsOf(this.config);
+    return {
+      name,
+      limits,
+      strict: true,
+      ...(extensions && { extensions }),
+      script: (script: ScriptName) => this.#script(script),
+    };
   }
 
   #script({ location, name }: ScriptName): Uint8Array | undefined {
@@ -248,6 +255,8 @@ export class Suite {
 /** Items that a delivery agent has. RFC 5183 section 4.1. */
 function environmentItem(config: ReadonlyMap<string, string>, name: string): string | undefined {
   const items: Readonly<Record<string, string>> = {
+    // Test scripts of Pigeonhole look for its name.
+    name: 'Pigeonhole Sieve',
     domain: 'example.com',
     host: 'mail.example.com',
     location: 'MDA',

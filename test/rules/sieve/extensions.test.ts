@@ -178,6 +178,20 @@ test('several scripts: the next one runs as long as the message is kept', async 
   assert.deepEqual(types(junk), ['fileinto']);
 });
 
+test('what an earlier script decided stands: a later one that does not go with it is not carried out', async () => {
+  const [site, user] = ['require "copy"; redirect :copy "archive@example.org";', 'require "reject"; reject "No.";'].map(
+    (script) => compileSieve(script).program!,
+  );
+  const environment = { now, envelope: { from: 'ann@example.org', to: 'bob@example.net' } };
+  const outcome = await runSieve([site!, user!], message, environment);
+  assert.deepEqual(types(outcome), ['redirect', 'keep']);
+});
+
+test('a redirect to a list without members loses nothing', async () => {
+  const script = 'require "extlists"; redirect :list "tag:empty";';
+  assert.deepEqual(types(await run(script, { listMembers: () => [] })), ['keep']);
+});
+
 test('an error keeps the message and says where', async () => {
   const outcome = await run('require ["fileinto", "ihave"];\nfileinto "A";\nerror "no more";');
   assert.deepEqual(types(outcome), ['keep']);
