@@ -179,9 +179,10 @@ test('several scripts: the next one runs as long as the message is kept', async 
 });
 
 test('what an earlier script decided stands: a later one that does not go with it is not carried out', async () => {
-  const [site, user] = ['require "copy"; redirect :copy "archive@example.org";', 'require "reject"; reject "No.";'].map(
-    (script) => compileSieve(script).program!,
-  );
+  const [site, user] = [
+    'require "copy"; redirect :copy "archive@example.org";',
+    'require "reject"; reject "No.";',
+  ].map((script) => compileSieve(script).program!);
   const environment = { now, envelope: { from: 'ann@example.org', to: 'bob@example.net' } };
   const outcome = await runSieve([site!, user!], message, environment);
   assert.deepEqual(types(outcome), ['redirect', 'keep']);
