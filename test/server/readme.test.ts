@@ -77,6 +77,17 @@ test('start in a minute', async (t) => {
   );
 });
 
+test('rules for each user', async (t) => {
+  if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
+  const [script] = ofLanguage('sieve');
+  writeFileSync(join(clone.folder, 'rules.sieve'), script!);
+  await works('npx mailfilter sieve check rules.sieve');
+  const tried = await works('npx mailfilter sieve trial rules.sieve --user alice@example.test');
+  assert.match(tried, /attachment.* implicit keep +fileinto "Attachments"/);
+  const told = await works('npx mailfilter sieve apply rules.sieve --user alice@example.test');
+  assert.match(told, /move to Attachments .*\n\n\d messages? would change; --execute does it\./s);
+});
+
 test('a plugin', async (t) => {
   if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
   await works('npx mailfilter plugin new no-shouting');
