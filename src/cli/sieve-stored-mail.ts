@@ -1,5 +1,6 @@
 /** Mail that lies in a user's mailbox, for commands that run rules on it: opened as the server opens it, as the user it runs as. */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLog } from '../../core/base/log.ts';
 import type { Config } from '../../core/config/config.ts';
 import type { Environment } from '../../rules/sieve/index.ts';
@@ -28,6 +29,8 @@ export interface StoredMessage {
   readonly receivedAt: number;
 }
 
+const closeMsMax = 5000;
+
 /** @throws CommandError when there is no such user */
 export async function openStoredMail(config: Config, address: string): Promise<StoredMail> {
   const user = await findUser(config, address);
@@ -53,7 +56,11 @@ export async function openStoredMail(config: Config, address: string): Promise<S
     folders,
     async [Symbol.asyncDispose]() {
       account.close();
-      await mailboxes.close();
+      // Its threads keep no process alive, and everything that was asked for is on disk: they are not waited for long.
+      const waited = new AbortController();
+      const late = sleep(closeMsMax, undefined, waited).catch(() => {});
+      await Promise.race([mailboxes.close(), late]);
+      waited.abort();
     },
   };
 }
