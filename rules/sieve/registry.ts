@@ -6,7 +6,7 @@ import { exists } from './base/exists.ts';
 import { header } from './base/header.ts';
 import { logicTests } from './base/logic.ts';
 import { size } from './base/size.ts';
-import type { Available } from './compiler.ts';
+
 import { body } from './extensions/body.ts';
 import { comparatorExtensions } from './extensions/comparators.ts';
 import { convert } from './extensions/convert.ts';
@@ -50,6 +50,7 @@ import { vacation } from './extensions/vacation.ts';
 import { vacationSeconds } from './extensions/vacation-seconds.ts';
 import { variables } from './extensions/variables.ts';
 import type { Extension, Spec } from './spec.ts';
+import type { Available } from './vocabulary.ts';
 
 export const baseSpecs: readonly Spec[] = [
   ...controlCommands,
