@@ -1,0 +1,272 @@
+/** A recipe's conditions: expressions, programs, sizes, variables, weighted or not. procmailrc(5), procmailsc(5). */
+import { expandQuoted, expandWords, type Scope } from './expand.ts';
+import { type Mail, partsOf, unfolded } from './mail.ts';
+import { compilePattern, PatternError } from './pattern.ts';
+import type { Condition } from './rcfile.ts';
+import { extract, Search } from './search.ts';
+import type { Command, Environment, Step, StepOutcome } from './steps.ts';
+
+/** procmail's plus infinity: past it nothing is counted any more. */
+export const scoreMax = 2147483647;
+
+/** What conditions look at. */
+export interface ConditionHouse extends Scope {
+  readonly mail: Mail;
+  set(name: string, value: string): void;
+  command(text: string): Generator<Step, Command, StepOutcome>;
+  environment(): Environment;
+  readonly timeoutSeconds: number;
+  /** Compiled expressions, by their text and case. */
+  search(expression: string, caseSensitive: boolean): Search;
+}
+
+/** What one condition came to, for a trace. */
+export interface ConditionResult {
+  readonly line: number;
+  readonly text: string;
+  readonly matched: boolean;
+  /** What it added; absent where it has no weight. */
+  readonly added?: number;
+}
+
+export interface ConditionsResult {
+  readonly matched: boolean;
+  /** After the last condition that was looked at. */
+  readonly score: number;
+  readonly conditions: readonly ConditionResult[];
+}
+
+interface Weight {
+  readonly weight: number;
+  readonly exponent: number;
+}
+
+type Area = { readonly header: boolean; readonly body: boolean } | { readonly variable: string };
+
+export function* evaluateConditions(
+  conditions: readonly Condition[],
+  flags: ReadonlySet<string>,
+  house: ConditionHouse,
+): Generator<Step, ConditionsResult, StepOutcome> {
+  const results: ConditionResult[] = [];
+  let score = 0;
+  let isScored = false;
+  for (const condition of conditions) {
+    const judged = yield* evaluate(condition, flags, house, score);
+    isScored ||= judged.added !== undefined;
+    score = clamp(score + (judged.added ?? 0));
+    results.push({ line: condition.line, text: condition.text, ...judged });
+    const lost = judged.added === undefined ? !judged.matched : score <= -scoreMax;
+    if (lost) return { matched: false, score, conditions: results };
+  }
+  return { matched: !isScored || score > 0, score, conditions: results };
+}
+
+interface Judged {
+  readonly matched: boolean;
+  readonly added?: number;
+}
+
+const weighted = /^([-+]?(?:\d+\.?\d*|\.\d+))\^([-+]?(?:\d+\.?\d*|\.\d+))(?:[ \t]+|$)/;
+const variableArea = /^([A-Za-z_][A-Za-z_0-9]*)[ \t]*\?\?[ \t]*/;
+
+function* evaluate(
+  condition: Condition,
+  flags: ReadonlySet<string>,
+  house: ConditionHouse,
+  score: number,
+): Generator<Step, Judged, StepOutcome> {
+  let { text } = condition;
+  let weight: Weight | undefined;
+  let inverted = false;
+  let area: Area = { header: flags.has('H') || !flags.has('B'), body: flags.has('B') };
+  for (;;) {
+    text = text.replace(/^[ \t\n]+/, '');
+    const [whole, number, exponent] = weighted.exec(text) ?? [];
+    if (whole !== undefined) {
+      weight = { weight: Number(number), exponent: Number(exponent) };
+      text = text.slice(whole.length);
+      // Nothing can be added to what is infinite.
+      if (score >= scoreMax) return { matched: true, added: 0 };
+      continue;
+    }
+    const [areaWhole, name] = variableArea.exec(text) ?? [];
+    if (areaWhole !== undefined) {
+      area = /^(?:B|H|HB|BH)$/.test(name!)
+        ? { header: name!.includes('H'), body: name!.includes('B') }
+        : { variable: name! };
+      text = text.slice(areaWhole.length);
+      continue;
+    }
+    if (text.startsWith('!')) {
+      inverted = !inverted;
+      text = text.slice(1);
+    } else if (text.startsWith('$')) {
+      const expanded = yield* answered(expandQuoted(text.slice(1).trimStart(), house), condition.line, house);
+      text = expanded;
+      // A dollar that stays one is the expression's.
+      if (expanded.startsWith('$')) break;
+    } else {
+      break;
+    }
+  }
+  if (text.startsWith('?'))
+    return yield* runTest(condition.line, text.slice(1).trim(), weight, inverted, house);
+  const size = /^([<>])[ \t]*(\d+)[ \t]*$/.exec(text);
+  if (size !== null) return compareSize(size[1]!, Number(size[2]), weight, inverted, house.mail);
+  // A backslash in front takes from what follows the meaning it has at the start of a condition.
+  const expression = text.startsWith('\\') ? text.slice(1) : text;
+  return search(expression, area, flags.has('D'), weight, inverted, house);
+}
+
+/** Backquotes in a condition. */
+export function* answered<Result>(
+  expansion: Generator<{ readonly type: 'output'; readonly command: string }, Result, string>,
+  line: number,
+  house: Pick<ConditionHouse, 'environment' | 'timeoutSeconds'>,
+): Generator<Step, Result, StepOutcome> {
+  let step = expansion.next();
+  while (!step.done) {
+    const { command } = step.value;
+    const outcome = yield {
+      type: 'output',
+      command,
+      line,
+      environment: house.environment(),
+      timeoutSeconds: house.timeoutSeconds,
+    };
+    const output = Buffer.from(outcome.output ?? new Uint8Array(0)).toString('latin1');
+    step = expansion.next(output.endsWith('\n') ? output.slice(0, -1) : output);
+  }
+  return step.value;
+}
+
+function* runTest(
+  line: number,
+  text: string,
+  weight: Weight | undefined,
+  inverted: boolean,
+  house: ConditionHouse,
+): Generator<Step, Judged, StepOutcome> {
+  const command = yield* house.command(text);
+  const { timeoutSeconds } = house;
+  const { exitCode = 1 } = yield {
+    type: 'test',
+    command,
+    line,
+    environment: house.environment(),
+    timeoutSeconds,
+  };
+  house.set('?', String(exitCode));
+  const matched = (exitCode === 0) !== inverted;
+  if (weight === undefined) return { matched };
+  if (inverted) return { matched, added: series(weight, exitCode) };
+  return { matched, added: exitCode === 0 ? weight.weight : weight.exponent };
+}
+
+function compareSize(
+  sign: string,
+  limit: number,
+  weight: Weight | undefined,
+  inverted: boolean,
+  mail: Mail,
+): Judged {
+  const length = mail.header.length + mail.body.length;
+  const matched = (sign === '<' ? length < limit : length > limit) !== inverted;
+  if (weight === undefined) return { matched };
+  const ratio = sign === '<' ? limit / length : length / limit;
+  return { matched, added: clamp(weight.weight * ratio ** weight.exponent) };
+}
+
+function search(
+  expression: string,
+  area: Area,
+  caseSensitive: boolean,
+  weight: Weight | undefined,
+  inverted: boolean,
+  house: ConditionHouse,
+): Judged {
+  const text =
+    'variable' in area
+      ? Buffer.from(house.get(area.variable) ?? '', 'latin1')
+      : partsOf(
+          { header: area.header ? unfolded(house.mail.header) : house.mail.header, body: house.mail.body },
+          area,
+        );
+  let engine: Search;
+  try {
+    engine = house.search(expression, caseSensitive);
+  } catch (error) {
+    if (error instanceof PatternError) return { matched: false, ...(weight && { added: 0 }) };
+    throw error;
+  }
+  const matchedAt = engine.find(text);
+  if (matchedAt >= 0 && engine.pattern.marks && !inverted) {
+    const found = extract(engine.pattern, text);
+    if (found !== undefined)
+      house.set('MATCH', Buffer.from(text.subarray(found.start, found.end)).toString('latin1'));
+  }
+  const matched = matchedAt >= 0 !== inverted;
+  if (weight === undefined) return { matched };
+  if (inverted) return { matched, added: matched ? weight.weight : 0 };
+  return { matched, added: countMatches(engine, text, matchedAt, weight) };
+}
+
+/** The sum over all matches, each beginning where the one before ended. */
+function countMatches(engine: Search, text: Uint8Array, first: number, { weight, exponent }: Weight): number {
+  let added = 0;
+  let share = weight;
+  for (let from = 0, end = first; end >= 0; end = engine.find(text, from)) {
+    // An expression that matches nothing matches for ever; at the end of the text only once more.
+    if (end === from && from < text.length) return infiniteSeries(added, share, exponent);
+    added = clamp(added + share);
+    share *= exponent;
+    if (end === from || share === 0 || Math.abs(added) >= scoreMax) break;
+    from = end;
+  }
+  return added;
+}
+
+function infiniteSeries(before: number, share: number, exponent: number): number {
+  if (Math.abs(exponent) < 1) return clamp(before + share / (1 - exponent));
+  return clamp(before + share * Number.POSITIVE_INFINITY);
+}
+
+/** w + wx + wxx ..., n times. */
+function series({ weight, exponent }: Weight, count: number): number {
+  let added = 0;
+  let share = weight;
+  for (let n = 0; n < count && Math.abs(added) < scoreMax; n++) {
+    added += share;
+    share *= exponent;
+  }
+  return clamp(added);
+}
+
+function clamp(score: number): number {
+  if (Number.isNaN(score)) return 0;
+  return Math.max(-scoreMax, Math.min(scoreMax, score));
+}
+
+/** Of a condition that names programs: words, or a line for the shell. */
+export function* commandOf(
+  text: string,
+  line: number,
+  house: Scope & Pick<ConditionHouse, 'environment' | 'timeoutSeconds'>,
+): Generator<Step, Command, StepOutcome> {
+  const metas = house.get('SHELLMETAS') ?? '';
+  if ([...metas].some((meta) => text.includes(meta))) {
+    return {
+      kind: 'shell',
+      shell: house.get('SHELL') ?? '/bin/sh',
+      flags: house.get('SHELLFLAGS') ?? '-c',
+      line: text,
+    };
+  }
+  return { kind: 'program', argv: yield* answered(expandWords(text, house), line, house) };
+}
+
+/** @throws PatternError */
+export function compileSearch(expression: string, caseSensitive: boolean): Search {
+  return new Search(compilePattern(expression, { caseSensitive }));
+}
