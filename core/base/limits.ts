@@ -433,6 +433,23 @@ export const htmlDepthMax = 1000;
 /** A single header field that `parsed()` looks into: mailparser's field parsers are made for short ones. */
 export const parsedFieldBytesMax = 256 * KiB;
 
+/** procmail's rcfiles. */
+export const procmailLimits = {
+  /** A line of an rcfile, before and after expansion; procmail's own LINEBUF is 2048 unless it is set. */
+  lineMax: 128 * KiB,
+  /** Blocks within blocks, and files that include files. */
+  blockDepthMax: 100,
+  nestingMax: 200,
+  /** Recipes and assignments that one mail runs through: files may include one another for ever. */
+  itemsMax: 100_000,
+  /** States of one expression, groups within groups, and sets of states that are remembered. */
+  patternStatesMax: 50_000,
+  patternDepthMax: 200,
+  patternStepsMax: 2000,
+  /** Recipes that a trace tells of. */
+  tracedRecipesMax: 1000,
+} as const;
+
 /** The trace store. */
 export const traceLimits = {
   /** Records that wait for one write, and how long they wait. 100 take about 2 ms of the main thread. */
@@ -655,22 +672,6 @@ export const openSmtpdLimits = {
   lineBytesMax: 256 * KiB,
   /** Octets of all sessions that wait for an answer before smtpd is read on. */
   waitingBytesMax: 16 * MiB,
-
-/** procmail's rcfiles. */
-export const procmailLimits = {
-  /** A line of an rcfile, before and after expansion; procmail's own LINEBUF is 2048 unless it is set. */
-  lineMax: 128 * KiB,
-  /** Blocks within blocks, and files that include files. */
-  blockDepthMax: 100,
-  nestingMax: 200,
-  /** Recipes and assignments that one mail runs through: files may include one another for ever. */
-  itemsMax: 100_000,
-  /** States of one expression, groups within groups, and sets of states that are remembered. */
-  patternStatesMax: 50_000,
-  patternDepthMax: 200,
-  patternStepsMax: 2000,
-  /** Recipes that a trace tells of. */
-  tracedRecipesMax: 1000,
 } as const;
 
 /** Mail to other hosts. */

@@ -1,22 +1,26 @@
 /** A recipe's conditions: expressions, programs, sizes, variables, weighted or not. procmailrc(5), procmailsc(5). */
-import { expandQuoted, expandWords, type Scope } from './expand.ts';
+import { type Expansion, expandQuoted, expandWords, type Scope } from './expand.ts';
 import { type Mail, partsOf, unfolded } from './mail.ts';
 import { compilePattern, PatternError } from './pattern.ts';
 import type { Condition } from './rcfile.ts';
 import { extract, Search } from './search.ts';
-import type { Command, Environment, Step, StepOutcome } from './steps.ts';
+import type { Command, Step, StepFacts, StepOutcome } from './steps.ts';
 
 /** procmail's plus infinity: past it nothing is counted any more. */
 export const scoreMax = 2147483647;
 
+/** What programs of an rcfile are run with. */
+export interface ProgramHouse extends Scope {
+  /** The whole mail: what they read. */
+  octets(): Uint8Array;
+  facts(line: number): StepFacts;
+}
+
 /** What conditions look at. */
-export interface ConditionHouse extends Scope {
+export interface ConditionHouse extends ProgramHouse {
   readonly mail: Mail;
   set(name: string, value: string): void;
-  command(text: string): Generator<Step, Command, StepOutcome>;
-  environment(): Environment;
-  readonly timeoutSeconds: number;
-  /** Compiled expressions, by their text and case. */
+  /** Compiled expressions, by their text and case. @throws PatternError */
   search(expression: string, caseSensitive: boolean): Search;
 }
 
@@ -119,22 +123,16 @@ function* evaluate(
   return search(expression, area, flags.has('D'), weight, inverted, house);
 }
 
-/** Backquotes in a condition. */
+/** An expansion with its backquotes run. */
 export function* answered<Result>(
-  expansion: Generator<{ readonly type: 'output'; readonly command: string }, Result, string>,
+  expansion: Expansion<Result>,
   line: number,
-  house: Pick<ConditionHouse, 'environment' | 'timeoutSeconds'>,
+  house: ProgramHouse,
 ): Generator<Step, Result, StepOutcome> {
   let step = expansion.next();
   while (!step.done) {
-    const { command } = step.value;
-    const outcome = yield {
-      type: 'output',
-      command,
-      line,
-      environment: house.environment(),
-      timeoutSeconds: house.timeoutSeconds,
-    };
+    const command = yield* commandOf(step.value, line, house);
+    const outcome = yield { type: 'output', command, input: house.octets(), ...house.facts(line) };
     const output = Buffer.from(outcome.output ?? new Uint8Array(0)).toString('latin1');
     step = expansion.next(output.endsWith('\n') ? output.slice(0, -1) : output);
   }
@@ -148,15 +146,8 @@ function* runTest(
   inverted: boolean,
   house: ConditionHouse,
 ): Generator<Step, Judged, StepOutcome> {
-  const command = yield* house.command(text);
-  const { timeoutSeconds } = house;
-  const { exitCode = 1 } = yield {
-    type: 'test',
-    command,
-    line,
-    environment: house.environment(),
-    timeoutSeconds,
-  };
+  const command = yield* commandOf(text, line, house);
+  const { exitCode = 1 } = yield { type: 'test', command, input: house.octets(), ...house.facts(line) };
   house.set('?', String(exitCode));
   const matched = (exitCode === 0) !== inverted;
   if (weight === undefined) return { matched };
@@ -252,7 +243,7 @@ function clamp(score: number): number {
 export function* commandOf(
   text: string,
   line: number,
-  house: Scope & Pick<ConditionHouse, 'environment' | 'timeoutSeconds'>,
+  house: ProgramHouse,
 ): Generator<Step, Command, StepOutcome> {
   const metas = house.get('SHELLMETAS') ?? '';
   if ([...metas].some((meta) => text.includes(meta))) {

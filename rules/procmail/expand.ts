@@ -13,13 +13,8 @@ export interface Scope {
   readonly positional: readonly string[];
 }
 
-/** The output of a program that a backquote names, without its last line end. */
-export interface OutputQuestion {
-  readonly type: 'output';
-  readonly command: string;
-}
-
-export type Expansion<Result> = Generator<OutputQuestion, Result, string>;
+/** Yields what stands between backquotes, and is given what that program printed, without its last line end. */
+export type Expansion<Result> = Generator<string, Result, string>;
 
 /** One text, whatever white space is in it: an assignment's value, a lock's name. */
 export function* expandText(raw: Raw, scope: Scope): Expansion<string> {
@@ -115,7 +110,7 @@ class Expander {
     } else if (character === '`') {
       this.#addSplit(yield* this.#backquoted());
     } else if (character === '$') {
-      const { text, whole } = yield* this.#variable();
+      const { text, whole } = yield* this.#variable('@');
       if (whole) this.#add(text);
       else this.#addSplit(text);
     } else {
@@ -138,7 +133,7 @@ class Expander {
       } else if (character === '`') {
         this.#add(yield* this.#backquoted());
       } else if (character === '$') {
-        this.#add((yield* this.#variable()).text);
+        this.#add((yield* this.#variable('')).text);
       } else {
         this.#add(character);
       }
@@ -159,16 +154,20 @@ class Expander {
         command += character;
       }
     }
-    return yield { type: 'output', command };
+    return yield command;
   }
 
-  /** @returns `whole` where the text must not be split */
-  *#variable(): Expansion<{ readonly text: string; readonly whole?: boolean }> {
+  /** @param all what `$@` comes to where it stands for no arguments  @returns `whole` where the text must not be split */
+  *#variable(all: string): Expansion<{ readonly text: string; readonly whole?: boolean }> {
     const rest = this.#raw.slice(this.#at);
     const special = /^[$#?_=-]/.exec(rest)?.[0] ?? /^[0-9]/.exec(rest)?.[0];
     if (special !== undefined) {
       this.#at += 1;
       return { text: this.#scope.get(special) ?? '' };
+    }
+    if (rest.startsWith('@')) {
+      this.#at += 1;
+      return { text: all };
     }
     const name = /^\\?[A-Za-z_][A-Za-z_0-9]*/.exec(rest)?.[0];
     if (name !== undefined) {

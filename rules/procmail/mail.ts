@@ -16,7 +16,16 @@ export function splitMail(octets: Uint8Array): Mail {
   while (bytes[start] === newline) start += 1;
   const empty = bytes.indexOf('\n\n', start);
   const end = empty < 0 ? bytes.length : empty + 2;
-  return { header: bytes.subarray(0, end), body: bytes.subarray(end) };
+  const body = bytes.subarray(end);
+  return { header: withBodyLength(bytes.subarray(0, end), body.length), body };
+}
+
+/** Content-Length, where it stands, says how long the body really is, in as many octets as before where they suffice. */
+function withBodyLength(header: Buffer, length: number): Buffer {
+  const text = header.toString('latin1');
+  const [field, name, value] = /^(Content-Length:)([^\n]*)$/im.exec(text) ?? [];
+  if (field === undefined || Number.parseInt(value!, 10) === length) return header;
+  return Buffer.from(text.replace(field, name! + String(length).padStart(value!.length)), 'latin1');
 }
 
 /** The header with every continued field on one line: the line end becomes a space. */
@@ -42,6 +51,11 @@ export function fromLine(mail: Mail): string | undefined {
   if (!header.subarray(0, 5).equals(Buffer.from('From '))) return undefined;
   const end = header.indexOf(newline);
   return header.toString('latin1', 0, end < 0 ? undefined : end + 1);
+}
+
+export function withoutFromLine(octets: Uint8Array): Uint8Array {
+  const bytes = asBuffer(octets);
+  return bytes.subarray(0, 5).equals(Buffer.from('From ')) ? bytes.subarray(bytes.indexOf(newline) + 1) : octets;
 }
 
 /** The line of the first Subject field, its name included. */

@@ -13,10 +13,10 @@ import {
   evaluateConditions,
 } from './conditions.ts';
 import { expandText, expandWords } from './expand.ts';
-import { type Mail, partsOf, splitMail } from './mail.ts';
+import { type Mail, partsOf, splitMail, withoutFromLine } from './mail.ts';
 import { type Assignment, type Item, parseRcfile, type Recipe } from './rcfile.ts';
 import type { Search } from './search.ts';
-import type { Command, Environment, Step, StepOutcome } from './steps.ts';
+import type { Command, Environment, Parts, Step, StepFacts, StepOutcome } from './steps.ts';
 
 export interface RunInput {
   readonly octets: Uint8Array;
@@ -54,6 +54,7 @@ export interface RunResult {
 
 export type Running<Result> = Generator<Step, Result, StepOutcome>;
 
+const wholeMail: Parts = { header: true, body: true };
 const exitCantCreate = 73;
 const exitTempFail = 75;
 
@@ -61,14 +62,16 @@ const exitTempFail = 75;
 export function* runProcmail(input: RunInput): Running<RunResult> {
   const run = new Run(input);
   yield* run.setAll(input.variables);
+  let wrongHost = false;
   for (const path of input.rcfiles) {
     const { ok, source } = yield { type: 'read', path };
     if (!ok || source === undefined) continue;
     run.enter(path, source);
     const ended = yield* run.proceed();
     if (ended !== 'wrong-host') return yield* run.finish(ended === 'delivered');
+    wrongHost = true;
   }
-  return yield* run.finish(false);
+  return yield* run.finish(wrongHost);
 }
 
 /** How far a list of items has got, and what `A`, `a`, `E` and `e` refer to. */
@@ -98,6 +101,8 @@ class Run {
   #recipes: RecipeResult[];
   #stored: { readonly name: string; readonly length: number } | undefined;
   #steps = 0;
+  /** What the log calls a mail that went nowhere. */
+  #nowhere = '';
 
   constructor(input: RunInput, from?: Run) {
     this.#input = input;
@@ -160,12 +165,15 @@ class Run {
     let done = delivered;
     if (!done) {
       done = yield* this.#deliverDefault();
-      if (!done && isTrue(this.#variables.get('DELIVERED'))) done = true;
+      if (!done && isTrue(this.#variables.get('DELIVERED'))) {
+        this.#nowhere = '**Lost**';
+        done = true;
+      }
     }
     yield* this.#unlockGlobal();
     const failure = this.#input.softly === true ? exitTempFail : exitCantCreate;
     const exitCode = yield* this.#trap(done ? 0 : failure);
-    if (done && this.#stored !== undefined) yield* this.#abstract('last');
+    if (done) yield* this.#abstract('last');
     const lastFolder = this.#variables.get('LASTFOLDER') ?? '';
     return { exitCode, delivered: done, lastFolder, recipes: this.#recipes };
   }
@@ -174,8 +182,7 @@ class Run {
     const { DEFAULT: first = '', ORGMAIL: last = '' } = Object.fromEntries(this.#variables);
     for (const folder of new Set([first, last])) {
       if (folder === '') continue;
-      if (yield* this.#storeLocked([folder], this.#lockOf(folder), 0, { header: true, body: true }, false))
-        return true;
+      if (yield* this.#storeLocked([folder], this.#lockOf(folder), 0, wholeMail, false)) return true;
     }
     return false;
   }
@@ -188,7 +195,7 @@ class Run {
     const trapDecides = wanted === '';
     if (wanted === undefined) this.#variables.set('EXITCODE', String(exitCode));
     const command = yield* commandOf(trap, 0, this.#house());
-    const outcome = yield { type: 'test', command, ...this.#facts(0) };
+    const outcome = yield { type: 'test', command, input: this.#octets(wholeMail, false), ...this.#facts(0) };
     return trapDecides ? (outcome.exitCode ?? exitCode) : own;
   }
 
@@ -330,7 +337,8 @@ class Run {
 
   /** A block with `c` goes its own way on a copy, to the very end. */
   *#block(items: readonly Item[], copy: boolean): Running<boolean> {
-    const block: Frame = { items, next: 0, rcfile: undefined, chained: false, executed: false };
+    // Its first recipe may refer to the one that it belongs to.
+    const block: Frame = { items, next: 0, rcfile: undefined, chained: true, executed: true };
     if (!copy) {
       this.#succeeded = true;
       this.#frames.push(block);
@@ -344,11 +352,7 @@ class Run {
     return false;
   }
 
-  *#actLocked(
-    { action, flags }: Recipe,
-    input: { readonly header: boolean; readonly body: boolean },
-    lock: string | undefined,
-  ): Running<boolean> {
+  *#actLocked({ action, flags }: Recipe, input: Parts, lock: string | undefined): Running<boolean> {
     switch (action.kind) {
       case 'forward':
         return yield* this.#inLock(lock, this.#forward(action.text, action.line, flags, input));
@@ -364,19 +368,14 @@ class Run {
     }
   }
 
-  *#forward(
-    text: string,
-    line: number,
-    flags: ReadonlySet<string>,
-    input: { readonly header: boolean; readonly body: boolean },
-  ): Running<boolean> {
+  *#forward(text: string, line: number, flags: ReadonlySet<string>, input: Parts): Running<boolean> {
     const house = this.#house();
     const recipients = yield* answered(expandWords(text, house), line, house);
     const sendmail = house.get('SENDMAIL') ?? '';
     const sendmailFlags = (house.get('SENDMAILFLAGS') ?? '').split(/[ \t\n]+/).filter((flag) => flag !== '');
     const argv = [sendmail, ...sendmailFlags, ...recipients];
     this.#variables.set('LASTFOLDER', argv.join(' '));
-    const octets = this.#octets(input, flags.has('r'));
+    const octets = withoutFromLine(this.#octets(input, flags.has('r')));
     const outcome = yield {
       type: 'forward',
       argv,
@@ -394,11 +393,11 @@ class Run {
   *#pipe(
     action: Extract<Recipe['action'], { kind: 'pipe' }>,
     flags: ReadonlySet<string>,
-    input: { readonly header: boolean; readonly body: boolean },
+    input: Parts,
   ): Running<boolean> {
     const { text, line, variable } = action;
     const isFilter = flags.has('f') && variable === undefined;
-    const octets = isFilter ? partsOf(this.#mail, input) : this.#octets(input, flags.has('r'));
+    const octets = this.#octets(input, flags.has('r'));
     if (text === '') {
       const { ok } = yield { type: 'print', input: octets, ...this.#facts(line) };
       return ok;
@@ -429,9 +428,9 @@ class Run {
     return ok;
   }
 
-  #filter(output: Uint8Array, { header, body }: { readonly header: boolean; readonly body: boolean }): void {
+  #filter(output: Uint8Array, { header, body }: Parts): void {
     if (header && body) this.#mail = splitMail(output);
-    else if (header) this.#mail = splitMail(Buffer.concat([endOfHeader(output), this.#mail.body]));
+    else if (header) this.#mail = splitMail(Buffer.concat([output, this.#mail.body]));
     else this.#mail = { header: this.#mail.header, body: output };
   }
 
@@ -439,14 +438,14 @@ class Run {
     folders: readonly string[],
     lock: string | undefined,
     line: number,
-    input: { readonly header: boolean; readonly body: boolean },
+    input: Parts,
     raw: boolean,
   ): Running<boolean> {
     if (lock !== undefined) {
       const { ok } = yield { type: 'lock', path: lock, ...this.#lockTimes() };
       if (!ok) return false;
     }
-    const octets = this.#octets(input, raw);
+    const octets = this.#storedOctets(folders[0]!, input, raw);
     const outcome = yield { type: 'store', folders, input: octets, raw, ...this.#facts(line) };
     const name = outcome.name ?? folders[0]!;
     if (outcome.ok) {
@@ -493,11 +492,17 @@ class Run {
   // The mail, the log
 
   /** An empty line at the end keeps mails of a folder apart. */
-  #octets(input: { readonly header: boolean; readonly body: boolean }, raw: boolean): Uint8Array {
+  #octets(input: Parts, raw: boolean): Uint8Array {
     const octets = partsOf(this.#mail, input);
     if (raw || (input.header && !input.body)) return octets;
     const end = Buffer.from(octets.subarray(-2)).toString('latin1');
     return end === '\n\n' ? octets : Buffer.concat([octets, Buffer.from('\n')]);
+  }
+
+  /** A Maildir parts mails by itself, and needs neither From_ line nor empty line. */
+  #storedOctets(folder: string, input: Parts, raw: boolean): Uint8Array {
+    if (folder.endsWith('/')) return withoutFromLine(this.#octets(input, true));
+    return this.#octets(input, raw || folder === '/dev/null');
   }
 
   *#noteStored(name: string, length: number): Running<void> {
@@ -507,13 +512,13 @@ class Run {
 
   *#abstract(when: 'each' | 'last'): Running<void> {
     const wanted = this.#variables.get('LOGABSTRACT') ?? 'yes';
-    if (this.#stored === undefined || /^(?:n|off|0|f|d)/i.test(wanted)) return;
+    if (/^(?:n|off|0|f|d)/i.test(wanted)) return;
     if (when === 'last' && /^a/i.test(wanted)) return;
     if (this.#variables.get('LOGFILE') === undefined) return;
-    yield { type: 'log', text: logAbstract(this.#mail, this.#stored.name, this.#stored.length) };
+    yield { type: 'log', text: logAbstract(this.#mail, this.#stored?.name ?? this.#nowhere, this.#stored?.length ?? 0) };
   }
 
-  #facts(line: number): { line: number; environment: Environment; timeoutSeconds: number } {
+  #facts(line: number): StepFacts {
     return { line, environment: this.#environment(), timeoutSeconds: this.#seconds('TIMEOUT', 960) };
   }
 
@@ -543,9 +548,8 @@ class Run {
       positional: this.#positional,
       get,
       set: (name, value) => this.#variables.set(name, value),
-      command: (text) => commandOf(text, 0, house),
-      environment: () => this.#environment(),
-      timeoutSeconds: this.#seconds('TIMEOUT', 960),
+      octets: () => this.#octets(wholeMail, false),
+      facts: (line) => this.#facts(line),
       search: (expression, caseSensitive) => this.#search(expression, caseSensitive),
     };
     return house;
@@ -584,7 +588,7 @@ class Run {
 }
 
 /** Both, unless only one is asked for. */
-function inputOf(flags: ReadonlySet<string>): { header: boolean; body: boolean } {
+function inputOf(flags: ReadonlySet<string>): Parts {
   const header = flags.has('h');
   const body = flags.has('b');
   return header === body ? { header: true, body: true } : { header, body };
@@ -604,17 +608,11 @@ function nameOf(command: Command): string {
   return command.kind === 'shell' ? command.line : command.argv.join(' ');
 }
 
-/** What a filter of the header printed ends with the empty line that it may have forgotten. */
-function endOfHeader(output: Uint8Array): Uint8Array {
-  const end = Buffer.from(output.subarray(-2)).toString('latin1');
-  if (end === '\n\n') return output;
-  return Buffer.concat([output, Buffer.from(end.endsWith('\n') ? '\n' : '\n\n')]);
-}
-
 function isTrue(value: string | undefined): boolean {
   return value !== undefined && /^(?:[1-9]|on|y|t|e)/i.test(value);
 }
 
 function formatScore(score: number): string {
-  return String(Math.trunc(score));
+  // Whatever matched is not shown as nothing.
+  return String(score > 0 && score < 1 ? 1 : Math.trunc(score));
 }

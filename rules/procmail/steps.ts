@@ -1,6 +1,4 @@
 /** What a running rcfile asks of the outside world: it yields a step, and is told how that went. */
-import type { OutputQuestion } from './expand.ts';
-
 /** Which parts of the mail a program or folder is given. */
 export interface Parts {
   readonly header: boolean;
@@ -16,9 +14,10 @@ export type Command =
 export type Environment = Readonly<Record<string, string>>;
 
 export type Step =
-  | (OutputQuestion & StepFacts)
-  /** The exit code decides; the whole mail is its input. */
-  | ({ readonly type: 'test'; readonly command: Command } & StepFacts)
+  /** A backquote: what it prints is wanted. */
+  | ({ readonly type: 'output'; readonly command: Command; readonly input: Uint8Array } & StepFacts)
+  /** The exit code decides. */
+  | ({ readonly type: 'test'; readonly command: Command; readonly input: Uint8Array } & StepFacts)
   | ({
       readonly type: 'program';
       readonly command: Command;
@@ -63,7 +62,7 @@ export type Step =
   | { readonly type: 'logfile'; readonly path: string }
   | { readonly type: 'log'; readonly text: string };
 
-interface StepFacts {
+export interface StepFacts {
   /** Of the recipe or assignment in its rcfile. */
   readonly line: number;
   readonly environment: Environment;
