@@ -435,6 +435,8 @@ export const parsedFieldBytesMax = 256 * KiB;
 
 /** procmail's rcfiles. */
 export const procmailLimits = {
+  /** A mail is held in memory, and a filter's output beside it. */
+  mailBytesMax: 256 * MiB,
   /** A line of an rcfile, before and after expansion; procmail's own LINEBUF is 2048 unless it is set. */
   lineMax: 128 * KiB,
   /** Blocks within blocks, and files that include files. */

@@ -55,7 +55,9 @@ export function fromLine(mail: Mail): string | undefined {
 
 export function withoutFromLine(octets: Uint8Array): Uint8Array {
   const bytes = asBuffer(octets);
-  return bytes.subarray(0, 5).equals(Buffer.from('From ')) ? bytes.subarray(bytes.indexOf(newline) + 1) : octets;
+  return bytes.subarray(0, 5).equals(Buffer.from('From '))
+    ? bytes.subarray(bytes.indexOf(newline) + 1)
+    : octets;
 }
 
 /** The line of the first Subject field, its name included. */

@@ -22,6 +22,8 @@ export interface RunInput {
   readonly octets: Uint8Array;
   /** rcfiles by path, the first that can be read is run; the next where its HOST does not fit. */
   readonly rcfiles: readonly string[];
+  /** Run before them, whatever its HOST says. */
+  readonly siteRcfile?: string;
   /** Set before the first rcfile: defaults, then the command line's. */
   readonly variables: Readonly<Record<string, string>>;
   /** `$1`, `$2` ... */
@@ -62,9 +64,16 @@ const exitTempFail = 75;
 export function* runProcmail(input: RunInput): Running<RunResult> {
   const run = new Run(input);
   yield* run.setAll(input.variables);
+  if (input.siteRcfile !== undefined) {
+    const { ok, source } = yield { type: 'read', path: input.siteRcfile, included: false };
+    if (ok && source !== undefined) {
+      run.enter(input.siteRcfile, source);
+      if ((yield* run.proceed()) === 'delivered') return yield* run.finish(true);
+    }
+  }
   let wrongHost = false;
   for (const path of input.rcfiles) {
-    const { ok, source } = yield { type: 'read', path };
+    const { ok, source } = yield { type: 'read', path, included: false };
     if (!ok || source === undefined) continue;
     run.enter(path, source);
     const ended = yield* run.proceed();
@@ -255,7 +264,7 @@ class Run {
       if (name === 'SWITCHRC') this.#abandonFile();
       return undefined;
     }
-    const { ok, source } = yield { type: 'read', path };
+    const { ok, source } = yield { type: 'read', path, included: true };
     if (!ok || source === undefined) return undefined;
     if (name === 'SWITCHRC') this.#abandonFile();
     this.enter(path, source);
@@ -515,7 +524,10 @@ class Run {
     if (/^(?:n|off|0|f|d)/i.test(wanted)) return;
     if (when === 'last' && /^a/i.test(wanted)) return;
     if (this.#variables.get('LOGFILE') === undefined) return;
-    yield { type: 'log', text: logAbstract(this.#mail, this.#stored?.name ?? this.#nowhere, this.#stored?.length ?? 0) };
+    yield {
+      type: 'log',
+      text: logAbstract(this.#mail, this.#stored?.name ?? this.#nowhere, this.#stored?.length ?? 0),
+    };
   }
 
   #facts(line: number): StepFacts {

@@ -55,8 +55,8 @@ export type Step =
       readonly timeoutSeconds: number;
     }
   | { readonly type: 'unlock'; readonly path: string }
-  /** An rcfile's text. */
-  | { readonly type: 'read'; readonly path: string }
+  /** An rcfile's text; one that another includes is believed as that one is. */
+  | { readonly type: 'read'; readonly path: string; readonly included: boolean }
   | { readonly type: 'directory'; readonly path: string }
   | { readonly type: 'umask'; readonly mask: number }
   | { readonly type: 'logfile'; readonly path: string }

@@ -7,9 +7,10 @@ import type { Command } from 'commander';
 import type { Config } from '../../core/config/config.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { type Account, actAs, callingAccount, systemAccount } from './deliver/account.ts';
-import { type DeliverArguments, help, readArguments } from './deliver/arguments.ts';
+import { type DeliverArguments, help, isForProcmail, readArguments } from './deliver/arguments.ts';
 import { asDeliveryError, DeliveryError, deliveryCodes } from './deliver/delivery-error.ts';
 import { mailPlace } from './deliver/place.ts';
+import { deliverByOwnRcfile, hasRcfile } from './deliver/procmail/own-rcfile.ts';
 import { type IncomingMessage, readMessage } from './deliver/read-message.ts';
 
 export function define(command: Command): void {
@@ -27,9 +28,13 @@ export async function deliver(argv: readonly string[]): Promise<number> {
   // A bug or a lack of memory is no reason to lose mail or to send it back.
   process.on('uncaughtException', (error) => process.exit(report(error)));
   try {
+    if (isForProcmail(argv)) {
+      const { runAsProcmail } = await import('./deliver/procmail/command.ts');
+      return await runAsProcmail(argv);
+    }
     const given = readArguments(argv);
-    if (given.help) process.stdout.write(help);
-    else await deliverMessage(given);
+    if (!given.help) return await deliverMessage(given);
+    process.stdout.write(help);
     return deliveryCodes.ok;
   } catch (error) {
     return report(error);
@@ -43,11 +48,15 @@ function report(error: unknown): number {
   return exitCode;
 }
 
-async function deliverMessage(given: DeliverArguments): Promise<void> {
+async function deliverMessage(given: DeliverArguments): Promise<number> {
   process.umask(0o077);
   const config = await readConfig(given);
   const account = accountOf(given.user, config);
-  if (account && 'uid' in account) actAs(account);
+  if ('uid' in account) {
+    actAs(account);
+    if (hasRcfile(account) && (await pipelineOf(given, config)) === undefined)
+      return await deliverRaw(account, given, config);
+  }
   const message = await readMessage(
     process.stdin,
     config?.limits.messageBytesMax ?? Number.POSITIVE_INFINITY,
@@ -56,11 +65,32 @@ async function deliverMessage(given: DeliverArguments): Promise<void> {
     if (message.source.length === 0)
       throw new DeliveryError(deliveryCodes.tempFail, 'there is no message', '4.6.0');
     const sender = senderOf(given, message);
-    if ('uid' in account) await deliverTo(account, sender, message.source, given, config);
-    else await handOver(config!, sender, account.address, message.source);
+    if ('uid' in account) return await deliverTo(account, sender, message.source, given, config);
+    await handOver(config!, sender, account.address, message.source);
+    return deliveryCodes.ok;
   } finally {
     message.release();
   }
+}
+
+/** Through ~/.procmailrc, every octet as it came. */
+async function deliverRaw(
+  account: Account,
+  given: DeliverArguments,
+  config: Config | undefined,
+): Promise<number> {
+  const { readMail } = await import('./deliver/procmail/read-mail.ts');
+  const mail = await readMail(process.stdin, config?.limits.messageBytesMax);
+  const sender = given.sender ?? (hasFromLine(mail) ? undefined : senderOf(given, {}));
+  return deliverByOwnRcfile(mail, account, sender, detailOf(given), mailPlace(account, config?.mailbox));
+}
+
+function hasFromLine(mail: Uint8Array): boolean {
+  return Buffer.from(mail.subarray(0, 5)).equals(Buffer.from('From '));
+}
+
+function detailOf({ detail }: DeliverArguments): string {
+  return detail ?? process.env.EXTENSION ?? '';
 }
 
 /** Only one that was named: what the machine's server runs for its own users is not asked for a system user's mail. */
@@ -87,7 +117,10 @@ function accountOf(
   return { address: user.includes('@') ? user : `${user}@${config.domains[0] ?? config.hostname}` };
 }
 
-function senderOf({ sender }: DeliverArguments, { fromLineSender }: IncomingMessage): string {
+function senderOf(
+  { sender }: DeliverArguments,
+  { fromLineSender }: Partial<Pick<IncomingMessage, 'fromLineSender'>>,
+): string {
   // Postfix's local(8) sets SENDER together with RECIPIENT; alone it may be anybody's.
   const { SENDER, RECIPIENT } = process.env;
   return sender ?? (RECIPIENT === undefined ? undefined : SENDER) ?? fromLineSender ?? '';
@@ -109,34 +142,43 @@ async function deliverTo(
   source: MessageSource,
   given: DeliverArguments,
   config: Config | undefined,
-): Promise<void> {
-  const { ORIGINAL_RECIPIENT, RECIPIENT, EXTENSION } = process.env;
-  const detail = given.detail ?? EXTENSION ?? '';
+): Promise<number> {
+  const { ORIGINAL_RECIPIENT, RECIPIENT } = process.env;
+  const detail = detailOf(given);
   const local = detail === '' ? account.name : `${account.name}+${detail}`;
   const recipient = RECIPIENT ?? ORIGINAL_RECIPIENT ?? `${local}@${config?.hostname ?? hostname()}`;
-  const { storeMessage } = await import('./deliver/store-message.ts');
+  const place = mailPlace(account, config?.mailbox);
   const copy = {
-    ...{ place: mailPlace(account, config?.mailbox), user: account.name, sender, recipient },
+    ...{ place, user: account.name, sender, recipient },
     ...{ folder: 'INBOX', create: true, flags: [], edits: [] },
   };
-  const pipeline = config && (await pipelineOf(config, given.pipeline));
-  if (pipeline === undefined) return storeMessage(source, copy);
+  const pipeline = await pipelineOf(given, config);
+  if (pipeline === undefined) {
+    const { storeMessage } = await import('./deliver/store-message.ts');
+    await storeMessage(source, copy);
+    return deliveryCodes.ok;
+  }
   const { filterDelivery } = await import('./deliver/filter-delivery.ts');
   const { openUserRules } = await import('./deliver/user-rules.ts');
   const { carryOut } = await import('./deliver/carry-out.ts');
-  const rules = openUserRules(account, copy.place, config!);
+  const rules = openUserRules(account, place, config!);
   try {
     const facts = { sender, recipient, user: account.name, detail, pipeline, rules };
-    await carryOut(source, await filterDelivery(config!, source, facts), copy, rules);
+    const inbox = hasRcfile(account) ? { account, detail, place } : undefined;
+    return await carryOut(source, await filterDelivery(config!, source, facts), copy, rules, inbox);
   } finally {
     await rules.state.close();
   }
 }
 
 /** Undefined where it holds no plugin, so that nothing of it is loaded. */
-async function pipelineOf(config: Config, named: string | undefined): Promise<string | undefined> {
-  if (named === undefined && Object.keys(config.pipelines).length === 0) return undefined;
+async function pipelineOf(
+  { pipeline }: DeliverArguments,
+  config: Config | undefined,
+): Promise<string | undefined> {
+  if (config === undefined || (pipeline === undefined && Object.keys(config.pipelines).length === 0))
+    return undefined;
   const { pipelineName } = await import('./pipeline-name.ts');
-  const name = pipelineName(named, config);
+  const name = pipelineName(pipeline, config);
   return config.pipelines[name]!.length === 0 ? undefined : name;
 }

@@ -15,19 +15,27 @@ export interface DeliverArguments {
   readonly help: boolean;
 }
 
-/** procmail's own, which deliver does not have: better refused than taken for something else. */
-const procmailOnly = new Set(['m', 't', 'Y', 'p', 'o', 'v', 'r', 'z']);
+/** Any of these, or a word that is no option, and the whole line is one for procmail. */
+const procmailOnly = /^-[adfr]*[mtYpovz]/;
+/** Options that the next word belongs to. */
+const withValue = /^(?:-[acdf]|--(?:config|pipeline|user|detail|sender))$/;
+
+/** A line as procmail(1) takes it: an rcfile, `VAR=value`, or one of the options that only procmail has. */
+export function isForProcmail(argv: readonly string[]): boolean {
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at]!;
+    if (word === '--') return at + 1 < argv.length;
+    if (withValue.test(word)) at += 1;
+    else if (!word.startsWith('-') || procmailOnly.test(word)) return true;
+  }
+  return false;
+}
 
 /** @throws DeliveryError EX_USAGE that names the option */
 export function readArguments(argv: readonly string[]): DeliverArguments {
-  const foreign = argv
-    .map((word) => /^-([a-zA-Z])/.exec(word)?.[1])
-    .find((letter) => procmailOnly.has(letter ?? ''));
-  if (foreign !== undefined) throw usage(`-${foreign} is an option of procmail, which deliver does not have`);
   try {
-    const { values, positionals } = parseArgs({
+    const { values } = parseArgs({
       args: [...argv],
-      allowPositionals: true,
       options: {
         config: { type: 'string', short: 'c' },
         pipeline: { type: 'string' },
@@ -37,10 +45,8 @@ export function readArguments(argv: readonly string[]): DeliverArguments {
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
-    if (positionals.length > 0) throw usage(`one recipient at a time: "${positionals[0]}" is one too many`);
     return { ...values, sender: values.sender === undefined ? undefined : bare(values.sender) };
   } catch (error) {
-    if (error instanceof DeliveryError) throw error;
     throw usage((error as Error).message.split('. ')[0]!);
   }
 }
@@ -57,6 +63,12 @@ Delivers one message: the MDA behind Postfix, Exim, Sendmail and OpenSMTPD, or b
 
 The message goes to the mailbox that the config names with {home}, else to $MAIL (a Maildir if it ends
 with / or is a folder), else to ~/Maildir if there is one, else to /var/mail/USER.
+
+With ~/.procmailrc, what would go to the inbox goes through it as through procmail; and procmail's own
+command line is taken as it is:
+
+  mailfilter deliver -m RCFILE [ARG ...] < message
+  mailfilter deliver [-toYpv] [-a ARG] [-f FROM] [VAR=value ...] [RCFILE ...] [-d USER ...] < message
 
 Exit codes: 0 delivered, 64 usage, 67 no such user, 69 refused (message too large), 75 try again later
 (also where something is set up wrongly), 77 refused by the pipeline.

@@ -1,26 +1,51 @@
 /** What a pipeline and a user's rules asked for, done in the user's own process: copies first, then mail to others. */
+import { Readable } from 'node:stream';
+import type { Edit } from '../../../core/mail/edit.ts';
 import { renderStream } from '../../../core/mail/render.ts';
 import type { MessageSource } from '../../../core/mail/source.ts';
 import type { Action } from '../../../core/session/plan.ts';
+import type { Account } from './account.ts';
 import { DeliveryError, deliveryCodes } from './delivery-error.ts';
 import type { FilteredDelivery } from './filter-delivery.ts';
+import type { Place } from './place.ts';
+import { deliverByOwnRcfile } from './procmail/own-rcfile.ts';
 import { sendMail } from './send-mail.ts';
 import { type StoreRequest, storeMessage } from './store-message.ts';
 import type { UserRules } from './user-rules.ts';
 
-/** @throws DeliveryError before anything is done where something of it cannot be done here */
+/** The user's rcfile, which what is for the inbox goes through. */
+export interface InboxRules {
+  readonly account: Account;
+  readonly detail: string;
+  readonly place: Place;
+}
+
+/**
+ * The exit code, which only an rcfile makes another than 0.
+ *
+ * @throws DeliveryError before anything is done where something of it cannot be done here
+ */
 export async function carryOut(
   source: MessageSource,
   { sender, edits, actions }: FilteredDelivery,
   copy: StoreRequest,
   { state }: UserRules,
-): Promise<void> {
+  rules: InboxRules | undefined,
+): Promise<number> {
+  let exitCode: number = deliveryCodes.ok;
   for (const action of actions) refuseImpossible(action);
   const stores = actions.filter((action) => action.type === 'store');
   for (const { mailbox, create = false, flags = [], edits: own = [], message } of stores) {
-    await storeMessage(message ? inMemory(message) : source, {
+    const bytes = message ? inMemory(message) : source;
+    const all = message ? own : [...edits, ...own];
+    if (rules !== undefined && mailbox === 'INBOX') {
+      exitCode = await storeByRules(bytes, all, sender, rules);
+      if (exitCode !== deliveryCodes.ok) return exitCode;
+      continue;
+    }
+    await storeMessage(bytes, {
       ...{ ...copy, sender, create: create || mailbox === 'INBOX' },
-      ...{ folder: mailbox, flags, edits: message ? own : [...edits, ...own] },
+      ...{ folder: mailbox, flags, edits: all },
     });
   }
   for (const action of actions) {
@@ -35,6 +60,7 @@ export async function carryOut(
       await reply(action, state);
     }
   }
+  return exitCode;
 }
 
 /** Who was answered lately hears nothing; an answer that did not go out is none. */
@@ -51,6 +77,16 @@ async function reply(
     if (once) await keys?.delete(once.key);
     throw error;
   }
+}
+
+async function storeByRules(
+  source: MessageSource,
+  edits: readonly Edit[],
+  sender: string,
+  { account, detail, place }: InboxRules,
+): Promise<number> {
+  const mail = await Readable.from(renderStream(source, edits, { lineEnds: 'lf', smtputf8: true })).toArray();
+  return deliverByOwnRcfile(Buffer.concat(mail), account, sender, detail, place);
 }
 
 function inMemory(message: Uint8Array): MessageSource {

@@ -1,4 +1,5 @@
 /** procmail's own command line: procmail(1). */
+import { DeliveryError, deliveryCodes } from '../delivery-error.ts';
 
 export interface ProcmailArguments {
   /** General filter: one rcfile, then arguments. */
@@ -21,7 +22,7 @@ export interface ProcmailArguments {
   readonly rcfiles: readonly string[];
 }
 
-/** @throws Error in words for whoever called it so */
+/** @throws DeliveryError EX_USAGE */
 export function readProcmailArguments(argv: readonly string[]): ProcmailArguments {
   const letters = new Set<string>();
   const values: Record<string, string[]> = { f: [], a: [] };
@@ -38,11 +39,11 @@ export function readProcmailArguments(argv: readonly string[]): ProcmailArgument
         const attached = word.slice(index + 1);
         if (attached === '') at += 1;
         const value = attached === '' ? argv[at] : attached;
-        if (value === undefined) throw new Error(`-${letter} needs a value`);
+        if (value === undefined) throw usage(`-${letter} needs a value`);
         values[letter]!.push(value);
         break;
       }
-      if (!'ptoYdmv'.includes(letter)) throw new Error(`unknown option -${letter}`);
+      if (!'ptoYdmv'.includes(letter)) throw usage(`unknown option -${letter}`);
       letters.add(letter);
     }
     if (letters.has('d')) {
@@ -60,8 +61,8 @@ function arrange(
 ): ProcmailArguments {
   const explicit = letters.has('d');
   const general = letters.has('m');
-  if (explicit && (general || letters.has('p'))) throw new Error('-d goes with neither -m nor -p');
-  if (explicit && rest.length === 0) throw new Error('-d needs a recipient');
+  if (explicit && (general || letters.has('p'))) throw usage('-d goes with neither -m nor -p');
+  if (explicit && rest.length === 0) throw usage('-d needs a recipient');
   const variables: Record<string, string> = {};
   const rcfiles: string[] = [];
   const after: string[] = [];
@@ -71,7 +72,7 @@ function arrange(
     else if (sign > 0) variables[word.slice(0, sign)] = word.slice(sign + 1);
     else rcfiles.push(word);
   }
-  if (general && rcfiles.length === 0) throw new Error('-m needs an rcfile');
+  if (general && rcfiles.length === 0) throw usage('-m needs an rcfile');
   return {
     general,
     preserve: letters.has('p'),
@@ -85,4 +86,8 @@ function arrange(
     variables,
     rcfiles,
   };
+}
+
+function usage(message: string): DeliveryError {
+  return new DeliveryError(deliveryCodes.usage, message);
 }

@@ -1,5 +1,6 @@
 /** Carries out the steps of a running rcfile at once, as procmail does, with the rights of the calling user. */
-import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { describeError } from '../../../../core/base/errors.ts';
 import type { Running } from '../../../../rules/procmail/run.ts';
 import type { Command, Step, StepOutcome } from '../../../../rules/procmail/steps.ts';
@@ -10,23 +11,51 @@ import { runProgram } from './programs.ts';
 const done: StepOutcome = { ok: true };
 const failed: StepOutcome = { ok: false };
 const stderr = 2;
+/** S_ISVTX: only owners remove files from such a folder. */
+const stickyBit = 0o1000;
 
-/** Runs an rcfile to its end. Rejects only for a bug; locks that it holds then are given back. */
-export async function carryOutSteps<Result>(running: Running<Result>): Promise<Result> {
-  const hands = new Hands();
+/** Whose rcfiles may be believed. */
+export interface RcfileOwner {
+  /** Undefined where anybody's will do: -m. */
+  readonly userId: number | undefined;
+  /** The user's standing one, with which procmail is stricter than with one that was named. */
+  readonly ownRcfile: string | undefined;
+}
+
+/**
+ * Runs an rcfile to its end. Rejects only for a bug; locks that it holds then are given back. A signal that ends the
+ * process ends it with EX_TEMPFAIL between two steps: what was stored is whole, and the mail comes again.
+ */
+export async function carryOutSteps<Result>(running: Running<Result>, owner: RcfileOwner): Promise<Result> {
+  const hands = new Hands(owner);
+  const ends = (signal: NodeJS.Signals) => {
+    hands.say(`Terminating prematurely by ${signal}`);
+    hands.close();
+    process.exit(exitTempFail);
+  };
+  for (const signal of endingSignals) process.on(signal, ends);
   try {
     let step = running.next();
     while (!step.done) step = running.next(await hands.carryOut(step.value));
     return step.value;
   } finally {
+    for (const signal of endingSignals) process.off(signal, ends);
     hands.close();
   }
 }
+
+const endingSignals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
+const exitTempFail = 75;
 
 class Hands {
   #log = stderr;
   #umask = process.umask();
   readonly #locks = new Set<string>();
+  readonly #owner: RcfileOwner;
+
+  constructor(owner: RcfileOwner) {
+    this.#owner = owner;
+  }
 
   async carryOut(step: Step): Promise<StepOutcome> {
     switch (step.type) {
@@ -53,7 +82,7 @@ class Hands {
         dropLockFile(step.path);
         return done;
       case 'read':
-        return this.#read(step.path);
+        return this.#read(step);
       case 'directory':
         return this.#enter(step.path);
       case 'umask':
@@ -116,15 +145,31 @@ class Hands {
     }
   }
 
-  #read(path: string): StepOutcome {
+  #read({ path, included }: Extract<Step, { type: 'read' }>): StepOutcome {
     try {
       if (path === '/dev/null') return { ok: true, source: '' };
       if (!statSync(path).isFile()) throw new Error('not a regular file');
-      return { ok: true, source: readFileSync(path, 'latin1') };
+      if (included || !this.#isSuspicious(path)) return { ok: true, source: readFileSync(path, 'latin1') };
+      this.say(`Suspicious rcfile "${path}"`);
     } catch {
-      this.say(`Couldn't read "${path}"`);
-      return failed;
+      // One that is not there and one that is not believed are told of alike.
     }
+    this.say(`Couldn't read "${path}"`);
+    return failed;
+  }
+
+  /** Others may have written it. procmail(1), "Suspicious rcfile". */
+  #isSuspicious(path: string): boolean {
+    const { userId, ownRcfile } = this.#owner;
+    const forbidden = path === ownRcfile ? constants.S_IWGRP | constants.S_IWOTH : constants.S_IWOTH;
+    const file = statSync(path);
+    const folder = statSync(dirname(path));
+    const sticky = (folder.mode & stickyBit) !== 0;
+    return (
+      (userId !== undefined && file.uid !== userId && file.uid !== 0) ||
+      (file.mode & forbidden) !== 0 ||
+      (!sticky && (folder.mode & forbidden) !== 0)
+    );
   }
 
   #enter(path: string): StepOutcome {

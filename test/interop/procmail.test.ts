@@ -1,0 +1,51 @@
+/** Beside Debian's procmail 3.22: the same folders, programs, exit codes and log abstracts. */
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { randomSource } from '../kit/random.ts';
+import { requireProgram } from '../kit/require.ts';
+import { runBoth } from './procmail-beside.ts';
+import { brokenRcfiles, caseMail, cases, knownDifferences, oddMails, oddRcfiles } from './procmail-cases.ts';
+import { randomMail, randomRcfile } from './procmail-grammar.ts';
+
+const beside = 12;
+
+async function assertSame(t: TestContext, rcfile: string, mail: string): Promise<void> {
+  const program = requireProgram(t, 'procmail');
+  if (!program) return;
+  const { procmail, ours } = await runBoth(program, rcfile, mail);
+  assert.deepEqual(ours, procmail, `${rcfile}\n--- mail:\n${mail.slice(0, 400)}`);
+}
+
+describe('procmail 3.22', { concurrency: beside }, () => {
+  for (const rcfile of cases) {
+    test(`rcfile: ${rcfile.trim().replaceAll('\n', ' / ')}`, (t) => assertSame(t, rcfile, caseMail));
+  }
+  for (const [name, mail] of Object.entries(oddMails)) {
+    for (const [index, rcfile] of oddRcfiles.entries()) {
+      test(`a mail with ${name}, rcfile ${index}`, (t) => assertSame(t, rcfile, mail));
+    }
+  }
+  for (const [name, rcfile] of Object.entries(brokenRcfiles)) {
+    test(`broken: ${name}`, (t) => assertSame(t, rcfile, caseMail));
+  }
+  for (const [name, { rcfile, mail = caseMail, ours: wanted }] of Object.entries(knownDifferences)) {
+    test(`another result than procmail's: ${name}`, async (t) => {
+      const program = requireProgram(t, 'procmail');
+      if (!program) return;
+      const { procmail, ours } = await runBoth(program, rcfile, mail);
+      assert.notDeepEqual(ours, procmail, 'no difference any more');
+      assert.equal(ours.files[wanted.file]?.includes(wanted.text), true, JSON.stringify(ours, undefined, 1));
+    });
+  }
+});
+
+const seconds = process.env.MAILFILTER_CAMPAIGN === '1' ? 600 : 15;
+
+test(`procmail 3.22: ${seconds} seconds of random rcfiles`, async (t) => {
+  const random = randomSource('procmail');
+  const end = Date.now() + seconds * 1000;
+  do {
+    const round = Array.from({ length: beside }, () => [randomRcfile(random), randomMail(random)] as const);
+    await Promise.all(round.map(([rcfile, mail]) => assertSame(t, rcfile, mail)));
+  } while (Date.now() < end);
+});
