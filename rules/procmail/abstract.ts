@@ -7,7 +7,8 @@ const sizeDigits = 7;
 
 /** @param length octets that were stored */
 export function logAbstract(mail: Mail, folder: string, length: number): string {
-  const from = fromLine(mail) ?? '';
+  const line = fromLine(mail) ?? '';
+  const from = line === '' || line.endsWith('\n') ? line : `${line}\n`;
   const subject = subjectLine(mail);
   const name = `  Folder: ${folder.slice(0, 61)}`;
   let columns = name.length;

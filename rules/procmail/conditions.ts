@@ -4,15 +4,15 @@ import { type Mail, partsOf, unfolded } from './mail.ts';
 import { compilePattern, PatternError } from './pattern.ts';
 import type { Condition } from './rcfile.ts';
 import { extract, Search } from './search.ts';
-import type { Command, Step, StepFacts, StepOutcome } from './steps.ts';
+import type { Command, Parts, Step, StepFacts, StepOutcome } from './steps.ts';
 
 /** procmail's plus infinity: past it nothing is counted any more. */
 export const scoreMax = 2147483647;
 
 /** What programs of an rcfile are run with. */
 export interface ProgramHouse extends Scope {
-  /** The whole mail: what they read. */
-  octets(): Uint8Array;
+  /** What they read: of the mail, with an empty line at its end. */
+  octets(parts: Parts): Uint8Array;
   facts(line: number): StepFacts;
 }
 
@@ -40,12 +40,14 @@ export interface ConditionsResult {
   readonly conditions: readonly ConditionResult[];
 }
 
+const wholeMail: Parts = { header: true, body: true };
+
 interface Weight {
   readonly weight: number;
   readonly exponent: number;
 }
 
-type Area = { readonly header: boolean; readonly body: boolean } | { readonly variable: string };
+type Area = Parts | { readonly variable: string };
 
 export function* evaluateConditions(
   conditions: readonly Condition[],
@@ -114,8 +116,10 @@ function* evaluate(
       break;
     }
   }
-  if (text.startsWith('?'))
-    return yield* runTest(condition.line, text.slice(1).trim(), weight, inverted, house);
+  if (text.startsWith('?')) {
+    const parts = 'variable' in area ? wholeMail : area;
+    return yield* runTest(condition.line, text.slice(1).trim(), parts, weight, inverted, house);
+  }
   const size = /^([<>])[ \t]*(\d+)[ \t]*$/.exec(text);
   if (size !== null) return compareSize(size[1]!, Number(size[2]), weight, inverted, house.mail);
   // A backslash in front takes from what follows the meaning it has at the start of a condition.
@@ -132,7 +136,7 @@ export function* answered<Result>(
   let step = expansion.next();
   while (!step.done) {
     const command = yield* commandOf(step.value, line, house);
-    const outcome = yield { type: 'output', command, input: house.octets(), ...house.facts(line) };
+    const outcome = yield { type: 'output', command, input: house.octets(wholeMail), ...house.facts(line) };
     const output = Buffer.from(outcome.output ?? new Uint8Array(0)).toString('latin1');
     step = expansion.next(output.endsWith('\n') ? output.slice(0, -1) : output);
   }
@@ -142,12 +146,13 @@ export function* answered<Result>(
 function* runTest(
   line: number,
   text: string,
+  parts: Parts,
   weight: Weight | undefined,
   inverted: boolean,
   house: ConditionHouse,
 ): Generator<Step, Judged, StepOutcome> {
   const command = yield* commandOf(text, line, house);
-  const { exitCode = 1 } = yield { type: 'test', command, input: house.octets(), ...house.facts(line) };
+  const { exitCode = 1 } = yield { type: 'test', command, input: house.octets(parts), ...house.facts(line) };
   house.set('?', String(exitCode));
   const matched = (exitCode === 0) !== inverted;
   if (weight === undefined) return { matched };
@@ -208,18 +213,19 @@ function countMatches(engine: Search, text: Uint8Array, first: number, { weight,
   let added = 0;
   let share = weight;
   for (let from = 0, end = first; end >= 0; end = engine.find(text, from)) {
-    // An expression that matches nothing matches for ever; at the end of the text only once more.
-    if (end === from && from < text.length) return infiniteSeries(added, share, exponent);
     added = clamp(added + share);
     share *= exponent;
-    if (end === from || share === 0 || Math.abs(added) >= scoreMax) break;
+    // An expression that matches nothing matches for ever.
+    if (end === from) return infiniteSeries(added, share, exponent);
+    if (end > text.length || share === 0 || Math.abs(added) >= scoreMax) break;
     from = end;
   }
   return added;
 }
 
 function infiniteSeries(before: number, share: number, exponent: number): number {
-  if (Math.abs(exponent) < 1) return clamp(before + share / (1 - exponent));
+  if (exponent <= 0 || share === 0) return before;
+  if (exponent < 1) return clamp(before + share / (1 - exponent));
   return clamp(before + share * Number.POSITIVE_INFINITY);
 }
 

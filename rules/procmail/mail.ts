@@ -60,10 +60,10 @@ export function withoutFromLine(octets: Uint8Array): Uint8Array {
     : octets;
 }
 
-/** The line of the first Subject field, its name included. */
+/** The line of the first Subject field, its name included; not what continues it. */
 export function subjectLine(mail: Mail): string | undefined {
-  const text = asBuffer(unfolded(mail.header)).toString('latin1');
-  return /^Subject:.*/im.exec(text)?.[0];
+  const [line] = /^Subject:[^\n]*/im.exec(asBuffer(mail.header).toString('latin1')) ?? [];
+  return line?.replace(/[\t\v\f\r]/g, ' ');
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -23,9 +23,11 @@ export interface Pattern {
   readonly start: number;
   /** It holds a `\/`. */
   readonly marks: boolean;
+  /** What procmail calls an invalid expression, and makes something of. */
+  readonly problem: string | undefined;
 }
 
-/** An expression that cannot be read: its recipe does not match. */
+/** An expression past what the limits allow: its recipe does not match. */
 export class PatternError extends Error {}
 
 const newline = 10;
@@ -74,6 +76,7 @@ class Compiler {
   #depth = 0;
   readonly #states: PatternState[] = [];
   #marks = false;
+  #problem: string | undefined;
 
   constructor(text: string, caseSensitive: boolean) {
     this.#text = text;
@@ -82,10 +85,10 @@ class Compiler {
 
   compile(): Pattern {
     const whole = this.#alternatives();
-    if (this.#at < this.#text.length) throw new PatternError('unbalanced ")"');
+    if (this.#at < this.#text.length) this.#problem ??= 'a ")" too many: the expression ends there';
     const accept = this.#add({ kind: 'accept' });
     for (const out of whole.outs) out(accept);
-    return { states: this.#states, start: whole.start, marks: this.#marks };
+    return { states: this.#states, start: whole.start, marks: this.#marks, problem: this.#problem };
   }
 
   #add(state: PatternState): number {
@@ -132,24 +135,19 @@ class Compiler {
     return { start, outs: [out] };
   }
 
+  /** A second sign after the first stands for itself. */
   #repeated(atom: Fragment): Fragment {
-    let piece = atom;
-    for (;;) {
-      const sign = this.#text[this.#at];
-      if (sign !== '*' && sign !== '+' && sign !== '?') return piece;
-      this.#at += 1;
-      const state = { kind: 'split' as const, next: piece.start, other: -1 };
-      const start = this.#add(state);
-      const leave = (to: number) => {
-        state.other = to;
-      };
-      if (sign === '?') {
-        piece = { start, outs: [...piece.outs, leave] };
-      } else {
-        for (const out of piece.outs) out(start);
-        piece = { start: sign === '*' ? start : piece.start, outs: [leave] };
-      }
-    }
+    const sign = this.#text[this.#at];
+    if (sign !== '*' && sign !== '+' && sign !== '?') return atom;
+    this.#at += 1;
+    const state = { kind: 'split' as const, next: atom.start, other: -1 };
+    const start = this.#add(state);
+    const leave = (to: number) => {
+      state.other = to;
+    };
+    if (sign === '?') return { start, outs: [...atom.outs, leave] };
+    for (const out of atom.outs) out(start);
+    return { start: sign === '*' ? start : atom.start, outs: [leave] };
   }
 
   #atom(): Fragment {
@@ -159,8 +157,8 @@ class Compiler {
     switch (character) {
       case '(': {
         const inner = this.#alternatives();
-        if (this.#text[this.#at] !== ')') throw new PatternError('a "(" is never closed');
-        this.#at += 1;
+        if (this.#text[this.#at] === ')') this.#at += 1;
+        else this.#problem ??= 'a "(" is never closed';
         return inner;
       }
       case '[':
@@ -224,11 +222,15 @@ class Compiler {
     const first = this.#at;
     for (;;) {
       const character = this.#text[this.#at];
-      if (character === undefined) throw new PatternError('a "[" is never closed');
-      if (character === ']' && this.#at > first) break;
+      // What is never closed ends with the expression.
+      if (character === undefined) this.#problem ??= 'a "[" is never closed';
+      if (character === undefined || (character === ']' && this.#at > first)) break;
       this.#at += 1;
       const low = character.charCodeAt(0) & 0xff;
       const high = this.#rangeEnd() ?? low;
+      // Of a range the wrong way round the two ends are left.
+      set[high] = 1;
+      set[low] = 1;
       for (let octet = low; octet <= high; octet++) set[octet] = 1;
     }
     this.#at += 1;

@@ -503,7 +503,7 @@ class Run {
   /** An empty line at the end keeps mails of a folder apart. */
   #octets(input: Parts, raw: boolean): Uint8Array {
     const octets = partsOf(this.#mail, input);
-    if (raw || (input.header && !input.body)) return octets;
+    if (raw) return octets;
     const end = Buffer.from(octets.subarray(-2)).toString('latin1');
     return end === '\n\n' ? octets : Buffer.concat([octets, Buffer.from('\n')]);
   }
@@ -560,7 +560,7 @@ class Run {
       positional: this.#positional,
       get,
       set: (name, value) => this.#variables.set(name, value),
-      octets: () => this.#octets(wholeMail, false),
+      octets: (parts) => this.#octets(parts, false),
       facts: (line) => this.#facts(line),
       search: (expression, caseSensitive) => this.#search(expression, caseSensitive),
     };

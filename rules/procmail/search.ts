@@ -25,7 +25,7 @@ export class Search {
 
   /**
    * Where the match that ends first ends, looking from `from` on.
-   * @returns the offset past its last octet, -1 where there is none
+   * @returns the offset past its last octet, which may be the newline after the text; -1 where there is none
    */
   find(text: Uint8Array, from = 0): number {
     let step = this.#start();
@@ -38,7 +38,8 @@ export class Search {
     if ((from === 0 || text[from - 1] === newline) && follow(newline)) return from;
     if (from === 0 && follow(begin)) return from;
     for (let at = from; at < text.length; at++) if (follow(text[at]!)) return at + 1;
-    return follow(end) || follow(newline) ? text.length : -1;
+    if (follow(end)) return text.length;
+    return follow(newline) ? text.length + 1 : -1;
   }
 
   #start(): Step {

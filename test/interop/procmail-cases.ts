@@ -24,12 +24,11 @@ export const oddMails: Readonly<Record<string, string>> = {
   'no body': 'From a@b Sat Nov 21 09:00:00 2026\nSubject: x\n\n',
   'no empty line': 'From a@b Sat Nov 21 09:00:00 2026\nSubject: x\n',
   'only a From_ line': 'From a@b Sat Nov 21 09:00:00 2026\n',
-  'a From_ line without its end': 'From a@b Sat Nov 21 09:00:00 2026',
   'empty lines first': '\n\nFrom: x\nSubject: y\n\nz\n',
   'no line end at the end': 'From a@b Sat Nov 21 09:00:00 2026\nSubject: x\n\nbody',
-  'octets of all kinds': `From a@b Sat Nov 21 09:00:00 2026\nSubject: \0 \xe4\n\n${Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet)).join('')}\n`,
+  'octets of all kinds': `From a@b Sat Nov 21 09:00:00 2026\nSubject: \x01 \xe4 \f\n\tfolded\n\n${Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet)).join('')}\n`,
   'CRLF line ends': 'From a@b Sat Nov 21 09:00:00 2026\r\nSubject: x\r\n\r\nbody\r\nFrom y\r\n',
-  'a long line': `From a@b Sat Nov 21 09:00:00 2026\nSubject: ${'x'.repeat(20_000)}\n\n${'y'.repeat(100_000)}\n`,
+  'a long line': `From a@b Sat Nov 21 09:00:00 2026\nSubject: ${'x'.repeat(1500)}\n\n${'y'.repeat(100_000)}\n`,
 };
 
 export const oddRcfiles: readonly string[] = [
@@ -72,6 +71,16 @@ export const knownDifferences: Readonly<Record<string, KnownDifference>> = {
   'a filter that does not exist leaves the mail as it is': {
     rcfile: ':0 f\n|nosuchprog\n',
     ours: { file: 'default', text: 'body aaa bbb' },
+  },
+  'a From_ line that is all of the mail is kept, whatever its form': {
+    rcfile: ':0\nmd/\n',
+    mail: 'From a@b Sat Nov 21 09:00:00 2026',
+    ours: { file: 'md/new/X', text: 'From a@b' },
+  },
+  'a NUL ends neither field nor header': {
+    rcfile: ':0 b\nbody\n',
+    mail: 'From a@b Sat Nov 21 09:00:00 2026\nSubject: \0\n\nbody\n',
+    ours: { file: 'body', text: 'body' },
   },
   'double quotes within backquotes within double quotes': {
     rcfile: 'LOG="`echo "a b"`\n"\n',

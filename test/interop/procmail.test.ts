@@ -32,8 +32,8 @@ describe('procmail 3.22', { concurrency: beside }, () => {
     test(`another result than procmail's: ${name}`, async (t) => {
       const program = requireProgram(t, 'procmail');
       if (!program) return;
-      const { procmail, ours } = await runBoth(program, rcfile, mail);
-      assert.notDeepEqual(ours, procmail, 'no difference any more');
+      // What procmail does here depends on who is faster, it or the program that it could not start.
+      const { ours } = await runBoth(program, rcfile, mail);
       assert.equal(ours.files[wanted.file]?.includes(wanted.text), true, JSON.stringify(ours, undefined, 1));
     });
   }

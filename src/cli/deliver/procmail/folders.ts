@@ -3,9 +3,9 @@
  * names what it stores. On disk when it returns; what failed is taken back. procmailrc(5), "Recipe action line".
  */
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -68,11 +68,11 @@ async function storeIn(folder: string, octets: Uint8Array, options: FolderOption
     case 'file':
       return appendToFile(folder, octets, options);
     case 'maildir':
-      return storeInMaildir(folder, octets);
+      return storeInMaildir(folder, octets, options);
     case 'mh':
-      return writeNew(octets, (link) => nextNumber(folder.slice(0, -2), link), folder.slice(0, -2));
+      return writeNew(octets, (link) => nextNumber(folder.slice(0, -2), link), folder.slice(0, -2), options);
     case 'directory':
-      return writeNew(octets, (link, inode) => uniqueName(folder, inode, options, link), folder);
+      return writeNew(octets, (link, inode) => uniqueName(folder, inode, options, link), folder, options);
   }
 }
 
@@ -86,8 +86,8 @@ async function appendToFile(
   const fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o666);
   try {
     while (!tryLock(fd)) await sleep(50);
-    const { size, mode } = fstatSync(fd);
-    if (size === 0 && (umask & 0o001) === 0) chmodSync(path, (mode & 0o777) | 0o001);
+    const { size } = fstatSync(fd);
+    if (size === 0) markUnread(fd, umask);
     const text = raw ? octets : quoteFrom(octets);
     try {
       writeAllSync(fd, [text]);
@@ -118,13 +118,13 @@ function headerEnd(text: Buffer): number {
 
 // Directories
 
-function storeInMaildir(folder: string, octets: Uint8Array): Stored {
+function storeInMaildir(folder: string, octets: Uint8Array, { umask }: FolderOptions): Stored {
   const root = folder.slice(0, -1);
   for (const part of ['new', 'cur', 'tmp']) mkdirSync(join(root, part), { recursive: true, mode: 0o777 });
   const name = maildirName();
   const tmp = join(root, 'tmp', name);
   const path = join(root, 'new', name);
-  write(tmp, octets);
+  write(tmp, octets, umask);
   try {
     renameSync(tmp, path);
   } catch (error) {
@@ -148,10 +148,11 @@ function writeNew(
   octets: Uint8Array,
   place: (link: (path: string) => boolean, inode: number) => string,
   directory: string,
+  { umask }: FolderOptions,
 ): Stored {
   mkdirSync(directory, { recursive: true, mode: 0o777 });
   const tmp = join(directory, `_${process.pid.toString(36)}${(deliveries++).toString(36)}.${hostname()}`);
-  write(tmp, octets);
+  write(tmp, octets, umask);
   try {
     const name = place((path) => tryLink(tmp, path), statSync(tmp).ino);
     syncDirectory(directory);
@@ -212,9 +213,10 @@ function linkInto(folder: string, from: string, options: FolderOptions): string 
 }
 
 /** @throws system errors; nothing is left then */
-function write(path: string, octets: Uint8Array): void {
+function write(path: string, octets: Uint8Array, umask: number): void {
   const fd = openSync(path, 'wx', 0o666);
   try {
+    markUnread(fd, umask);
     writeAllSync(fd, [octets]);
     fsyncSync(fd);
   } catch (error) {
@@ -223,6 +225,11 @@ function write(path: string, octets: Uint8Array): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** "Others may execute" tells that there is new mail, where the umask lets it. procmailrc(5), UMASK. */
+function markUnread(fd: number, umask: number): void {
+  if ((umask & 0o001) === 0) fchmodSync(fd, (fstatSync(fd).mode & 0o777) | 0o001);
 }
 
 function syncDirectory(path: string): void {
