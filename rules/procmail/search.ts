@@ -56,6 +56,8 @@ export class Search {
         else if (state.set[symbol] === 1) reached.push(state.next);
       } else if (state.kind === 'anchor') {
         if (symbol === (state.at === 'begin' ? begin : end)) reached.push(state.next);
+        // What waits for the end of the text passes its beginning, where it began with the newline before it.
+        else if (symbol === begin) reached.push(number);
       }
     }
     const next = this.#step(this.#closure(reached));
@@ -148,10 +150,13 @@ export function extract({ states, start }: Pattern, text: Uint8Array): Extract |
       const passes =
         state.kind === 'octet'
           ? symbol >= begin || state.set[symbol] === 1
-          : state.kind === 'anchor' && symbol === (state.at === 'begin' ? begin : end);
+          : state.kind === 'anchor' && (symbol === begin || (symbol === end && state.at === 'end'));
       if (!passes) continue;
-      const stays = state.kind === 'octet' && symbol >= begin;
-      spread(next, seen, { ...thread, state: stays ? thread.state : (state as { next: number }).next }, at);
+      const waits =
+        state.kind === 'octet'
+          ? symbol >= begin
+          : state.kind === 'anchor' && state.at === 'end' && symbol === begin;
+      spread(next, seen, { ...thread, state: waits ? thread.state : (state as { next: number }).next }, at);
     }
     if (best === undefined) spread(next, seen, { state: start, began: at, mark: -1 }, at);
     next.sort((one, other) => one.began - other.began || markOrder(one) - markOrder(other));
