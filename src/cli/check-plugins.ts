@@ -1,5 +1,7 @@
 /** The plugins of a config: that they load, that options, order and doors fit, and which hooks a door never raises. */
 import { readFileSync } from 'node:fs';
+import { describeError } from '../../core/base/errors.ts';
+import { silentLog } from '../../core/base/log.ts';
 import type { Config, ListenerProtocol } from '../../core/config/config.ts';
 import { placeOf } from '../../core/config/place.ts';
 import { checkPipeline } from '../../core/pipeline/check.ts';
@@ -7,6 +9,7 @@ import { askManifests, type ManifestAnswer } from '../../core/pipeline/manifests
 import type { PluginManifest } from '../../core/plugin/hooks.ts';
 import { type DoorName, doors } from '../../core/session/powers.ts';
 import type { Finding } from './check.ts';
+import { openOnePipeline } from './one-pipeline.ts';
 
 export async function checkPlugins(config: Config): Promise<Finding[]> {
   const specifiers = [
@@ -19,7 +22,29 @@ export async function checkPlugins(config: Config): Promise<Finding[]> {
     const { line, column } = placeOf(text, pointer);
     return `${config.file}:${line}:${column}`;
   };
-  return Object.keys(config.pipelines).flatMap((name) => checkOne(name, config, manifests, at));
+  const findings: Finding[] = [];
+  for (const name of Object.keys(config.pipelines)) {
+    const found = checkOne(name, config, manifests, at);
+    const fits = found.every(({ severity }) => severity !== 'error');
+    findings.push(...(fits ? ((await failedSetup(name, config, at)) ?? found) : found));
+  }
+  return findings;
+}
+
+/** Files that a plugin reads at its start are found missing now, and not when the server starts. */
+async function failedSetup(
+  name: string,
+  config: Config,
+  at: (pointer: string) => string,
+): Promise<Finding[] | undefined> {
+  if (config.pipelines[name]!.length === 0) return undefined;
+  try {
+    const pipelines = await openOnePipeline(config, name, silentLog);
+    await pipelines.close();
+    return undefined;
+  } catch (error) {
+    return [plugin('error', at(`/pipelines/${name}`), describeError(error))];
+  }
 }
 
 function checkOne(

@@ -144,3 +144,10 @@ for (const [name, pipeline, want] of orders) {
     }
   });
 }
+
+test('check finds a key that cannot be read before the server starts without it', async () => {
+  const options = { domain: 'example.org', selector: 's1', keyFile: 'nowhere.pem' };
+  const { code, stdout } = await runCommand(['check', '-c', configOf([{ plugin: 'dkim-sign', options }])]);
+  assert.equal(code, 1);
+  assert.match(stdout, /key s1\._domainkey\.example\.org: .*nowhere\.pem cannot be used: ENOENT/);
+});
