@@ -727,3 +727,15 @@ export const fetchLimits = {
   /** For each answer of a server; RFC 1939 section 3 lets it end an idle session after ten minutes. */
   answerMs: 5 * 60_000,
 } as const;
+
+/** Daemons that plugins ask: clamd, spamd, rspamd. */
+export const daemonLimits = {
+  /** They are near; one that is busy still accepts. */
+  connectMs: 5000,
+  /** Failures in a row after which a daemon rests that accepted connections and did not serve. */
+  failuresMax: 3,
+  restMsMin: 1000,
+  restMsMax: 30_000,
+  /** Left of a hook's time for telling what is wrong. */
+  marginMs: 250,
+} as const;

@@ -21,6 +21,9 @@ export {
 } from '../mail/edits.ts';
 export type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from '../mail/message.ts';
+export { BrokenOffError, type Conversation, type ConverseOptions, converse } from '../net/converse.ts';
+export { type DaemonAddress, formatDaemonAddress, parseDaemonAddress } from '../net/daemon-address.ts';
+export { type AskContext, Daemons } from '../net/daemons.ts';
 export { type IpMatcher, ipMatcher } from '../net/ip.ts';
 export { reverseIp } from '../net/reverse-ip.ts';
 export type { Connection, Session, TlsInfo } from '../session/connection.ts';

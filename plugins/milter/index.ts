@@ -1,13 +1,13 @@
 /** Ask another program that speaks the milter protocol (OpenDKIM, rspamd, any other), as Postfix and Sendmail would. */
-import { definePlugin, type HookInput, type RecipientResult } from 'mailfilter/plugin';
-import { type MilterAddress, parseMilterAddress } from './address.ts';
+import { type DaemonAddress, definePlugin, type HookInput, type RecipientResult } from 'mailfilter/plugin';
+import { parseMilterAddress } from './address.ts';
 import { answerOf, verdictOf } from './answer.ts';
 import { viewOf } from './message-view.ts';
 import { ClientSession } from './session.ts';
 
 /** Sessions by connection: affinity keeps all hooks of one in this thread. */
 interface Prepared {
-  readonly address: MilterAddress;
+  readonly address: DaemonAddress;
   readonly sessions: Map<string, Promise<ClientSession>>;
 }
 

@@ -8,7 +8,7 @@ import {
   MilterWireError,
   PacketReader,
 } from 'mailfilter/milter';
-import type { MilterAddress } from './address.ts';
+import type { DaemonAddress } from 'mailfilter/plugin';
 
 export class MilterSocket {
   readonly #socket: Socket;
@@ -28,7 +28,7 @@ export class MilterSocket {
   }
 
   /** Rejects when it cannot connect, or not before the signal. */
-  static open(address: MilterAddress, signal: AbortSignal): Promise<MilterSocket> {
+  static open(address: DaemonAddress, signal: AbortSignal): Promise<MilterSocket> {
     const socket = connect({ ...address });
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {

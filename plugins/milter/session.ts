@@ -16,8 +16,8 @@ import {
   type Terms,
   versionMax,
 } from 'mailfilter/milter';
-import type { HookInput, MessageInput, TransactionInput } from 'mailfilter/plugin';
-import type { MilterAddress } from './address.ts';
+import type { DaemonAddress, HookInput, MessageInput, TransactionInput } from 'mailfilter/plugin';
+
 import { clientName, connectMacros, heloMacros, mailMacros, rcptMacros } from './macros.ts';
 import { type MessageView, milterValue } from './message-view.ts';
 import { MilterSocket } from './milter-socket.ts';
@@ -55,7 +55,7 @@ export class ClientSession {
     this.#hostname = hostname;
   }
 
-  static async open(address: MilterAddress, hostname: string, signal: AbortSignal): Promise<ClientSession> {
+  static async open(address: DaemonAddress, hostname: string, signal: AbortSignal): Promise<ClientSession> {
     const socket = await MilterSocket.open(address, signal);
     try {
       await socket.send({ type: 'negotiate', terms: offer }, signal);
