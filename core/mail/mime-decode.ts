@@ -1,4 +1,4 @@
-/** Content-Transfer-Encodings taken off, and text as characters: what BINARY, PREVIEW and searches look into. RFC 2045 section 6. */
+/** Content-Transfer-Encodings taken off: what BINARY, previews and searches look into. RFC 2045 section 6. */
 
 /** Undefined for an encoding that is not known. Broken input is decoded as far as it goes; linear time. */
 export function decodeTransfer(octets: Buffer, encoding: string): Buffer | undefined {
@@ -13,16 +13,6 @@ export function decodeTransfer(octets: Buffer, encoding: string): Buffer | undef
       return decodeQuotedPrintable(octets);
     default:
       return undefined;
-  }
-}
-
-/** Text in a charset; in one that is not known, or none, UTF-8 where it can be and else Latin-1. */
-export function decodeCharsetText(octets: Uint8Array, charset: string | undefined): string {
-  try {
-    return new TextDecoder(charset ?? 'utf-8', { fatal: charset === undefined }).decode(octets);
-  } catch {
-    // RangeError: no such charset. TypeError: not UTF-8, and nobody said what it is.
-    return Buffer.from(octets).toString('latin1');
   }
 }
 

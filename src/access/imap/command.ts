@@ -1,5 +1,5 @@
 /** What a command of IMAP is: where it is allowed, how its arguments are read, what it does. One file for each. */
-import type { Cursor, MessageLiteral } from './parse/cursor.ts';
+import type { Cursor } from './parse/cursor.ts';
 import type { Session } from './session.ts';
 
 export type CommandState = 'any' | 'notAuthenticated' | 'authenticated' | 'selected';
@@ -58,14 +58,4 @@ export function command<Arguments>(init: CommandInit<Arguments>): Command {
 /** A command without arguments. */
 export function nothing(): undefined {
   return undefined;
-}
-
-export interface ReceivedCommand {
-  readonly tag: string;
-  /** Upper case, without UID. */
-  readonly name: string;
-  readonly uid: boolean;
-  readonly input: Cursor;
-  /** To be discarded when the command is done; what was appended stays. */
-  readonly messages: readonly MessageLiteral[];
 }

@@ -150,7 +150,8 @@ function complete(
   done: Partial<Done> | undefined,
 ): void {
   const code = done?.code === undefined ? '' : `[${done.code}] `;
-  const text = done?.text ?? `${name ?? 'Command'} completed`;
+  // RFC 9051 section 9: resp-text has no line ends; what errors say may have come from anywhere.
+  const text = (done?.text ?? `${name ?? 'Command'} completed`).replace(/[^\x20-\x7e]/g, '?');
   session.out.write(`${tag} ${status} ${code}${text}\r\n`);
 }
 

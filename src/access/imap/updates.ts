@@ -88,7 +88,9 @@ export class Updates {
     );
     const scope: WatchScope = asksForMessages ? 'all' : 'none';
     const stop = await this.#session.account.watch((change) => this.#changed(change), scope);
-    this.#stopAccount = stop;
+    // Meanwhile the session may have ended, or asked for something else.
+    if (this.#registration === registration) this.#stopAccount = stop;
+    else stop();
   }
 
   /** A command begins: nothing is told until `wait`. Resolves when what was being told is out. */

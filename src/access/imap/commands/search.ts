@@ -23,7 +23,7 @@ export const search = command({
 });
 
 /** `[RETURN (...)] [CHARSET name] keys`. */
-export function readSearch(input: Cursor): SearchArguments {
+function readSearch(input: Cursor): SearchArguments {
   const returns = readSearchReturn(input);
   let charset: string | undefined;
   if (input.skip(' CHARSET ')) charset = input.astring();

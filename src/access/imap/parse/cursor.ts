@@ -7,7 +7,7 @@ import { imapLimits } from '../../../../core/base/limits.ts';
 import type { Upload } from '../../../mailbox/mailbox.ts';
 import { bad } from '../refusal.ts';
 
-/** A literal that went to disk as it came; without `upload` it was empty or not wanted. */
+/** A literal that went to disk as it came. */
 export interface MessageLiteral {
   readonly upload: Upload;
   readonly octets: number;

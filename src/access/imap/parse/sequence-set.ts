@@ -43,7 +43,7 @@ export function resolveSet(set: Exclude<SequenceSet, 'saved'>, largest: number):
   return mergeRanges(ranges);
 }
 
-export function mergeRanges(ranges: readonly NumberRange[]): NumberRange[] {
+function mergeRanges(ranges: readonly NumberRange[]): NumberRange[] {
   const merged: { first: number; last: number }[] = [];
   for (const { first, last } of [...ranges].sort((a, b) => a.first - b.first)) {
     const open = merged.at(-1);

@@ -1,6 +1,5 @@
 /** Values as IMAP writes them; all strings are octets as Latin-1. RFC 9051 section 9. */
 import { imapString } from '../../../../core/mail/imap-text.ts';
-import type { NumberRange } from '../../../mailbox/search-query.ts';
 
 /** Octets of a text in UTF-8. */
 export function octetsOf(text: string): string {
@@ -12,11 +11,6 @@ export function astringText(octets: string): string {
   return octets !== '' && /^[^\0-\x20\x7f-\xff(){%*"\\\]]+$/.test(octets) && octets.toUpperCase() !== 'NIL'
     ? octets
     : imapString(octets);
-}
-
-/** `1:3,7`; '' for none. */
-export function rangesText(ranges: readonly NumberRange[]): string {
-  return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}:${last}`)).join(',');
 }
 
 /** Numbers in the order given, neighbours that ascend drawn together; '' for none. */
