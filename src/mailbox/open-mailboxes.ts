@@ -7,7 +7,7 @@
  *          └── calls ──> index thread          facts, texts, searches         (files, texts.db)
  */
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { describeError } from '../../core/base/errors.ts';
 import { accountLingerMs, mailboxThreadsHeapMiB } from '../../core/base/limits.ts';
 import type { Log } from '../../core/base/log.ts';
@@ -23,6 +23,8 @@ export interface MailboxesOptions extends StoreThreadOptions {
   readonly log: Log;
   /** Threads that hold folders; one is enough for two cores. */
   readonly storeThreads?: number;
+  /** For tests, which let threads die. */
+  readonly startWorker?: (file: URL, options: WorkerOptions) => Worker;
 }
 
 interface Thread<H extends Handlers, Push> {
@@ -32,7 +34,12 @@ interface Thread<H extends Handlers, Push> {
   end(): Promise<void>;
 }
 
-export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOptions): Mailboxes {
+export function openMailboxes({
+  log,
+  storeThreads = 1,
+  startWorker = (file, options) => new Worker(file, options),
+  ...options
+}: MailboxesOptions): Mailboxes {
   const accounts = new Map<string, { account: Promise<OpenAccount>; users: number }>();
   const byId = new Map<number, OpenAccount>();
   const stores: Thread<StoreCalls, StorePush>[] = [];
@@ -40,17 +47,24 @@ export function openMailboxes({ log, storeThreads = 1, ...options }: MailboxesOp
   let nextId = 1;
   let closed = false;
 
+  function start(name: string): Worker {
+    return startWorker(new URL(`./threads/${name}${extname(import.meta.url)}`, import.meta.url), {
+      workerData: options,
+      resourceLimits: { maxOldGenerationSizeMb: mailboxThreadsHeapMiB },
+    });
+  }
+
   /** Threads start when they are needed, and again when one has died. */
   function storeThread(user: string): Thread<StoreCalls, StorePush> {
     const at = placeOf(user, storeThreads);
     const running = stores[at];
     if (running && !running.ended) return running;
-    stores[at] = startThread('store-thread', options, log, heard);
+    stores[at] = watchThread('store-thread', start('store-thread'), log, heard);
     return stores[at]!;
   }
 
   function indexThread(): Thread<IndexCalls, never> {
-    if (!index || index.ended) index = startThread('index-thread', options, log, () => {});
+    if (!index || index.ended) index = watchThread('index-thread', start('index-thread'), log, () => {});
     return index;
   }
 
@@ -129,16 +143,12 @@ function placeOf(user: string, threads: number): number {
   return sum % threads;
 }
 
-function startThread<H extends Handlers, Push>(
+function watchThread<H extends Handlers, Push>(
   name: string,
-  options: StoreThreadOptions,
+  worker: Worker,
   log: Log,
   pushed: (push: Push) => void,
 ): Thread<H, Push> {
-  const worker = new Worker(new URL(`./threads/${name}${extname(import.meta.url)}`, import.meta.url), {
-    workerData: options,
-    resourceLimits: { maxOldGenerationSizeMb: mailboxThreadsHeapMiB },
-  });
   const caller = new Caller<H, Push | LogPush>(worker, (push) => {
     if (isLogLine(push)) log[push.level](push.event, push.facts);
     else pushed(push);

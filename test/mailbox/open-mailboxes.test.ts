@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { silentLog } from '../../core/base/log.ts';
 import type { Account, Folder } from '../../src/mailbox/mailbox.ts';
 import { MailboxError } from '../../src/mailbox/mailbox-error.ts';
@@ -20,7 +21,8 @@ interface House {
   readonly path: string;
   readonly account: Account;
   open(options?: { quotaBytes?: number }): Promise<Account>;
-  close(): Promise<void>;
+  /** Ends a thread as a crash would. */
+  killThread(name: 'store' | 'index'): Promise<void>;
 }
 
 async function house(t: TestContext, format: Format, quotaBytes = 0): Promise<House> {
@@ -28,7 +30,13 @@ async function house(t: TestContext, format: Format, quotaBytes = 0): Promise<Ho
   const path = join(directory, 'alice');
   const warnings: string[] = [];
   const log = { ...silentLog, warn: (event: string) => warnings.push(event) };
+  const workers: { name: string; worker: Worker }[] = [];
   const mailboxes = openMailboxes({
+    startWorker(file, options) {
+      const worker = new Worker(file, options);
+      workers.push({ name: basename(file.pathname), worker });
+      return worker;
+    },
     indexDirectory: join(directory, 'index'),
     tombstones: join(directory, 'tombstones'),
     log,
@@ -40,7 +48,10 @@ async function house(t: TestContext, format: Format, quotaBytes = 0): Promise<Ho
     await mailboxes.close();
     rmSync(directory, { recursive: true, force: true });
   });
-  return { directory, path, account, open, close: () => mailboxes.close() };
+  const killThread = async (name: string) => {
+    await workers.find((each) => each.name.startsWith(name))!.worker.terminate();
+  };
+  return { directory, path, account, open, killThread };
 }
 
 async function append(account: Account, folder: string, text: string, flags: readonly string[] = []) {
@@ -446,3 +457,24 @@ test('an account is shared, and POP3 has the INBOX alone', async (t) => {
   const uidValidity = folder.snapshot.uidValidity.toString(16).padStart(8, '0');
   assert.deepEqual(await folder.pop3Uidls([uid]), [`00000001${uidValidity}`]);
 });
+
+for (const thread of ['store', 'index'] as const) {
+  test(`a ${thread} thread that dies costs its own work: who asks hears so, and the next login works`, async (t) => {
+    const { account, open, killThread } = await house(t, 'maildir');
+    await append(account, 'INBOX', mail('Subject: 1'));
+    const folder = await account.openFolder('INBOX', { readOnly: false });
+    const view = new FolderView(folder.snapshot);
+    const query: SearchQuery = { key: 'text', value: 'hello' };
+    assert.equal((await folder.search(view, query)).length, 1);
+    await killThread(thread);
+    await assert.rejects(async () => {
+      await folder.refresh();
+      await folder.search(view, query);
+    }, isError('UNAVAILABLE'));
+    folder.close();
+    account.close();
+    const again = await open();
+    const reopened = await again.openFolder('INBOX', { readOnly: false });
+    assert.equal((await reopened.search(new FolderView(reopened.snapshot), query)).length, 1);
+  });
+}
