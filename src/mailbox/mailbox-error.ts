@@ -16,8 +16,6 @@ export type MailboxErrorCode =
   | 'INUSE'
   /** A message named by UID was gone before the operation could be done for all: nothing was done. */
   | 'EXPUNGEISSUED'
-  /** DELETE of a folder with children in a format that cannot hold children without it. */
-  | 'HASCHILDREN'
   /** The disk failed or is full, or the thread ended; try again. */
   | 'UNAVAILABLE';
 

@@ -1,4 +1,7 @@
 /** An account in the thread of its connections: calls to the threads that do the work, and the folders that are open. */
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { tryLock } from 'fs-native-extensions';
 import { isInbox } from './folders.ts';
 import type { Account, AccountChange, AccountOptions, AppendMessage, Folder, WatchScope } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
@@ -13,6 +16,8 @@ export interface AccountThreads {
   readonly id: number;
   /** Absolute: directory for messages on their way in. */
   readonly uploads: string;
+  /** Absolute. */
+  readonly pop3LockFile: string;
   readonly store: Pick<Caller<StoreCalls, never>, 'call'>;
   readonly index: Pick<Caller<IndexCalls, never>, 'call'>;
   isDead(): boolean;
@@ -32,7 +37,6 @@ export class OpenAccount {
   readonly #folders = new Map<string, Promise<SharedFolder>>();
   readonly #byHandle = new Map<number, SharedFolder>();
   readonly #watchers = new Set<Watcher>();
-  #pop3 = false;
 
   constructor(options: AccountOptions, threads: AccountThreads) {
     this.id = threads.id;
@@ -212,11 +216,12 @@ export class OpenAccount {
     watcher.folders.clear();
   }
 
+  /** The lock belongs to the open file: sessions of this process and of others exclude one another. */
   #lockForPop3(): (() => void) | undefined {
-    if (this.#pop3) return undefined;
-    this.#pop3 = true;
-    return () => {
-      this.#pop3 = false;
-    };
+    mkdirSync(dirname(this.#threads.pop3LockFile), { recursive: true, mode: 0o700 });
+    const fd = openSync(this.#threads.pop3LockFile, 'a', 0o600);
+    if (tryLock(fd)) return () => closeSync(fd);
+    closeSync(fd);
+    return undefined;
   }
 }

@@ -82,11 +82,11 @@ export function openMailboxes({
     const id = nextId++;
     const store = storeThread(account.user);
     const searcher = indexThread();
-    const { uploads } = await store.caller.call('openAccount', [id, account]);
+    const places = await store.caller.call('openAccount', [id, account]);
     await searcher.caller.call('openAccount', [id, account.user]);
     const opened = new OpenAccount(account, {
       id,
-      uploads,
+      ...places,
       store: store.caller,
       index: searcher.caller,
       isDead: () => store.ended || searcher.ended,

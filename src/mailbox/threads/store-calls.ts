@@ -114,8 +114,9 @@ export function createStoreCalls(
   }
 
   return {
-    openAccount(id: number, options: AccountOptions): { uploads: string } {
-      const index = new FolderIndex(join(indexDirectory, indexName(options.user), 'folders.db'), log);
+    openAccount(id: number, options: AccountOptions): { uploads: string; pop3LockFile: string } {
+      const directory = join(indexDirectory, indexName(options.user));
+      const index = new FolderIndex(join(directory, 'folders.db'), log);
       const engine = new AccountEngine({
         account: options,
         context: { path: options.path, index, clock, log, directorySync, tombstones },
@@ -124,7 +125,7 @@ export function createStoreCalls(
       const told = () => push({ kind: 'folders', account: id, folder: '' });
       const endWatch = watchPaths(engine.layout.watched, told, log, engine.layout.isFolderName);
       accounts.set(id, { id, engine, index, endWatch });
-      return { uploads: engine.layout.uploads };
+      return { uploads: engine.layout.uploads, pop3LockFile: join(directory, 'pop3.lock') };
     },
     async closeAccount(id: number): Promise<void> {
       const account = accountOf(id);
