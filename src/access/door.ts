@@ -58,6 +58,8 @@ class Door {
   #listener: ListenerConfig;
   #proxyFrom: IpMatcher;
   readonly #sockets = new Set<Socket>();
+  /** Those of them whose proxy has yet to say who connects. */
+  readonly #strangers = new Set<Socket>();
   readonly #wires = new Set<Wire>();
   readonly #serving = new Set<Promise<void>>();
 
@@ -78,6 +80,7 @@ class Door {
   async close(drainMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const wire of this.#wires) wire.drain();
+    for (const socket of this.#strangers) socket.destroy();
     const cut = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, drainMs);
@@ -95,7 +98,8 @@ class Door {
 
   async #serve(socket: Socket): Promise<void> {
     const { log, connections } = this.#options;
-    const peer = await this.#identify(socket);
+    this.#strangers.add(socket);
+    const peer = await this.#identify(socket).finally(() => this.#strangers.delete(socket));
     if (peer === undefined) return;
     const admission = connections.admit(peer.remoteIp);
     if (admission !== 'admitted') {
@@ -147,7 +151,7 @@ class Door {
   async #talk(wire: Wire): Promise<void> {
     const { protocol, tls, log, house } = this.#options;
     try {
-      if (this.#listener.tls === 'implicit') await wire.startTls(tls!);
+      if (this.#listener.tls === 'implicit') await wire.beginTls(tls!);
       await protocol.serve(wire, await house, this.#listener);
     } catch (error) {
       if (error instanceof ConnectionEnded) {

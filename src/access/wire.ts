@@ -144,6 +144,13 @@ export class Wire {
     await this.#secure(contexts);
   }
 
+  /** The handshake that begins a connection of implicit TLS: what came already belongs to it. @throws ConnectionEnded */
+  async beginTls(contexts: TlsContexts): Promise<void> {
+    const ahead = this.#input.detach();
+    if (ahead.length > 0) this.#socket.unshift(ahead);
+    await this.#secure(contexts);
+  }
+
   /**
    * Both directions are deflated from here on, once what was written is out. RFC 4978. What inflates to a lot is read as
    * slowly as anything: the stream waits for its reader.

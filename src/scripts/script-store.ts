@@ -131,7 +131,8 @@ export class ScriptStore {
     await this.#rescue();
     if (path !== undefined) await this.#link(path);
     else {
-      await rm(active, { force: true });
+      if ((await lstat(active).catch(absent)) === undefined) return;
+      await rm(active);
       await syncDirectory(dirname(active));
     }
   }

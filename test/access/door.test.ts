@@ -134,6 +134,31 @@ test('a PROXY header gives the client its address', async (t) => {
   assert.equal(await client.line(), 'no encryption');
 });
 
+test('implicit TLS behind a proxy, its header and the handshake in one packet or two', async (t) => {
+  const door = await openAccessDoor(t, {
+    protocol: echo,
+    config: { proxyFrom: ['127.0.0.1'] },
+    listener: { tls: 'implicit' },
+  });
+  for (const pauseMs of [0, 50]) {
+    const client = LineClient.toPort(door.port);
+    t.after(() => client.destroy());
+    client.send('PROXY TCP4 192.0.2.7 192.0.2.1 5555 993\r\n');
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await client.startTls();
+    assert.equal(await client.line(), 'hello');
+  }
+});
+
+test('a drain does not wait for who has not said who it is', async (t) => {
+  const door = await openAccessDoor(t, { protocol: echo, config: { proxyFrom: ['127.0.0.1'] } });
+  const client = LineClient.toPort(door.port);
+  t.after(() => client.destroy());
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await door.door.close(60_000);
+  assert.equal(await client.line(), undefined);
+});
+
 test('too many connections are told so', async (t) => {
   const { port, connections } = await open(t, { limits: { connectionsMax: 1 } });
   const second = LineClient.toPort(port);

@@ -102,6 +102,12 @@ test('delivery sees a new script at once, and the file is read once', async (t) 
   assert.equal(await active.load(place), undefined);
 });
 
+test('a user who has no folder yet can do without a script', async (t) => {
+  const { store } = home(t);
+  await store.activate('');
+  assert.deepEqual(await store.list(), []);
+});
+
 test('no temporary file stays', async (t) => {
   const { folder, store } = home(t);
   await store.write('a', Buffer.from('keep;'));
