@@ -1,4 +1,5 @@
 /** mailto URIs as notification methods. RFC 6068, RFC 5436 section 2.1. */
+import { isAddress } from '../../core/mail/address.ts';
 import { parseSingleAddress } from './single-address.ts';
 import { shown } from './text.ts';
 
@@ -44,6 +45,8 @@ export function parseMailto(uri: string): Mailto | { readonly error: string } {
         if (text === '') return { error: "invalid recipient '': empty address" };
         const parsed = parseSingleAddress(text);
         if ('error' in parsed) return { error: `invalid recipient '${shown(text)}': ${parsed.error}` };
+        if (!isAddress(parsed.address))
+          return { error: `invalid recipient '${shown(text)}': invalid domain` };
         lists[lower].push(parsed.address);
       }
     } else if (lower === 'subject') subject = value;

@@ -104,6 +104,6 @@ function isMark(token: AddressToken, mark: string): boolean {
 }
 
 function join(local: string, domain: string): string {
-  const plain = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]+$/.test(local);
+  const plain = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+(?:\.[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+)*$/.test(local);
   return `${plain ? local : `"${local.replace(/["\\]/g, '\\$&')}"`}@${domain}`;
 }

@@ -1,4 +1,5 @@
 /** keep, discard, redirect. RFC 5228 sections 4.2 to 4.4. */
+import { isAddress } from '../../../core/mail/address.ts';
 import { listMembers } from '../extensions/extlists.ts';
 import { deliveryOptions } from '../extensions/redirect-dsn.ts';
 import { Fault } from '../fault.ts';
@@ -70,6 +71,8 @@ function addRedirect(
   copy: boolean,
   delivery: ReturnType<ReturnType<typeof deliveryOptions>>,
 ): void {
+  // What no server takes would hold up the message for ever.
+  if (!isAddress(address)) throw new Fault(`redirect: '${shown(address)}' is no address to send to`);
   const { edits } = run.message;
   const at = run.place;
   const entry: Entry = {

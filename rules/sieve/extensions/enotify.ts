@@ -1,4 +1,5 @@
 /** notify, valid_notify_method, notify_method_capability, `:encodeurl`. RFC 5435; the method mailto: RFC 5436. */
+import { isAddress } from '../../../core/mail/address.ts';
 import type { NotifyAction } from '../actions.ts';
 import { Fault } from '../fault.ts';
 import { fieldText, writeMail } from '../generated-mail.ts';
@@ -163,7 +164,7 @@ function senderOf(run: Run, wish: Wish): string {
   if ((envelope.from ?? '') === '') return '';
   if (run.settings.notifySender !== undefined) return run.settings.notifySender;
   const parsed = wish.from === undefined ? undefined : parseSingleAddress(wish.from);
-  if (parsed && !('error' in parsed)) return parsed.address;
+  if (parsed && !('error' in parsed) && isAddress(parsed.address)) return parsed.address;
   return run.settings.userAddress ?? envelope.to ?? '';
 }
 

@@ -15,7 +15,12 @@ const envelopeTest: TestSpec = {
   ],
   compile(use) {
     const names = use.texts(0);
-    const lookUp = (name: string) => use.compiler.envelopePart(name.toLowerCase());
+    const known = new Map<string, EnvelopePart | undefined>();
+    const lookUp = (name: string) => {
+      const lower = name.toLowerCase();
+      if (!known.has(lower)) known.set(lower, use.compiler.envelopePart(lower));
+      return known.get(lower);
+    };
     for (const name of names.constant ?? []) {
       const part = lookUp(name);
       if (!part) {
