@@ -145,13 +145,12 @@ export class Entries {
     if (entry.work.kind !== 'relay') return [];
     const { work } = entry;
     const rows = this.#all(
-      `SELECT id, work, context FROM entries WHERE message = ? AND status = ? AND next_attempt_at <= ?
-         AND (?4 = 'failed' OR destination = ?5) ORDER BY number LIMIT ?6`,
+      `SELECT id, work FROM entries INDEXED BY entries_alike
+       WHERE message = ? AND lane = ? AND status = ? AND next_attempt_at <= ? ORDER BY number LIMIT ?`,
       entry.transactionId,
+      reply === undefined ? entry.destination : ownLane,
       reply === undefined ? 'waiting' : 'failed',
       now,
-      reply === undefined ? 'waiting' : 'failed',
-      destinationOf(work),
       limit,
     );
     return rows.flatMap((row) => {
@@ -197,10 +196,11 @@ export class Entries {
   /** failed -> failed, due now. */
   tellNow(transactionId: string, now: number): void {
     const changed = this.#changes(
-      `UPDATE entries SET next_attempt_at = ?1 WHERE message = ?2 AND status = 'failed' AND next_attempt_at > ?1
-         AND attempts = 0`,
+      `UPDATE entries SET next_attempt_at = ?1
+       WHERE message = ?2 AND lane = ?3 AND status = 'failed' AND next_attempt_at > ?1 AND attempts = 0`,
       now,
       transactionId,
+      ownLane,
     );
     if (changed > 0) this.onDue(ownLane, '', now);
   }
@@ -214,8 +214,9 @@ export class Entries {
   hasUndecided(transactionId: string): boolean {
     return (
       this.#get(
-        `SELECT 1 FROM entries WHERE message = ? AND status IN ('waiting', 'active') AND destination <> '' LIMIT 1`,
+        `SELECT 1 FROM entries WHERE message = ? AND lane > ? AND status IN ('waiting', 'active') LIMIT 1`,
         transactionId,
+        ownLane,
       ) !== undefined
     );
   }

@@ -9,7 +9,12 @@ import { collect, launcher } from '../kit/command.ts';
 import { requirePeer, requireProgram } from '../kit/require.ts';
 import { serveScript } from '../kit/scripted-smtp.ts';
 
-const committer = { GIT_COMMITTER_NAME: 'Ann', GIT_COMMITTER_EMAIL: 'ann@host.test' };
+const committer = Object.fromEntries(
+  ['COMMITTER', 'AUTHOR'].flatMap((who) => [
+    [`GIT_${who}_NAME`, 'Ann'],
+    [`GIT_${who}_EMAIL`, 'ann@host.test'],
+  ]),
+);
 
 /** A machine with our sendmail as a null client, and the relay that it sends to. */
 async function machine(t: TestContext) {
