@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import type { Limits } from '../../core/base/limits.ts';
 import type { ListenerConfig } from '../../core/config/config.ts';
 import { imap } from '../../src/access/imap/protocol.ts';
+import type { Users } from '../../src/users/users.ts';
 import { openAccessDoor } from './access-door.ts';
 import { ImapWire } from './imap-values.ts';
 
@@ -28,6 +29,7 @@ export async function openImapServer(
     listener?: Partial<ListenerConfig>;
     limits?: Partial<Limits>;
     mailFormat?: 'maildir' | 'mbox';
+    users?: Users;
   } = {},
 ): Promise<ImapServer> {
   const mailRoot = mkdtempSync(join(tmpdir(), 'mailfilter-imap-'));

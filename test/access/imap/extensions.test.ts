@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { twoUsers } from '../../kit/access-door.ts';
 import { type ImapClient, type ImapServer, openImapServer, plainMessages } from '../../kit/imap-client.ts';
 
 let server: ImapServer;
@@ -380,4 +381,26 @@ test('EXAMINE changes nothing', async () => {
   await client.refused('EXPUNGE', 'NO');
   await client.ok('FETCH 1 BODY[]');
   assert.match(await client.ok('FETCH 1 FLAGS'), /FLAGS \((?:\\Recent)?\)/);
+});
+
+test('a full mailbox refuses APPEND and COPY with OVERQUOTA, and tells how full it is', async (t) => {
+  const users = twoUsers();
+  const limited = await openImapServer(t, {
+    users: {
+      ...users,
+      authenticate: async (address, password) => {
+        const user = await users.authenticate(address, password);
+        return user && { ...user, quotaBytes: 4096 };
+      },
+    },
+  });
+  const client = await limited.client();
+  await client.append('INBOX', `Subject: big\n\n${'x'.repeat(2500)}\n`);
+  assert.match(await client.ok('GETQUOTAROOT INBOX'), /\* QUOTA "user" \(STORAGE 3 4\)\n/);
+  await client.refused(`APPEND INBOX {2000+}\r\n${'y'.repeat(2000)}`, 'NO [OVERQUOTA]');
+  await client.ok('CREATE other');
+  await client.ok('SELECT INBOX');
+  await client.refused('COPY 1 other', 'NO [OVERQUOTA]');
+  await client.ok('MOVE 1 other');
+  assert.match(await client.ok('STATUS other (MESSAGES SIZE)'), /MESSAGES 1 SIZE 2\d{3}\)/);
 });
