@@ -49,9 +49,12 @@ async function runAndKill(root: string, durability: string, first: number): Prom
   const heard: number[] = [];
   // From when it serves, or from its first answer, for a busy machine may take long to that: a random number of milliseconds.
   const from = Math.random() < 0.3 ? 'ready' : '250';
-  let timer: NodeJS.Timeout | undefined;
+  let isTimed = false;
   for await (const line of createInterface(child.stdout)) {
-    if (line.startsWith(from)) timer ??= setTimeout(() => child.kill('SIGKILL'), Math.random() * 150);
+    if (!isTimed && line.startsWith(from)) {
+      isTimed = true;
+      setTimeout(() => child.kill('SIGKILL'), Math.random() * 150);
+    }
     if (line !== 'ready') heard.push(Number(line.slice('250 '.length)));
   }
   return heard;
