@@ -5,6 +5,7 @@ import { ConfigError, formatProblem } from '../../core/config/findings.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { checkFiles } from './check-files.ts';
 import { checkPlugins } from './check-plugins.ts';
+import { checkScripts } from './check-scripts.ts';
 import { checkSockets } from './check-sockets.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -52,6 +53,7 @@ async function check(file: string): Promise<Finding[]> {
     ...(await checkFiles(config)),
     ...(await checkSockets(config)),
     ...(await checkPlugins(config)),
+    ...checkScripts(config),
   ];
 }
 

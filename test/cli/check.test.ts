@@ -178,6 +178,22 @@ const cases: readonly {
     what: /^postmaster@example\.org reaches nobody.*users\.json$/,
   },
   {
+    name: 'scripts that nothing runs',
+    settings: {
+      users: { file: 'postmaster.json' },
+      routes: toMailboxes,
+      pipelines: { inbound: [], outbound: ['strip-origin'] },
+      listeners: {
+        mx: smtp,
+        rules: { protocol: 'managesieve', address: '127.0.0.1:0', tls: 'none', authWithoutTls: true },
+      },
+    },
+    severity: 'warning',
+    area: 'listener',
+    where: /^rules$/,
+    what: /that nothing runs.*"inbound"/,
+  },
+  {
     name: 'a data directory that is a file',
     settings: { dataDirectory: 'users.json', listeners: { mx: smtp } },
     severity: 'error',
