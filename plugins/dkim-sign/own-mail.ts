@@ -1,6 +1,6 @@
 /** Which mail is ours to sign: a signature says that we answer for the message. RFC 6376 section 2.2. */
 import { type AuthResult, isOurs, parseAuthenticationResults } from 'mailfilter/mail';
-import type { MessageInput } from 'mailfilter/plugin';
+import { isSentElsewhere, type MessageInput } from 'mailfilter/plugin';
 
 /**
  * Mail of our users, of trusted networks, and what this server wrote itself. What came from outside and goes on
@@ -14,10 +14,11 @@ export function isOwnMail(
 ): boolean {
   if (envelope.origin !== undefined || session.user !== undefined) return true;
   if (connection.door === 'milter' && isLocal(connection.remoteIp)) return true;
-  const written = message.headers
-    .all('Authentication-Results')
-    .flatMap((value) => ownResults(value, hostname));
-  return [...auth, ...written].some((result) => isDmarcPass(result, author));
+  // In the stage of arrival what was found stands among what gathered; the header may hold forged results there.
+  const results = isSentElsewhere(connection.door)
+    ? auth
+    : message.headers.all('Authentication-Results').flatMap((value) => ownResults(value, hostname));
+  return results.some((result) => isDmarcPass(result, author));
 }
 
 function ownResults(value: string, hostname: string): readonly AuthResult[] {

@@ -188,3 +188,17 @@ for (const [name, options, error] of wrong) {
     await assert.rejects(plugin(options).send(ours), error);
   });
 }
+
+test('behind a milter only what was found in this stage counts, not what the header says', async () => {
+  const connection = { door: 'milter', remoteIp: '203.0.113.5' } as const;
+  const forged = await plugin().message({
+    connection,
+    message: results('dmarc=pass header.from=example.test'),
+  });
+  assert.deepEqual(await verified(forged.message), []);
+  const auth = [{ method: 'dmarc', result: 'pass', properties: { 'header.from': 'example.test' } }];
+  assert.equal(
+    (await verified((await plugin().message({ connection, message: mail, auth })).message)).length,
+    1,
+  );
+});
