@@ -39,6 +39,8 @@ export class MaildirFolder implements FolderEngine {
   readonly #uids: UidBook;
   /** Path below the directory, by UID. */
   readonly #paths = new Map<number, string>();
+  /** Those whose file lies in `new`. */
+  readonly #inNew = new Set<number>();
   #keywordsStamp = '';
 
   /** @param directory absolute: holds cur, new and tmp */
@@ -69,7 +71,7 @@ export class MaildirFolder implements FolderEngine {
     const messages: FoundMessage[] = [];
     for (const [uid, base] of uids.entries()) {
       const path = files.get(base)!;
-      this.#paths.set(uid, path);
+      this.#setPath(uid, path);
       messages.push(found(uid, path));
     }
     this.#keywordsStamp = keywordsStamp(this.directory);
@@ -148,7 +150,7 @@ export class MaildirFolder implements FolderEngine {
     const { fresh, moved, missing } = difference;
     let modseq: number | undefined;
     for (const [uid, path] of moved) {
-      this.#paths.set(uid, path);
+      this.#setPath(uid, path);
       const index = this.book.state.indexOf(uid);
       const flags = flagBitsOf(path);
       if (flags !== this.book.state.flagsAt(index)) {
@@ -193,7 +195,10 @@ export class MaildirFolder implements FolderEngine {
     if (uids.length === 0) return;
     this.book.remove(uids);
     this.#uids.remove(uids);
-    for (const uid of uids) this.#paths.delete(uid);
+    for (const uid of uids) {
+      this.#paths.delete(uid);
+      this.#inNew.delete(uid);
+    }
   }
 
   /** Files that appeared are given UIDs, by us or as another program gave them. */
@@ -204,21 +209,26 @@ export class MaildirFolder implements FolderEngine {
       this.isGone = true;
       return;
     }
-    for (const { uid, base } of given) this.#paths.set(uid, files.get(base)!);
+    for (const { uid, base } of given) this.#setPath(uid, files.get(base)!);
     this.book.add(given.map(({ uid, base }) => found(uid, files.get(base)!)));
     this.book.state.uidNext = this.#uids.uidNext;
   }
 
+  #setPath(uid: number, path: string): void {
+    this.#paths.set(uid, path);
+    if (path.startsWith('new/')) this.#inNew.add(uid);
+    else this.#inNew.delete(uid);
+  }
+
   /** Mail in `new` goes to `cur` once a session has it. */
   #takeNew(): void {
-    let any = false;
-    for (const [uid, path] of this.#paths) {
-      if (!path.startsWith('new/')) continue;
+    if (this.#inNew.size === 0) return;
+    for (const uid of [...this.#inNew]) {
+      const path = this.#paths.get(uid)!;
       const target = `cur/${withFlags(path.slice(4), flagBitsOf(path))}`;
-      if (this.#rename(path, target)) this.#paths.set(uid, target);
-      any = true;
+      if (this.#rename(path, target)) this.#setPath(uid, target);
     }
-    if (any) this.#listing.changedByUs();
+    this.#listing.changedByUs();
   }
 
   /** False when the file is not there any more. @throws system errors */
@@ -270,7 +280,7 @@ export class MaildirFolder implements FolderEngine {
         lost.push(uid);
         continue;
       }
-      this.#paths.set(uid, target);
+      this.#setPath(uid, target);
       modseq ??= this.book.change();
       this.book.setFlags(index, after, modseq);
     }
@@ -450,7 +460,7 @@ export class MaildirFolder implements FolderEngine {
     else {
       const messages = given.map(({ uid, base }) => {
         const { name, size, internalDate } = byBase.get(base)!;
-        this.#paths.set(uid, `cur/${name}`);
+        this.#setPath(uid, `cur/${name}`);
         return { ...found(uid, `cur/${name}`), size, internalDate };
       });
       this.book.add(messages);
