@@ -15,12 +15,8 @@ const envelopeTest: TestSpec = {
   ],
   compile(use) {
     const names = use.texts(0);
-    const known = new Map<string, EnvelopePart | undefined>();
-    const lookUp = (name: string) => {
-      const lower = name.toLowerCase();
-      if (!known.has(lower)) known.set(lower, use.compiler.envelopePart(lower));
-      return known.get(lower);
-    };
+    const lookUp = (name: string) => use.compiler.envelopePart(name.toLowerCase());
+    const constant = names.constant?.map(lookUp);
     for (const name of names.constant ?? []) {
       const part = lookUp(name);
       if (!part) {
@@ -40,8 +36,7 @@ const envelopeTest: TestSpec = {
       const wanted = names.values(run);
       run.trace?.input('parts', wanted);
       const texts: string[] = [];
-      for (const name of wanted) {
-        const part = lookUp(name);
+      for (const part of constant ?? wanted.map(lookUp)) {
         for (const value of part?.values(run) ?? []) {
           const text = value === undefined || !part!.isAddress ? value : partOf(run, addressPart, value);
           if (text !== undefined) texts.push(text);
