@@ -22,7 +22,11 @@ export type Action =
       readonly path?: string;
       /** A generated message (CRLF line ends) in place of the one that came: the user's copy of what was sent. RFC 8580. */
       readonly message?: Uint8Array;
+      /** What the rules keep without having said so: goes where a `keepIn` of another plugin says. RFC 5228 section 2.10.2. */
+      readonly implicit?: boolean;
     }
+  /** Where mail of this recipient goes for which no rule names a place, instead of INBOX. */
+  | { readonly type: 'keepIn'; readonly mailbox: string; readonly create?: boolean }
   | { readonly type: 'redirect'; readonly address: string; readonly edits?: readonly Edit[] }
   /** A whole generated message (vacation, MDN, DSN) that goes out through submit(). */
   | {

@@ -19,7 +19,7 @@ const readers: {
   };
 } = {
   store: {
-    keys: ['mailbox', 'flags', 'create', 'internalDate', 'edits', 'format', 'path', 'message'],
+    keys: ['mailbox', 'flags', 'create', 'internalDate', 'edits', 'format', 'path', 'message', 'implicit'],
     read: (action, where) => ({
       mailbox: readLine(action.mailbox, `${where}.mailbox`, 1000),
       ...(action.flags !== undefined && {
@@ -35,6 +35,14 @@ const readers: {
       ...(action.format !== undefined && { format: readFormat(action.format, where) }),
       ...(action.path !== undefined && { path: readLine(action.path, `${where}.path`, 4096) }),
       ...(action.message !== undefined && { message: readBytes(action.message, `${where}.message`) }),
+      ...(action.implicit !== undefined && { implicit: readFlag(action.implicit, `${where}.implicit`) }),
+    }),
+  },
+  keepIn: {
+    keys: ['mailbox', 'create'],
+    read: (action, where) => ({
+      mailbox: readLine(action.mailbox, `${where}.mailbox`, 1000),
+      ...(action.create !== undefined && { create: readFlag(action.create, `${where}.create`) }),
     }),
   },
   redirect: {

@@ -83,6 +83,7 @@ function answerOf(
   const { action, score, symbols } = reply;
   const scale = factor ?? scaleOf(reply);
   log('action', { action, score });
+  if (reply.skipped) return { result: { scanned: false, reason: 'rspamd skips such mail' } };
   const verdict = actions === 'obey' ? verdictOf(reply) : undefined;
   return {
     verdict: verdict ?? proceed(),

@@ -25,6 +25,8 @@ export interface AddedField {
 
 export interface RspamdReply {
   readonly action: RspamdAction;
+  /** Its settings keep it from looking at such mail. */
+  readonly skipped: boolean;
   readonly score: number;
   /** Points from which on each action is taken, where rspamd tells. */
   readonly thresholds: ReadonlyMap<string, number>;
@@ -58,8 +60,6 @@ export function parseRspamdReply(text: string): RspamdReply {
   const json = objectOf(parse(text));
   if (json === undefined) throw new Error('rspamd answers with something else than an object');
   if (typeof json.error === 'string') throw new Error(`rspamd says: ${json.error}`);
-  if (json.is_skipped === true)
-    throw new Error('rspamd skipped the message: its settings keep it from scanning');
   const { action, score } = json;
   if (typeof action !== 'string' || !actions.has(action)) {
     throw new Error(`rspamd's answer has no action that is known: ${JSON.stringify(action)}`);
@@ -68,6 +68,8 @@ export function parseRspamdReply(text: string): RspamdReply {
   const milter = objectOf(json.milter) ?? {};
   return {
     action: action as RspamdAction,
+    // It also stops early where it has seen enough (GTUBE, a rule that is final), and then has decided.
+    skipped: json.is_skipped === true && action === 'no action',
     score,
     thresholds: numbersOf(json.thresholds),
     requiredScore: typeof json.required_score === 'number' ? json.required_score : 15,

@@ -34,7 +34,15 @@ function isPlainKeep(action: SieveAction): boolean {
 async function planned(action: SieveAction, input: DeliverInput, context: Context): Promise<Action[]> {
   switch (action.type) {
     case 'keep':
-      return [{ type: 'store', mailbox: 'INBOX', flags: action.flags, edits: action.edits }];
+      return [
+        {
+          type: 'store',
+          mailbox: 'INBOX',
+          flags: action.flags,
+          edits: action.edits,
+          ...(action.implicit && { implicit: true }),
+        },
+      ];
     case 'fileinto': {
       const { flags, edits } = action;
       return [{ type: 'store', ...(await folderOf(action, context)), flags, edits }];

@@ -25,7 +25,7 @@ export function localActions(
   asked: readonly Action[] | undefined,
   source: MessageSource,
 ): readonly Action[] {
-  const actions = asked ?? withoutRules(transaction, user);
+  const actions = placeKeeps(asked, (place) => withoutRules(transaction, user, place));
   if (!actions.some(({ type }) => type === 'redirect')) return actions;
   if (!isLooping(transaction, recipient, source)) return actions;
   const { house, id } = transaction;
@@ -64,6 +64,7 @@ function problemOf(action: Action, format: 'maildir' | 'mbox'): string | undefin
     case 'notify':
     case 'run':
       return `${action.type}: not possible in the server`;
+    case 'keepIn':
     case 'remember':
     case 'discard':
     case 'refuse':
@@ -71,11 +72,33 @@ function problemOf(action: Action, format: 'maildir' | 'mbox'): string | undefin
   }
 }
 
+/**
+ * What no rule names a place for goes where the last `keepIn` says.
+ * @param withoutRules what is done where no rule spoke, with that place
+ */
+export function placeKeeps(
+  asked: readonly Action[] = [],
+  withoutRules: (place: Action | undefined) => readonly Action[],
+): readonly Action[] {
+  const place = asked.findLast((action) => action.type === 'keepIn');
+  const rules = asked.filter((action) => action.type !== 'keepIn');
+  if (place === undefined) return rules.length === 0 ? withoutRules(undefined) : rules;
+  const { mailbox, create = false } = place;
+  if (rules.length === 0) return withoutRules({ type: 'store', mailbox, create });
+  return rules.map((action) =>
+    action.type === 'store' && action.implicit === true ? { ...action, mailbox, create } : action,
+  );
+}
+
 /** `forward` in the users file takes the place of the mailbox, unless the user's own address is among it. */
-function withoutRules({ house, state }: Transaction, user: User): readonly Action[] {
+function withoutRules(
+  { house, state }: Transaction,
+  user: User,
+  place: Action | undefined,
+): readonly Action[] {
   const isOwn = (address: string) => house.users?.owns(user, address) === true;
   const elsewhere = user.forward.filter((address) => !isOwn(address));
-  const kept = isQuarantined(state) ? junk : keep;
+  const kept = place ?? (isQuarantined(state) ? junk : keep);
   if (elsewhere.length === 0) return [kept];
   const redirects = elsewhere.map((address): Action => ({ type: 'redirect', address }));
   return user.forward.some(isOwn) ? [kept, ...redirects] : redirects;

@@ -163,6 +163,8 @@ function planAction(
     case 'discard':
     case 'refuse':
       return;
+    // The place of an implicit keep is a store by now.
+    case 'keepIn':
     case 'notify':
     case 'run':
       throw new Error(`${action.type} should have been refused before the plan`);

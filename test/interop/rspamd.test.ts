@@ -19,7 +19,7 @@ test('rspamd passes, refuses and edits', async (t) => {
     program &&
     (await startRspamd(t, {
       'milter_headers.conf':
-        'use = ["x-spamd-bar", "x-spam-level", "remove-header"];\nskip_local = false;\nroutines { remove-header { headers { "X-Old" = 0; } } }\n',
+        'use = ["x-spamd-bar", "x-spam-level", "remove-headers"];\nskip_local = false;\nroutines { remove-headers { headers { "X-Old" = 0; } } }\n',
     }));
   if (!rspamd) return;
   await t.test('over HTTP', () => overHttp(rspamd));

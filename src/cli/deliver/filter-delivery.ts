@@ -5,6 +5,7 @@ import type { Edit } from '../../../core/mail/edit.ts';
 import type { MessageSource } from '../../../core/mail/source.ts';
 import type { Action } from '../../../core/session/plan.ts';
 import type { Verdict } from '../../../core/session/verdict.ts';
+import { placeKeeps } from '../../flow/actions.ts';
 import { newTransactionId } from '../../flow/transaction.ts';
 import { filterMessage } from '../filter-message.ts';
 import { openOnePipeline } from '../one-pipeline.ts';
@@ -59,7 +60,7 @@ export async function filterDelivery(
     const verdict = own && own.action !== 'continue' ? own : result.verdict;
     if (verdict.action === 'discard') return { sender, edits: [], actions: [] };
     refuse(verdict);
-    const actions = result.actions ?? [keep];
+    const actions = placeKeeps(result.actions, (place) => [place ?? keep]);
     for (const action of actions) if (action.type === 'refuse') throw refusal(action);
     return { sender: result.envelope.sender, edits: result.edits, actions };
   } finally {
