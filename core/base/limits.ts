@@ -442,6 +442,8 @@ export const procmailLimits = {
   /** Blocks within blocks, and files that include files. */
   blockDepthMax: 100,
   nestingMax: 200,
+  /** Braces and quotes of expansions within one another: `${a:-${b:-c}}`. */
+  braceDepthMax: 50,
   /** Recipes and assignments that one mail runs through: files may include one another for ever. */
   itemsMax: 100_000,
   /** States of one expression, groups within groups, and sets of states that are remembered. */

@@ -18,7 +18,13 @@ export type Expansion<Result> = Generator<string, Result, string>;
 
 /** One text, whatever white space is in it: an assignment's value, a lock's name. */
 export function* expandText(raw: Raw, scope: Scope): Expansion<string> {
-  const words = yield* new Expander(raw, scope, false, false).words();
+  return yield* expandNested(raw, scope, 0);
+}
+
+/** @param depth of the braces that it stands in; past the limit it is nothing */
+function* expandNested(raw: Raw, scope: Scope, depth: number): Expansion<string> {
+  if (depth > procmailLimits.braceDepthMax) return '';
+  const words = yield* new Expander(raw, scope, false, false, depth).words();
   return words.join(' ').slice(0, procmailLimits.lineMax);
 }
 
@@ -38,16 +44,18 @@ class Expander {
   readonly #scope: Scope;
   readonly #split: boolean;
   readonly #quotedWhole: boolean;
+  readonly #depth: number;
   #at = 0;
   #words: string[] = [];
   /** The word that is being read; undefined between words. */
   #word: string | undefined;
 
-  constructor(raw: Raw, scope: Scope, split: boolean, quotedWhole: boolean) {
+  constructor(raw: Raw, scope: Scope, split: boolean, quotedWhole: boolean, depth = 0) {
     this.#raw = raw;
     this.#scope = scope;
     this.#split = split;
     this.#quotedWhole = quotedWhole;
+    this.#depth = depth;
   }
 
   *words(): Expansion<string[]> {
@@ -61,8 +69,8 @@ class Expander {
   }
 
   #add(text: string): void {
-    this.#word = (this.#word ?? '') + text;
-    if (this.#word.length > procmailLimits.lineMax) this.#word = this.#word.slice(0, procmailLimits.lineMax);
+    const word = this.#word ?? '';
+    this.#word = word + text.slice(0, procmailLimits.lineMax - word.length);
   }
 
   #endWord(): void {
@@ -189,7 +197,7 @@ class Expander {
     this.#at = end + 1;
     const has = operator.startsWith(':') ? value !== undefined && value !== '' : value !== undefined;
     const wantsText = operator.endsWith('+') ? has : !has;
-    if (wantsText) return yield* expandText(text, this.#scope);
+    if (wantsText) return yield* expandNested(text, this.#scope, this.#depth + 1);
     return operator.endsWith('+') ? '' : (value ?? '');
   }
 

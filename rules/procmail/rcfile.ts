@@ -68,6 +68,8 @@ class Parser {
   readonly #source: string;
   readonly #problems: Problem[] = [];
   #at = 0;
+  /** Quotes and braces that the octet stands in. */
+  #depth = 0;
   /** Of the octet that #lineAt stands at. */
   #line = 1;
   #lineAt = 0;
@@ -230,10 +232,13 @@ class Parser {
   #skipQuoted(): void {
     const character = this.#source[this.#at]!;
     this.#at += 1;
+    if (this.#depth > procmailLimits.braceDepthMax) return;
+    this.#depth += 1;
     if (character === '\\') this.#at += 1;
     else if (character === "'") this.#skipTo("'");
     else if (character === '"' || character === '`') this.#skipTo(character);
     else if (character === '$' && this.#source[this.#at] === '{') this.#skipBraces();
+    this.#depth -= 1;
   }
 
   #skipTo(quote: string): void {

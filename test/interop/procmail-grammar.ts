@@ -63,7 +63,7 @@ class Grammar {
     }
     if (action === undefined) {
       flags = flags.replaceAll('c', '');
-      const filter = this.#pick('sed s/foo/FOO/', 'cat', 'sed 1d', 'tr a-z A-Z', 'false', 'cat; echo end');
+      const filter = this.#pick('sed s/foo/FOO/', 'cat', 'sed 2d', 'tr a-z A-Z', 'false', 'cat; echo end');
       return `:0 ${flags}fw\n${conditions}|${filter}\n`;
     }
     const isProgram = /^(?:V=)?\|/.test(action);
