@@ -45,6 +45,7 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   },
   user: { summary: 'add, list and remove users, set passwords', load: () => import('./cli/user.ts') },
   sieve: { summary: 'check, run and test Sieve scripts', load: () => import('./cli/sieve.ts') },
+  procmail: { summary: 'check rcfiles and show what they do', load: () => import('./cli/procmail.ts') },
   plugin: { summary: 'begin a plugin of your own', load: () => import('./cli/plugin.ts') },
   schema: { summary: 'write mailfilter.schema.json for editors', load: () => import('./cli/schema.ts') },
 };

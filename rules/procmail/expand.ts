@@ -100,7 +100,6 @@ class Expander {
       this.#add(this.#raw.slice(this.#at, end < 0 ? undefined : end));
       this.#at = end < 0 ? this.#raw.length : end + 1;
     } else if (character === '"') {
-      this.#add('');
       if (this.#raw.startsWith('$@"', this.#at) && this.#split) {
         this.#at += 3;
         for (const argument of this.#scope.positional) {

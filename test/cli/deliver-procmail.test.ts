@@ -110,7 +110,7 @@ test('a program that takes too long is ended, and the mail is kept', async (t) =
 });
 
 test('SIGTERM between two steps: EX_TEMPFAIL, and the lock is given back', async (t) => {
-  const home = newHome(t, 'LOCKFILE=global.lock\n:0 w\n|touch started; sleep 60\n');
+  const home = newHome(t, 'LOCKFILE=global.lock\n:0 w\n|touch started; exec sleep 60\n');
   const child = spawn(process.execPath, [launcher, 'deliver'], {
     env: { ...process.env, HOME: home, MAIL: `${home}/mbox` },
     cwd: home,

@@ -121,3 +121,31 @@ test('deliver is the mailbox_command of Postfix, for system users', async (t) =>
   await logs(postfix, /dsn=5\.7\.1, status=bounced.*100% refused/);
   assert.equal(mbox().match(/^From /gm)?.length, 1);
 });
+
+test('deliver is the mailbox_command of Postfix in the place of procmail', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mailfilter-mda-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  chmodSync(folder, 0o777);
+  const rcfile = join(folder, 'rc');
+  const recipes = `MAILDIR=${folder}\n:0\n* ^X-Do: file\n$1-mail\n:0\n* ^X-Do: wait\n/nowhere/x\nEXITCODE=75\n:0\n/dev/null\n`;
+  writeFileSync(rcfile, recipes, { mode: 0o644 });
+  chmodSync(folder, 0o1777);
+  const command = `${process.execPath} ${launcher} deliver -t -a "$EXTENSION" ${rcfile}`;
+  const postfix = await startPostfix(t, {
+    main: {
+      mailbox_command: command,
+      ...{
+        mydestination: '$myhostname',
+        local_recipient_maps: '',
+        recipient_delimiter: '+',
+        mailbox_size_limit: '0',
+      },
+    },
+  });
+  if (!postfix) return;
+  await send(t, postfix, 'file', 'nobody+lists@mta.example.test');
+  await logs(postfix, /status=sent \(delivered to command/);
+  assert.match(readFileSync(join(folder, 'lists-mail'), 'latin1'), /^From ann@example\.org /);
+  await send(t, postfix, 'wait', 'nobody@mta.example.test');
+  await logs(postfix, /status=deferred/);
+});

@@ -6,7 +6,7 @@ import type { Running } from '../../../../rules/procmail/run.ts';
 import type { Command, Step, StepOutcome } from '../../../../rules/procmail/steps.ts';
 import { storeInFolders } from './folders.ts';
 import { dropLockFile, takeLockFile } from './lock-files.ts';
-import { runProgram } from './programs.ts';
+import { endPrograms, runProgram } from './programs.ts';
 
 const done: StepOutcome = { ok: true };
 const failed: StepOutcome = { ok: false };
@@ -30,6 +30,7 @@ export async function carryOutSteps<Result>(running: Running<Result>, owner: Rcf
   const hands = new Hands(owner);
   const ends = (signal: NodeJS.Signals) => {
     hands.say(`Terminating prematurely by ${signal}`);
+    endPrograms();
     hands.close();
     process.exit(exitTempFail);
   };

@@ -1,5 +1,5 @@
 /** Programs of an rcfile: run with the rights of whoever runs it, given the mail, ended when they take too long. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Command, Environment } from '../../../../rules/procmail/steps.ts';
 
 /** What a pipe holds while nobody reads it. pipe(7). */
@@ -25,6 +25,13 @@ export interface ProgramEnd {
   readonly output: Uint8Array;
 }
 
+const running = new Set<ChildProcess>();
+
+/** SIGTERM to those that run: whoever waits for them is about to end. */
+export function endPrograms(): void {
+  for (const child of running) child.kill('SIGTERM');
+}
+
 /** Never rejects. */
 export function runProgram({
   command,
@@ -44,6 +51,7 @@ export function runProgram({
       env: environment,
       stdio: ['pipe', collect ? 'pipe' : log, log],
     });
+    running.add(child);
     const timer =
       timeoutMs > 0
         ? setTimeout(() => {
@@ -52,6 +60,7 @@ export function runProgram({
         : undefined;
     const end = (ok: boolean, exitCode: number) => {
       clearTimeout(timer);
+      running.delete(child);
       resolve({ ok: ok && !unread, exitCode, output: Buffer.concat(output) });
     };
     child.on('spawn', () => {
