@@ -331,7 +331,7 @@ class Run {
 
   *#act(recipe: Recipe): Running<boolean> {
     const { action, flags } = recipe;
-    if (action.kind === 'block') return yield* this.#block(action.items, flags.has('c'));
+    if (action.kind === 'block') return yield* this.#block(action.items, flags);
     const input = inputOf(flags);
     const lock = yield* this.#lockFor(recipe);
     if (lock === false) {
@@ -344,11 +344,11 @@ class Run {
     return this.#succeeded && takes;
   }
 
-  /** A block with `c` goes its own way on a copy, to the very end. */
-  *#block(items: readonly Item[], copy: boolean): Running<boolean> {
+  /** A block with `c` goes its own way on a copy, to the very end; with `w` its exit code tells how it went. */
+  *#block(items: readonly Item[], flags: ReadonlySet<string>): Running<boolean> {
     // Its first recipe may refer to the one that it belongs to.
     const block: Frame = { items, next: 0, rcfile: undefined, chained: true, executed: true };
-    if (!copy) {
+    if (!flags.has('c')) {
       this.#succeeded = true;
       this.#frames.push(block);
       return false;
@@ -356,8 +356,8 @@ class Run {
     const clone = new Run(this.#input, this);
     clone.#frames.push(block);
     const ended = yield* clone.proceed();
-    yield* clone.finish(ended === 'delivered');
-    this.#succeeded = true;
+    const { exitCode } = yield* clone.finish(ended === 'delivered');
+    this.#succeeded = waitOf(flags) === 'no' || exitCode === 0;
     return false;
   }
 
