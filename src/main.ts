@@ -38,6 +38,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   dkim: { summary: 'make keys for signing', load: () => import('./cli/dkim.ts') },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
   queue: { summary: 'show and change mail that waits', load: () => import('./cli/queue.ts') },
+  quarantine: {
+    summary: 'show, release and delete mail that is held, and learn from it',
+    load: () => import('./cli/quarantine.ts'),
+  },
   fetch: { summary: 'bring mail from mailboxes of other servers', load: () => import('./cli/fetch.ts') },
   sendmail: {
     summary: 'send a message from standard input, as programs of this machine do',

@@ -22,6 +22,7 @@ import { attempt } from './flow/attempt.ts';
 import { bounce } from './flow/bounce.ts';
 import { createBounceLimit } from './flow/bounce-limit.ts';
 import { startDmarcReports } from './flow/dmarc-reports.ts';
+import { startQuarantineExpiry } from './flow/quarantine-expiry.ts';
 import type { House, WalkTrace } from './flow/house.ts';
 import { relay } from './flow/relay.ts';
 import { createSpool } from './flow/spool.ts';
@@ -64,6 +65,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
   const { state, traces, queue, outbound, tlsReports, spool, users, acceptance } = rooms;
   let house: House;
   let endReports = () => {};
+  let endExpiry = () => {};
   const pipelines = await openPipelines(config, log, rooms, () => house.config);
   house = furnish(config, log, rooms, pipelines);
   return {
@@ -84,6 +86,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
         expired: (failures, source) => bounce(house, failures, source),
       });
       endReports = startDmarcReports(() => house, rooms.dns);
+      endExpiry = startQuarantineExpiry(() => house, queue);
     },
     async reload(next) {
       const { hostname, domains, limits, processes } = next;
@@ -95,6 +98,7 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
     },
     async close() {
       endReports();
+      endExpiry();
       // What was accepted last may still have to go into the queue.
       await acceptance.drain();
       await queue.close();

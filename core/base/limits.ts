@@ -730,6 +730,9 @@ export const fetchLimits = {
   answerMs: 5 * 60_000,
 } as const;
 
+/** How often quarantined mail is looked at for what is past its time. */
+export const quarantineLookMs = 10 * 60_000;
+
 /** Daemons that plugins ask: clamd, spamd, rspamd. */
 export const daemonLimits = {
   /** They are near; one that is busy still accepts. */

@@ -168,6 +168,8 @@ export interface Config {
     readonly expireSeconds: number;
     /** Age at which the sender hears that mail still waits; 0: never. RFC 3461 section 4.1. */
     readonly delayNoticeSeconds: number;
+    /** Age at which quarantined mail is deleted; 0: never. */
+    readonly quarantineSeconds: number;
   };
   readonly outbound: OutboundConfig;
   /** Mailboxes of other servers that `mailfilter fetch` empties. */

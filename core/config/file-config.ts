@@ -55,7 +55,12 @@ export interface FileConfig {
     sieve: { directory?: string; active?: string; scriptsMax: number; storageBytesMax: number };
   };
   routes?: FileRoute[];
-  queue: { retrySeconds: number[]; expireSeconds: number; delayNoticeSeconds: number };
+  queue: {
+    retrySeconds: number[];
+    expireSeconds: number;
+    delayNoticeSeconds: number;
+    quarantineSeconds: number;
+  };
   fetch: {
     accounts: Record<
       string,

@@ -350,6 +350,12 @@ export const configSchema: JsonSchema = {
         0,
         31_536_000,
       ),
+      quarantineSeconds: whole(
+        'Age at which quarantined mail that nobody released is deleted; 0: never.',
+        30 * 86_400,
+        0,
+        31_536_000,
+      ),
     }),
     outbound: section('Mail that goes to other hosts.', outboundProperties),
     fetch: section('Mailboxes of other servers that `mailfilter fetch` brings mail from.', {

@@ -41,6 +41,8 @@ export interface TraceStore<Trace extends TraceHead> {
   findAll(id: string, limit: number): StoredTrace<Trace>[];
   /** The newest records, newest first. */
   recent(limit: number): StoredTrace<Trace>[];
+  /** All records from that time (epoch milliseconds) on, oldest first, one at a time and without their parts. */
+  since(at: number): Iterable<Trace>;
   /** Removes what is past its retention, a bounded number; answers how many records. Runs by itself too. */
   prune(): number;
   /** Writes what still waits. */
@@ -141,6 +143,11 @@ class SqliteTraceStore<Trace extends TraceHead> implements TraceStore<Trace> {
   recent(limit: number): StoredTrace<Trace>[] {
     this.flush();
     return this.#statements.recent.all(Math.min(limit, traceLimits.foundMax)).map((row) => this.#stored(row));
+  }
+
+  *since(at: number): Iterable<Trace> {
+    this.flush();
+    for (const { record } of this.#statements.since.iterate(at)) yield JSON.parse(record as string) as Trace;
   }
 
   prune(): number {
@@ -263,6 +270,7 @@ function prepare(database: DatabaseSync) {
     byMessageId: database.prepare(
       "SELECT record, parts FROM traces WHERE message_id = ? AND message_id <> '' ORDER BY number DESC LIMIT ?",
     ),
+    since: database.prepare('SELECT record FROM traces WHERE at >= ? ORDER BY number'),
     recent: database.prepare('SELECT record, parts FROM traces ORDER BY number DESC LIMIT ?'),
     partsOf: database.prepare('SELECT part FROM parts WHERE id = ? ORDER BY number LIMIT ?'),
     deleteOld: first('traces', 'WHERE at < ?'),

@@ -1,4 +1,4 @@
-/** `mailfilter explain ID`: the story of a message, by transaction id, queue id or Message-ID. */
+/** `mailfilter explain ID`: the story of a message, by transaction id, queue id or Message-ID; `--shadow`: of plugins on trial. */
 import type { Command } from 'commander';
 import { systemClock } from '../../core/base/clock.ts';
 import { silentLog } from '../../core/base/log.ts';
@@ -7,22 +7,43 @@ import { loadConfig } from '../../core/config/load.ts';
 import { openTraceStore, type TraceStore } from '../../core/state/trace-store.ts';
 import type { WalkTrace } from '../flow/house.ts';
 import { configOption, findConfig } from './config-file.ts';
+import { readDuration } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { traceDirectory } from './running-server.ts';
+import { sumUpShadows, tellShadows } from './shadows.ts';
 import { tellStory } from './story.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly shadow?: boolean;
+  /** Milliseconds. */
+  readonly since: number;
+}
 
 /** One Message-ID may have come several times: sent to several hosts, or twice. */
 const storiesMax = 20;
 
 export function define(command: Command): void {
   command
-    .argument('<id>', 'transaction id (in the Received line and the logs), queue id or Message-ID')
+    .argument('[id]', 'transaction id (in the Received line and the logs), queue id or Message-ID')
     .option(...configOption)
+    .option('--shadow', 'what plugins on trial ("shadow": true) would have done')
+    .option('--since <time>', 'with --shadow, how far back: 12h, 7d', readDuration, 7 * 86_400_000)
     .option('--json', 'print the trace as JSON')
-    .action((id: string, options: { config?: string; json?: boolean }) => {
+    .action((id: string | undefined, options: Options) => {
+      if ((id === undefined) !== (options.shadow === true)) {
+        throw new CommandError(exitCodes.usage, 'explain: give the id of a message, or --shadow');
+      }
       const config = loadConfig(findConfig(options.config));
       const store = openTraces(config);
       try {
+        if (id === undefined) {
+          const trials = sumUpShadows(store.since(Date.now() - options.since));
+          const text = options.json === true ? JSON.stringify(trials, null, 2) : tellShadows(trials);
+          process.stdout.write(`${text}\n`);
+          return;
+        }
         const found = store.findAll(id, storiesMax);
         if (found.length === 0) {
           throw new CommandError(

@@ -5,6 +5,7 @@ import { loadConfig } from '../../core/config/load.ts';
 import type { Change } from '../queue/change.ts';
 import type { QueueEntry, QueueStatus, QueueSummaryRow } from '../queue/queue.ts';
 import { configOption, findConfig } from './config-file.ts';
+import { duration } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { change } from './queue/change.ts';
 import { type EntryFilter, idsOf, lookInto, matching, recipientsOf } from './queue/find.ts';
@@ -176,14 +177,4 @@ function tableOf(entries: readonly QueueEntry[]): string {
     { title: 'octets', value: ({ length }) => length, align: 'right' },
     { title: 'last error', value: ({ lastError }) => lastError, shrink: true },
   ]);
-}
-
-/** `3d4h`, `2h5m`, `7m`, `12s`; what is past counts as nothing. */
-function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}m`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 24 ? `${hours}h${minutes % 60}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
 }

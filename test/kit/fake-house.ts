@@ -342,7 +342,7 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
       sieve: fakeSieve,
     },
     routes: init.routes ?? defaultRoutes,
-    queue: { retrySeconds: [60], expireSeconds: 3600, delayNoticeSeconds: 0 },
+    queue: { retrySeconds: [60], expireSeconds: 3600, delayNoticeSeconds: 0, quarantineSeconds: 0 },
     fetch: [],
     outbound: {
       port: 25,
