@@ -5,8 +5,10 @@ import { test } from 'node:test';
 import { runCommand } from '../kit/command.ts';
 import { rule } from '../kit/json-rule.ts';
 import { requireProgram } from '../kit/require.ts';
+import { serveScript } from '../kit/scripted-smtp.ts';
 import { startServer, until } from '../kit/server.ts';
 import { swaks } from '../kit/swaks.ts';
+import { sendOne } from '../server/mail-client.ts';
 
 /** Leaves what it is told of moves in a file. */
 const learner = `
@@ -79,4 +81,36 @@ test('held mail: list, show, learn, release, delete', async (t) => {
   );
   assert.equal((await quarantine('release', '--all')).stdout, `${three.id}: delivered\nreleased: 1 of 1\n`);
   assert.equal(server.messages('alice').length, 3);
+});
+
+test('a release lasts until the next hop has said yes: retried while it does not, and never repeated', async (t) => {
+  const next = await serveScript(t, {
+    data: ['451 4.3.0 not now', 'close', '250 2.0.0 queued'],
+    EHLO: '250 me',
+  });
+  const server = await startServer({
+    config: {
+      domains: ['example.test', 'behind.test'],
+      routes: [{ to: '@behind.test', relay: `smtp://127.0.0.1:${next.port}` }],
+      queue: { retrySeconds: [1] },
+    },
+    inbound: [
+      { plugin: 'header-rules', options: { rules: [rule(undefined, { quarantine: 'look at it' })] } },
+    ],
+  });
+  t.after(() => server.stop());
+  const letter = { from: 'ann@example.org', to: ['x@behind.test'], message: 'Subject: odd\n\nhello\n' };
+  assert.match((await sendOne(server.ports.smtp!, letter))[0]!, /^250 /);
+  const quarantine = (...args: string[]) => runCommand(['quarantine', ...args, '-c', server.configFile]);
+  assert.equal(next.connections, 0);
+  const first = await quarantine('release', '--all', '--wait', '1s');
+  assert.match(first.stdout, /: waits in the queue.*\nreleased: 1 of 1\n$/);
+  const data = () => next.heard.filter((line) => line.includes('hello')).length;
+  await until('the third attempt', () => data() === 3, 20_000);
+  await until('an empty queue', async () => {
+    const { stdout } = await runCommand(['queue', 'list', '--json', '-c', server.configFile]);
+    return stdout === '[]\n';
+  });
+  assert.equal((await quarantine('list')).stdout, 'Nothing is held.\n');
+  assert.equal(data(), 3);
 });

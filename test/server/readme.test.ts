@@ -77,6 +77,12 @@ test('start in a minute', async (t) => {
   );
 });
 
+test('spam and viruses', async (t) => {
+  if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
+  assert.match(await works('npx mailfilter quarantine list'), /^Nothing is held\.$/m);
+  assert.match(await works('npx mailfilter explain --shadow --since 7d'), /^No plugin was on trial/);
+});
+
 test('rules for each user', async (t) => {
   if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
   const [script] = ofLanguage('sieve');
