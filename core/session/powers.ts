@@ -139,7 +139,15 @@ export const doors: Readonly<Record<DoorName, DoorPowers>> = {
   },
 };
 
+const sentElsewhere: ReadonlySet<DoorName> = new Set([
+  'milter',
+  'content-filter',
+  'proxy-filter',
+  'opensmtpd-filter',
+  'pipe',
+]);
+
 /** True where another MTA sends the message on: what signs it does so at `message`, for no `send` follows. */
 export function isSentElsewhere(door: DoorName): boolean {
-  return door === 'milter' || door === 'content-filter' || door === 'proxy-filter' || door === 'pipe';
+  return sentElsewhere.has(door);
 }

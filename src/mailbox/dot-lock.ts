@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../core/base/errors.ts';
 import { dotLockStaleMs, dotLockWaitMs } from '../../core/base/limits.ts';
+import { isHolderAlive } from './lock-holder.ts';
 import { MailboxError } from './mailbox-error.ts';
 
 /** @throws MailboxError INUSE when it stays locked; system errors */
@@ -46,23 +47,14 @@ function tryDotLock(lock: string): boolean {
 /** Its maker died on this host, or it is older than anybody holds one. */
 function isLeftBehind(lock: string): boolean {
   try {
-    const age = Date.now() - statSync(lock).mtimeMs;
-    if (age > dotLockStaleMs) return true;
+    const { mtimeMs } = statSync(lock);
+    if (Date.now() - mtimeMs > dotLockStaleMs) return true;
     const [pid, host] = readFileSync(lock, 'latin1').split(':');
     // A lock that is made just now may not be written yet; one of this process may be another thread's.
     if (host !== hostname() || !/^\d+$/.test(pid ?? '')) return false;
-    return Number(pid) !== process.pid && !isAlive(Number(pid));
+    return Number(pid) !== process.pid && !isHolderAlive(Number(pid), mtimeMs);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errnoOf(error) !== 'ESRCH';
   }
 }

@@ -22,6 +22,7 @@ import { readBootId } from '../../core/base/boot-id.ts';
 import { errnoOf } from '../../core/base/errors.ts';
 import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits.ts';
 import { storageErrorOf } from '../../core/base/storage-error.ts';
+import { isHolderAlive } from './lock-holder.ts';
 
 export interface MboxLock {
   /** Open for reading and writing. */
@@ -116,14 +117,5 @@ function isStale(dotLock: string): boolean {
   // Of a process id on another host we know nothing.
   if (program !== 'mailfilter' || host !== hostname()) return false;
   // Ours of before: whoever holds the dot lock in this process holds the fcntl lock too, and that is ours now.
-  return boot !== readBootId() || Number(pid) === process.pid || !isAlive(Number(pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errnoOf(error) !== 'ESRCH';
-  }
+  return boot !== readBootId() || Number(pid) === process.pid || !isHolderAlive(Number(pid), stat.mtimeMs);
 }
