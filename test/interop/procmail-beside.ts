@@ -75,7 +75,7 @@ class Box {
 
   constructor(root: string, name: string, rcfile: string) {
     this.path = join(root, name);
-    mkdirSync(join(this.path, 'dir'), { recursive: true });
+    for (const name of ['dir', 'Mail']) mkdirSync(join(this.path, name), { recursive: true });
     const [rc, sendmail] = [join(root, `${name}.rc`), join(root, `${name}.sendmail`)];
     writeFileSync(rc, Buffer.from(rcfile.replaceAll('@box@', this.path), 'latin1'));
     writeFileSync(sendmail, `#!/bin/sh\n(echo "ARGS $*"; cat) >> ${this.path}/sent\n`);

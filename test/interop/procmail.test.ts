@@ -1,13 +1,28 @@
 /** Beside Debian's procmail 3.22: the same folders, programs, exit codes and log abstracts. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { randomSource } from '../kit/random.ts';
-import { requireProgram } from '../kit/require.ts';
+import { requireProgram, requireSuite } from '../kit/require.ts';
 import { type Left, runBoth } from './procmail-beside.ts';
 import { brokenRcfiles, caseMail, cases, knownDifferences, oddMails, oddRcfiles } from './procmail-cases.ts';
 import { randomMail, randomRcfile } from './procmail-grammar.ts';
 
 const beside = 12;
+
+/** One for each recipe of the examples, and one for none. */
+const exampleMails = [
+  ...['thf@somewhere.someplace', 'news@uunet', 'henry@zoo.example'].map((from) =>
+    mailFrom(from, 'about that'),
+  ),
+  mailFrom('root', 'Output from "at" job'),
+  mailFrom('ann@example.org', 'some questions'),
+  mailFrom('ann@example.org', 'nothing special'),
+];
+
+function mailFrom(from: string, subject: string): string {
+  return `From ${from} Sat Nov 21 09:00:00 2026\nFrom: ${from}\nDate: Sat, 21 Nov 2026 09:00:00 +0000\nSubject: ${subject}\n\nbody\n`;
+}
 
 async function assertSame(
   t: TestContext,
@@ -53,6 +68,19 @@ describe('procmail 3.22', { concurrency: beside }, () => {
       const { ours } = await runBoth(program, rcfile, mail);
       assert.equal(ours.files[wanted.file]?.includes(wanted.text), true, JSON.stringify(ours, undefined, 1));
     });
+  }
+});
+
+describe('examples of procmail 3.22', { concurrency: beside }, () => {
+  for (const name of ['1procmailrc', '2procmailrc', '3procmailrc']) {
+    for (const mail of exampleMails) {
+      test(`${name}: ${mail.replaceAll('\n', ' / ')}`, async (t) => {
+        const path = requireSuite(t, `procmail/examples/${name}`);
+        if (!path) return;
+        // HOME is the folder that the run has to itself.
+        await assertSame(t, readFileSync(path, 'latin1').replaceAll('$HOME', '@box@'), mail);
+      });
+    }
   }
 });
 
