@@ -191,6 +191,12 @@ class Run {
     const { DEFAULT: first = '', ORGMAIL: last = '' } = Object.fromEntries(this.#variables);
     for (const folder of new Set([first, last])) {
       if (folder === '') continue;
+      if (folder === '|') {
+        // Of old: to standard output.
+        const { ok } = yield { type: 'print', input: this.#octets(wholeMail, false), ...this.#facts(0) };
+        if (ok) return true;
+        continue;
+      }
       if (yield* this.#storeLocked([folder], this.#lockOf(folder), 0, wholeMail, false)) return true;
     }
     return false;

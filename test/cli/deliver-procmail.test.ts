@@ -63,6 +63,11 @@ test('-m without a recipe that takes it: EX_CANTCREAT, with -t EX_TEMPFAIL', asy
   assert.equal((await deliver(home, ['-t', '-m', 'rc'])).code, 75);
 });
 
+test('DEFAULT=| is standard output', async (t) => {
+  const home = newHome(t, 'DEFAULT=|\n');
+  assert.deepEqual(await deliver(home), { code: 0, stdout: `${mail}\n`, stderr: '' });
+});
+
 test('-v tells of itself and reads nothing', async (t) => {
   const { code, stdout } = await deliver(newHome(t), ['-v'], '');
   assert.equal(code, 0);

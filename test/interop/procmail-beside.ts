@@ -135,7 +135,7 @@ function alike(name: string): string {
 
 /** What procmail says in other words is left out, and so is its order: copies of a mail run beside one another. */
 function abstractsOf(log: string): string {
-  const lines = log.split('\n').filter((line) => !/^(?:procmail:|\/bin\/sh:)/.test(line));
+  const lines = log.split('\n').filter((line) => !/^(?:procmail:|\/bin\/(?:ba)?sh:)/.test(line));
   const folders = lines.map((line) => alike(line).replace(/(X)\s+(?=\d+$)/, '$1 '));
   return folders.sort().join('\n');
 }

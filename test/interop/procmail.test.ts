@@ -1,14 +1,16 @@
 /** Beside Debian's procmail 3.22: the same folders, programs, exit codes and log abstracts. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { randomSource } from '../kit/random.ts';
-import { requireProgram, requireSuite } from '../kit/require.ts';
+import { requirePeer, requireProgram, requireSuite } from '../kit/require.ts';
 import { type Left, runBoth } from './procmail-beside.ts';
 import { brokenRcfiles, caseMail, cases, knownDifferences, oddMails, oddRcfiles } from './procmail-cases.ts';
 import { randomMail, randomRcfile } from './procmail-grammar.ts';
 
 const beside = 12;
+const manual = '/usr/share/man/man5/procmailex.5.gz';
 
 /** One for each recipe of the examples, and one for none. */
 const exampleMails = [
@@ -18,6 +20,11 @@ const exampleMails = [
   mailFrom('root', 'Output from "at" job'),
   mailFrom('ann@example.org', 'some questions'),
   mailFrom('ann@example.org', 'nothing special'),
+];
+
+const manualMails = [
+  mailFrom('peter@example.org', 'compilers'),
+  mailFrom('root@example.org', 'nothing special').replace('body\n', 'a line to scuba@example.org\n'),
 ];
 
 function mailFrom(from: string, subject: string): string {
@@ -80,6 +87,31 @@ describe('examples of procmail 3.22', { concurrency: beside }, () => {
         // HOME is the folder that the run has to itself.
         await assertSame(t, readFileSync(path, 'latin1').replaceAll('$HOME', '@box@'), mail);
       });
+    }
+  }
+});
+
+/** Between .Sx and .Ex of the manual page, in Debian's package. */
+function manualExamples(): string[] {
+  if (!existsSync(manual)) return [];
+  const page = gunzipSync(readFileSync(manual)).toString('latin1');
+  const blocks = [...page.matchAll(/^\.Sx.*\n([\s\S]*?)^\.Ex/gm)].map(([, block]) => block!);
+  // Our standard output is this test's.
+  const quiet = blocks.filter((block) => !block.startsWith('DEFAULT=|'));
+  return quiet.map((block) =>
+    block.replaceAll('\\e', '\\').replaceAll('\\-', '-').replaceAll('$HOME', '@box@'),
+  );
+}
+
+describe('examples of procmailex(5)', { concurrency: beside }, () => {
+  const examples = manualExamples();
+  test('are found', (t) => {
+    if (requirePeer(t, 'the manual page procmailex(5)', existsSync(manual))) assert.ok(examples.length > 20);
+  });
+  for (const [index, rcfile] of examples.entries()) {
+    for (const [at, mail] of manualMails.entries()) {
+      test(`${index}, mail ${at}: ${rcfile.slice(0, 60).replaceAll('\n', ' / ')}`, (t) =>
+        assertSame(t, rcfile, mail));
     }
   }
 });

@@ -9,14 +9,16 @@ export interface Account {
   readonly gid: number;
   /** Absolute. */
   readonly home: string;
+  /** The login shell. */
+  readonly shell: string;
 }
 
 /** The caller, as the system knows him. */
 export function callingAccount(): Account {
-  const { username, uid, gid, homedir } = userInfo();
+  const { username, uid, gid, homedir, shell } = userInfo();
   // HOME is the user's own wish, and counts for himself only.
   const home = process.env.HOME?.startsWith('/') ? process.env.HOME : homedir;
-  return { name: username, uid, gid, home };
+  return { name: username, uid, gid, home, shell: shell || '/bin/sh' };
 }
 
 /** By name from the system's databases; undefined when there is no such user. */
@@ -27,10 +29,11 @@ export function systemAccount(name: string): Account | undefined {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const [entry, , uid, gid, , home] = line.trim().split(':');
+    const [entry, , uid, gid, , home, shell] = line.trim().split(':');
     // A number is looked up as an id as well, which nobody meant.
     if (entry !== name || !home?.startsWith('/')) return undefined;
-    return { name, uid: Number(uid), gid: Number(gid), home };
+    // passwd(5): an empty field means /bin/sh.
+    return { name, uid: Number(uid), gid: Number(gid), home, shell: shell || '/bin/sh' };
   } catch (error) {
     // getent: 2, no such key. Whatever else went wrong, nobody knows whether the user exists.
     if ((error as { status?: number }).status === 2) return undefined;

@@ -46,7 +46,7 @@ export function deliverByRcfile(
 
 /** Everything procmail sets before it reads an rcfile. */
 function defaultVariables(
-  { name, home }: Account,
+  { name, home, shell }: Account,
   { general }: ProcmailArguments,
   place: Place,
 ): Record<string, string> {
@@ -54,7 +54,7 @@ function defaultVariables(
   return {
     LOGNAME: name,
     HOME: home,
-    SHELL: '/bin/sh',
+    SHELL: shell,
     PATH: `${home}/bin:/usr/local/bin:/usr/bin:/bin`,
     SHELLMETAS: '&|<>~;?*[',
     SHELLFLAGS: '-c',
