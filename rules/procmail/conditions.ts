@@ -63,8 +63,7 @@ export function* evaluateConditions(
     score = clamp(score + (judged.added ?? 0));
     results.push({ line: condition.line, text: condition.text, ...judged });
     const lost = judged.added === undefined ? !judged.matched : score <= -scoreMax;
-    // A condition without a weight that fails takes the score along.
-    if (lost) return { matched: false, score: judged.added === undefined ? 0 : score, conditions: results };
+    if (lost) return { matched: false, score, conditions: results };
   }
   return { matched: !isScored || score > 0, score, conditions: results };
 }
