@@ -44,6 +44,26 @@ export function clientKey(ip: string): string {
   return isIP(plain) === 6 ? `${hextets(plain).slice(0, 4).join(':')}::/64` : plain;
 }
 
+/**
+ * The network an address lies in, as `c0000200/24`: one spelling for each, to count or remember by.
+ * @param bits prefix lengths: 0 to 32, and 0 to 128
+ * @returns '' for a unix socket and for what is no address. IPv4-mapped IPv6 counts as IPv4.
+ */
+export function networkKey(ip: string, bits: { readonly ipv4: number; readonly ipv6: number }): string {
+  const plain = plainIp(ip);
+  const family = isIP(plain);
+  if (family === 0) return '';
+  const width = family === 4 ? 32 : 128;
+  const length = family === 4 ? bits.ipv4 : bits.ipv6;
+  const digits =
+    family === 4
+      ? plain.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'))
+      : hextets(plain).map((group) => group.padStart(4, '0'));
+  const host = BigInt(width - length);
+  const network = (BigInt(`0x${digits.join('')}`) >> host) << host;
+  return `${network.toString(16).padStart(width / 4, '0')}/${length}`;
+}
+
 const nothing: IpMatcher = { matches: () => false };
 
 function addRange(list: BlockList, range: string): void {

@@ -24,7 +24,7 @@ export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from '../
 export { BrokenOffError, type Conversation, type ConverseOptions, converse } from '../net/converse.ts';
 export { type DaemonAddress, formatDaemonAddress, parseDaemonAddress } from '../net/daemon-address.ts';
 export { type AskContext, Daemons } from '../net/daemons.ts';
-export { type IpMatcher, ipMatcher } from '../net/ip.ts';
+export { type IpMatcher, ipMatcher, networkKey } from '../net/ip.ts';
 export { reverseIp } from '../net/reverse-ip.ts';
 export type { Connection, Session, TlsInfo } from '../session/connection.ts';
 export type { Action } from '../session/plan.ts';

@@ -1,7 +1,7 @@
 /** Address ranges and the keys that connections are counted under. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientKey, ipMatcher, isLoopback, plainIp } from '../../../core/net/ip.ts';
+import { clientKey, ipMatcher, isLoopback, networkKey, plainIp } from '../../../core/net/ip.ts';
 
 const list = ipMatcher(['192.0.2.0/24', '198.51.100.7', '2001:db8::/32', '::ffff:203.0.113.0/120']);
 
@@ -59,3 +59,14 @@ test('loopback', () => {
 });
 
 test('a zone index is left out', () => assert.equal(plainIp('fe80::1%eth0'), 'fe80::1'));
+
+test('a network has one spelling, whichever of its addresses is asked about', () => {
+  const bits = { ipv4: 24, ipv6: 64 };
+  assert.equal(networkKey('192.0.2.7', bits), 'c0000200/24');
+  assert.equal(networkKey('::ffff:192.0.2.9', bits), 'c0000200/24');
+  assert.equal(networkKey('2001:db8::1', bits), '20010db8000000000000000000000000/64');
+  assert.equal(networkKey('2001:db8:0:0:9::', bits), networkKey('2001:db8::1', bits));
+  assert.notEqual(networkKey('2001:db8:0:1::', bits), networkKey('2001:db8::', bits));
+  assert.equal(networkKey('192.0.2.7', { ipv4: 0, ipv6: 0 }), '00000000/0');
+  assert.equal(networkKey('', bits), '');
+});
