@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../../core/base/clock.ts';
+import { errnoOf } from '../../../core/base/errors.ts';
 import { silentLog } from '../../../core/base/log.ts';
 import type { Config } from '../../../core/config/config.ts';
 import { openState, type StateStore } from '../../../core/state/store.ts';
@@ -18,13 +19,24 @@ export interface UserRules extends UserQuestions {
 }
 
 export function openUserRules(account: Account, mailbox: Place, config: Config): UserRules {
-  const directory = join(account.home, '.local', 'state', 'mailfilter');
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
   return {
     scripts: scriptQuestions(new ActiveScripts(), scriptPlaceOf(account, config)),
     mailboxes: mailboxQuestions(mailbox),
-    state: openState({ engine: 'sqlite', directory, clock: systemClock, log: silentLog }),
+    state: openUserState(account),
   };
+}
+
+/** A user who has no home, or may not write there, gets mail as well, and rules that forget. */
+function openUserState({ home }: Account): StateStore {
+  const init = { clock: systemClock, log: silentLog };
+  const directory = join(home, '.local', 'state', 'mailfilter');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(errnoOf(error) ?? '')) throw error;
+    return openState({ engine: 'memory', directory, ...init });
+  }
+  return openState({ engine: 'sqlite', directory, ...init });
 }
 
 /** What the config says of homes, else where Dovecot's Pigeonhole looks. */
