@@ -100,6 +100,21 @@ export const journalSegmentsMax = 32;
 export const databaseCheckBytesMax = 256 * MiB;
 /** A plugin's state key, in octets: a hash or an address, not a message. */
 export const stateKeyBytesMax = 1024;
+/** The classifier of plugins/bayes: what of a message it looks at. */
+export const bayesLimits = {
+  /** More tokens hardly change a judgement, and each is a key that is read. */
+  tokensMax: 1500,
+  /** Of decoded text, and of HTML. */
+  textCharacters: 100_000,
+  fieldCharacters: 2000,
+  /** A longer word is encoded data or a language of long words: only its length counts. */
+  wordCharacters: 30,
+  attachments: 50,
+  /** The strongest tokens that are combined. */
+  cluesMax: 150,
+} as const;
+/** Keys of one question: the tokens of a message, for a user and for the site, fit in. */
+export const stateKeysMax = 4000;
 /** A plugin's state value, in octets of JSON. */
 export const stateValueBytesMax = 256 * KiB;
 /** All state of an installation on disk; past it writes fail and say so. */

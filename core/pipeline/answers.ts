@@ -24,7 +24,7 @@ export type RememberedAnswers = Map<string, Promise<GivenAnswer>>;
 
 const methods: Readonly<Record<QuestionService, readonly string[]>> = {
   dns: ['a', 'aaaa', 'txt', 'mx', 'ptr', 'ns', 'cname', 'srv'],
-  state: ['get', 'set', 'delete', 'increment', 'setIfAbsent', 'list'],
+  state: ['get', 'set', 'delete', 'increment', 'setIfAbsent', 'list', 'getAll', 'incrementAll'],
   scripts: ['load', 'note'],
   mailboxes: ['exists', 'list', 'metadata', 'specialUse'],
 };

@@ -20,8 +20,14 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** In the trace many keys are their number. */
+function written(arg: unknown): string {
+  return Array.isArray(arg) && arg.length > 10 ? `${arg.length} keys` : JSON.stringify(arg);
+}
+
 /** In the trace a script is told by its name: its text is the user's, and long. */
 function shown(what: string, value: unknown): Json {
+  if (what.startsWith('state.getAll') && value) return `${Object.keys(value).length} found`;
   if (!what.startsWith('scripts.load') || value === undefined || value === null)
     return (value ?? null) as Json;
   const { name, source } = value as { name: string; source: string };
@@ -64,6 +70,8 @@ export class Asker {
       increment: (key, by, options) => ask('increment', [key, by ?? 1, options]),
       setIfAbsent: (key, value, options) => ask('setIfAbsent', [key, value, options]),
       list: (prefix, limit) => ask('list', [prefix, limit]),
+      getAll: (keys) => ask('getAll', [keys]),
+      incrementAll: (keys, by, options) => ask('incrementAll', [keys, by, options]),
     };
   }
 
@@ -109,7 +117,7 @@ export class Asker {
   ): Promise<Value> {
     return new Promise<unknown>((resolve, reject) => {
       const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
-      const what = `${service}.${method}(${given.map((arg) => JSON.stringify(arg)).join(', ')})`;
+      const what = `${service}.${method}(${given.map(written).join(', ')})`;
       if (call.over) throw over(what);
       this.#lastId += 1;
       const question: Question = {

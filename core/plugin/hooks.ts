@@ -98,6 +98,10 @@ export interface PluginState {
   setIfAbsent(key: string, value: Json, options?: { ttlSeconds?: number }): Promise<boolean>;
   /** Keys that begin with prefix, at most `limit` (default 1000), in byte order. */
   list(prefix: string, limit?: number): Promise<string[]>;
+  /** The values of those keys that are there, in one question. */
+  getAll(keys: readonly string[]): Promise<Record<string, Json>>;
+  /** Adds the same to many counters; unlike with `increment` their time to live begins anew. */
+  incrementAll(keys: readonly string[], by: number, options?: { ttlSeconds?: number }): Promise<void>;
 }
 
 export type RuleLanguage = 'sieve' | 'procmail' | 'maildrop';

@@ -1,6 +1,7 @@
 /** The state of a plugin's test: in memory, with the test's own time, and open to the test's eyes. */
 import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
+import { stateKeysMax } from '../base/limits.ts';
 import type { PluginState } from './hooks.ts';
 
 interface Kept {
@@ -61,6 +62,22 @@ export class TestState implements PluginState {
       .slice(0, limit);
   }
 
+  async getAll(keys: readonly string[]): Promise<Record<string, Json>> {
+    checkKeys(keys);
+    return Object.fromEntries(
+      keys.flatMap((key) => {
+        const kept = this.#live(key);
+        return kept === undefined ? [] : [[key, kept.value]];
+      }),
+    );
+  }
+  async incrementAll(keys: readonly string[], by: number, options?: { ttlSeconds?: number }): Promise<void> {
+    const values = checkKeys(keys).map((key) => this.#live(key)?.value ?? 0);
+    const wrong = values.findIndex((value) => typeof value !== 'number');
+    if (wrong !== -1) throw new TypeError(`the state under ${keys[wrong]} is no counter`);
+    keys.forEach((key, index) => this.#put(key, (values[index] as number) + by, options));
+  }
+
   #live(key: string): Kept | undefined {
     const kept = this.#kept.get(key);
     return kept !== undefined && kept.until > this.#clock.now() ? kept : undefined;
@@ -70,4 +87,9 @@ export class TestState implements PluginState {
     const until = ttlSeconds === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + ttlSeconds * 1000;
     this.#kept.set(key, { value: structuredClone(value), until });
   }
+}
+
+function checkKeys(keys: readonly string[]): readonly string[] {
+  if (keys.length > stateKeysMax) throw new TypeError(`one question may name ${stateKeysMax} keys at most`);
+  return keys;
 }

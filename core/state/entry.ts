@@ -1,7 +1,7 @@
 /** What may be a key, a value and a time to live, the same for every engine. */
 import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
-import { stateKeyBytesMax, stateListMax, stateValueBytesMax } from '../base/limits.ts';
+import { stateKeyBytesMax, stateKeysMax, stateListMax, stateValueBytesMax } from '../base/limits.ts';
 
 /** The key as stored: well-formed Unicode, so that two engines agree on what is the same key. */
 export function checkKey(key: string): string {
@@ -11,6 +11,14 @@ export function checkKey(key: string): string {
     throw new TypeError(`a state key may have ${stateKeyBytesMax} octets at most`);
   }
   return formed;
+}
+
+/** The keys of one question, each once. */
+export function checkKeys(keys: readonly string[]): string[] {
+  if (!Array.isArray(keys) || keys.length > stateKeysMax) {
+    throw new TypeError(`one question may name ${stateKeysMax} keys at most`);
+  }
+  return [...new Set(keys.map(checkKey))];
 }
 
 /** The value as JSON text. */

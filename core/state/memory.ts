@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { OperationalError } from '../base/errors.ts';
 import { stateMemoryEntriesMax, stateSweepRows } from '../base/limits.ts';
-import { addTo, checkKey, checkLimit, encodeValue, expiryOf } from './entry.ts';
+import { addTo, checkKey, checkKeys, checkLimit, encodeValue, expiryOf } from './entry.ts';
 import type { StateInit, StateKeys, StateStore } from './store.ts';
 import { startSweeper } from './sweeper.ts';
 
@@ -123,6 +123,19 @@ function pluginState(memory: Memory, plugin: string, clock: Clock): StateKeys {
     },
     async list(prefix, limit) {
       return memory.keys(plugin, checkKey(prefix)).slice(0, checkLimit(limit));
+    },
+    async getAll(keys) {
+      return Object.fromEntries(
+        checkKeys(keys).flatMap((key) => {
+          const entry = memory.get(plugin, key);
+          return entry === undefined ? [] : [[key, JSON.parse(entry.text)]];
+        }),
+      );
+    },
+    async incrementAll(keys, by, options) {
+      const expires = expiryOf(clock, options);
+      const values = checkKeys(keys).map((key) => [key, addTo(memory.get(plugin, key)?.text, by)] as const);
+      for (const [key, value] of values) memory.set(plugin, key, { text: encodeValue(value), expires });
     },
   };
 }

@@ -4,7 +4,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../base/clock.ts';
 import { stateBytesMax, stateSweepRows } from '../base/limits.ts';
 import { CommitGroup } from './commit-group.ts';
-import { addTo, checkKey, checkLimit, encodeValue, expiryOf, prefixEnd } from './entry.ts';
+import { addTo, checkKey, checkKeys, checkLimit, encodeValue, expiryOf, prefixEnd } from './entry.ts';
 import { openDatabase, openOrReplaceDatabase } from './sqlite-file.ts';
 import type { StateInit, StateKeys, StateStore } from './store.ts';
 import { startSweeper } from './sweeper.ts';
@@ -116,5 +116,21 @@ function pluginState(plugin: string, group: CommitGroup, statements: Statements,
       }),
     list: (prefix, limit) =>
       read(() => statements.list(plugin, checkKey(prefix), clock.now(), checkLimit(limit))),
+    getAll: (keys) =>
+      read(() =>
+        Object.fromEntries(
+          checkKeys(keys).flatMap((key) => {
+            const entry = find(key);
+            return entry === undefined ? [] : [[key, JSON.parse(entry.value)]];
+          }),
+        ),
+      ),
+    incrementAll: (keys, by, options) =>
+      group.run(() => {
+        const expires = expiryOf(clock, options);
+        // All are read before any is written: a key that holds no counter leaves the others as they were.
+        const values = checkKeys(keys).map((key) => [key, addTo(find(key)?.value, by)] as const);
+        for (const [key, value] of values) put(key, encodeValue(value), expires);
+      }),
   };
 }

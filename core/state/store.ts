@@ -17,6 +17,10 @@ export interface StateKeys {
   setIfAbsent(key: string, value: Json, options?: { ttlSeconds?: number }): Promise<boolean>;
   /** Keys that begin with prefix, at most `limit` (default 1000), in order of their UTF-8 octets. */
   list(prefix: string, limit?: number): Promise<string[]>;
+  /** The values of those keys that are there, in one question. */
+  getAll(keys: readonly string[]): Promise<Record<string, Json>>;
+  /** Adds the same to many counters; unlike with `increment` their time to live begins anew. */
+  incrementAll(keys: readonly string[], by: number, options?: { ttlSeconds?: number }): Promise<void>;
 }
 
 /**

@@ -41,6 +41,8 @@ function stateOf(plugin: string, caller: Caller): PluginState {
     increment: ask('increment'),
     setIfAbsent: ask('setIfAbsent'),
     list: ask('list'),
+    getAll: ask('getAll'),
+    incrementAll: ask('incrementAll'),
   };
 }
 

@@ -144,5 +144,12 @@ function countingState(
       return true;
     },
     list: async (prefix) => [...counters.keys()].filter((key) => key.startsWith(full(prefix))),
+    getAll: async (keys) =>
+      Object.fromEntries(
+        keys.filter((key) => counters.has(full(key))).map((key) => [key, counters.get(full(key))!]),
+      ),
+    incrementAll: async (keys, by) => {
+      for (const key of keys) counters.set(full(key), (counters.get(full(key)) ?? 0) + by);
+    },
   };
 }

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../../core/base/clock.ts';
-import { stateSweepRows } from '../../../core/base/limits.ts';
+import { stateKeysMax, stateSweepRows } from '../../../core/base/limits.ts';
 import { createLog, silentLog } from '../../../core/base/log.ts';
 import type { PluginState } from '../../../core/plugin/hooks.ts';
 import { CommitGroup } from '../../../core/state/commit-group.ts';
@@ -49,6 +49,21 @@ for (const engine of ['sqlite', 'memory'] as const) {
     await state.delete('key');
     await state.delete('key');
     assert.equal(await state.get('key'), undefined);
+  });
+
+  withState('many keys are read, and raised, in one question', async (state, clock) => {
+    await state.set('word', 'x');
+    await state.incrementAll(['a', 'b', 'a'], 2, { ttlSeconds: 10 });
+    clock.time += 9000;
+    await state.incrementAll(['b'], 1, { ttlSeconds: 10 });
+    assert.deepEqual(await state.getAll(['a', 'b', 'word', 'absent']), { a: 2, b: 3, word: 'x' });
+    clock.time += 2000;
+    assert.deepEqual(await state.getAll(['a', 'b']), { b: 3 });
+    await assert.rejects(state.incrementAll(['b', 'word'], 1), TypeError);
+    assert.equal(await state.get('b'), 3);
+    const many = Array.from({ length: stateKeysMax + 1 }, (_, n) => String(n));
+    await assert.rejects(state.getAll(many), TypeError);
+    await assert.rejects(state.incrementAll(many, 1), TypeError);
   });
 
   withState('plugins do not see each other', async (state, _, store) => {

@@ -1,0 +1,105 @@
+/** What a message says, as tokens: words of any script, names in the header, hosts of links, the make of the HTML. */
+import { bayesLimits } from '../../core/base/limits.ts';
+import type { Message, ParsedMessage } from '../../core/mail/message.ts';
+
+/** Fields that say who wrote and with what; those that tell of lists and of the way it came are left out. */
+const fields: Readonly<Record<string, string>> = {
+  subject: 'S',
+  from: 'F',
+  'reply-to': 'R',
+  'x-mailer': 'M',
+  'user-agent': 'M',
+  'content-type': 'C',
+};
+
+/**
+ * Each token once, the header's first, at most `bayesLimits.tokensMax`.
+ * @returns undefined for a message that is too large or too broken to be read
+ */
+export async function tokensOf(message: Message): Promise<string[] | undefined> {
+  const parsed = await message.parsed();
+  if (parsed.tooLarge) return undefined;
+  const found = new Set<string>();
+  const add = (tokens: Iterable<string>) => {
+    for (const token of tokens) {
+      if (found.size >= bayesLimits.tokensMax) return;
+      found.add(token);
+    }
+  };
+  for (const [name, mark] of Object.entries(fields)) {
+    const value = message.headers.decoded(name) ?? '';
+    add(marked(mark, words(value.slice(0, bayesLimits.fieldCharacters))));
+  }
+  add(attachmentTokens(parsed));
+  const html = typeof parsed.html === 'string' ? parsed.html.slice(0, bayesLimits.textCharacters) : '';
+  const text = (parsed.text ?? '').slice(0, bayesLimits.textCharacters);
+  add(linkTokens(`${html}\n${text}`));
+  add(markupTokens(html));
+  add(words(text));
+  return [...found];
+}
+
+const word = /[\p{L}\p{M}\p{N}$€£¥%!'’_.@-]+/gu;
+/** Scripts that put no space between words: their words are pairs of characters. */
+const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
+
+function* words(text: string): Generator<string> {
+  for (const [found] of text.normalize('NFKC').matchAll(word)) {
+    const bare = trimmed(found);
+    const lower = bare.toLowerCase();
+    const characters = lower.length;
+    if (unspaced.test(lower)) yield* pairs(lower);
+    else if (characters > bayesLimits.wordCharacters) yield `long:${lower[0]}:${Math.floor(characters / 10)}`;
+    else if (characters > 2) {
+      yield lower;
+      if (characters > 3 && bare !== lower && bare === bare.toUpperCase()) yield `caps:${lower}`;
+    }
+  }
+}
+
+/** Without the full stop of a sentence and quotes; a price and a shout keep their signs. */
+function trimmed(found: string): string {
+  let start = 0;
+  let end = found.length;
+  while (start < end && ".'’_-@".includes(found[start]!)) start++;
+  while (end > start && ".'’_-@".includes(found[end - 1]!)) end--;
+  return found.slice(start, end);
+}
+
+function* pairs(text: string): Generator<string> {
+  const points = [...text];
+  for (let at = 0; at + 1 < points.length; at++) yield points[at]! + points[at + 1]!;
+}
+
+function* marked(mark: string, tokens: Iterable<string>): Generator<string> {
+  for (const token of tokens) yield `${mark}:${token}`;
+}
+
+/** The host of a link and each domain above it, and whether it is an address of numbers. */
+function* linkTokens(text: string): Generator<string> {
+  for (const [, host] of text.matchAll(/https?:\/\/([^\s"'<>/?#\\]{1,253})/gi)) {
+    const labels = host!
+      .toLowerCase()
+      .replace(/^.*@|:\d+$/g, '')
+      .split('.');
+    if (labels.every((label) => /^\d+$/.test(label))) yield 'U:numeric';
+    for (let at = 0; at < Math.min(labels.length - 1, 4); at++) yield `U:${labels.slice(at).join('.')}`;
+  }
+}
+
+function* markupTokens(html: string): Generator<string> {
+  for (const [, tag] of html.matchAll(/<([a-z][a-z0-9]{0,15}|!--)/gi)) yield `H:${tag!.toLowerCase()}`;
+  for (const [, name, value] of html.matchAll(
+    /\b(color|bgcolor|size|face|width|height|method|target) {0,3}= {0,3}["']?([^\s"'<>]{1,20})/gi,
+  )) {
+    yield `H:${name!.toLowerCase()}=${value!.toLowerCase()}`;
+  }
+}
+
+function* attachmentTokens({ attachments = [] }: ParsedMessage): Generator<string> {
+  for (const { contentType, filename } of attachments.slice(0, bayesLimits.attachments)) {
+    yield `A:${contentType.toLowerCase().slice(0, bayesLimits.wordCharacters)}`;
+    const ending = /\.([a-z0-9]{1,8})$/i.exec(filename ?? '')?.[1];
+    if (ending !== undefined) yield `A:.${ending.toLowerCase()}`;
+  }
+}

@@ -1,0 +1,41 @@
+/** A plugin's state for a command: asked of the server that runs, or opened where none does. */
+import { systemClock as clock } from '../../core/base/clock.ts';
+import { silentLog } from '../../core/base/log.ts';
+import type { Config } from '../../core/config/config.ts';
+import type { PluginState } from '../../core/plugin/hooks.ts';
+import { openState } from '../../core/state/store.ts';
+import { connectCalls } from '../calls/connect.ts';
+import { openDataDirectory, runDirectory } from '../data-directory.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { runningServer } from './running-server.ts';
+
+/** Runs `work` on what a plugin keeps; what it changed is kept when this resolves. */
+export async function withState<Answer>(
+  config: Config,
+  plugin: string,
+  work: (state: PluginState) => Promise<Answer>,
+): Promise<Answer> {
+  if (runningServer(config) !== undefined) {
+    const calls = connectCalls(runDirectory(config.dataDirectory));
+    try {
+      return await work(calls.state(plugin));
+    } finally {
+      calls.close();
+    }
+  }
+  if (config.state.engine === 'memory') {
+    throw new CommandError(
+      exitCodes.unavailable,
+      'the state is kept in memory, and no server runs that has it',
+      'Start the server, or set "state": { "engine": "sqlite" }.',
+    );
+  }
+  const data = openDataDirectory(config.dataDirectory, undefined);
+  const store = openState({ engine: 'sqlite', directory: data.path('state'), clock, log: silentLog });
+  try {
+    return await work(store.forPlugin(plugin));
+  } finally {
+    await store.close();
+    data.release();
+  }
+}

@@ -1,0 +1,94 @@
+/** Tokens: words of every script, hosts of links, the make of HTML; bounded. And Fisher's combining at its ends. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bayesLimits } from '../../../core/base/limits.ts';
+import { openMessage } from '../../../core/mail/open-message.ts';
+import { chiSquared, classify } from '../../../rules/bayes/classify.ts';
+import { tokensOf } from '../../../rules/bayes/tokens.ts';
+import { memorySource } from '../../kit/message-source.ts';
+
+const tokens = async (text: string) => {
+  const octets = Buffer.from(text.replaceAll('\n', '\r\n'));
+  return (await tokensOf(openMessage(memorySource(octets), []))) ?? [];
+};
+const utf8 = 'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n';
+
+const cases: readonly [name: string, message: string, want: readonly string[], absent?: readonly string[]][] =
+  [
+    [
+      'words in one case, shouting told apart',
+      `${utf8}Buy NOW, FREE.`,
+      ['buy', 'now', 'free', 'caps:free'],
+      ['FREE'],
+    ],
+    ['letters beyond ASCII', `${utf8}Größe ПРИВЕТ`, ['größe', 'привет', 'caps:привет']],
+    ['wide letters are the plain ones', `${utf8}ｃａｓｉｎｏ`, ['casino']],
+    ['scripts without spaces in pairs', `${utf8}中奖通知`, ['中奖', '奖通', '通知']],
+    ['an encoded subject', 'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nx', ['S:grüße']],
+    ['a word too long for one', `${utf8}${'a'.repeat(95)}`, ['long:a:9']],
+    ['hosts of links', `${utf8}see http://www.shop.test:80/x`, ['U:www.shop.test', 'U:shop.test']],
+    ['a link of numbers', `${utf8}http://192.0.2.1/`, ['U:numeric']],
+    [
+      'HTML: text, tags and attributes',
+      'Content-Type: text/html\n\n<font color="#FF0000">Cheap</font> <a href="http://a.test/">x</a>',
+      ['cheap', 'H:font', 'H:color=#ff0000', 'U:a.test'],
+      ['font'],
+    ],
+    [
+      'lists and the way it came are not looked at',
+      'List-Id: <secret.test>\nReceived: from secret\n\nx',
+      [],
+      ['secret'],
+    ],
+  ];
+for (const [name, message, want, absent = []] of cases) {
+  test(`tokens: ${name}`, async () => {
+    const found = await tokens(message);
+    for (const token of want) assert.ok(found.includes(token), `${token} is not in ${found.join(' ')}`);
+    for (const token of absent)
+      assert.ok(!found.some((each) => each.includes(token) && !each.startsWith('H:')), token);
+  });
+}
+
+test('tokens: each once, and not more than the limit', async () => {
+  assert.deepEqual(
+    (await tokens(`${utf8}same same same`)).filter((token) => token === 'same'),
+    ['same'],
+  );
+  const many = Array.from({ length: 5000 }, (_, n) => `word${n}`).join(' \n');
+  assert.equal((await tokens(`${utf8}${many}`)).length, bayesLimits.tokensMax);
+});
+
+test('tokens: a message that cannot be read has none', async () => {
+  const message = openMessage(memorySource('Subject: x\r\n\r\nlong'), []);
+  const unreadable = {
+    ...message,
+    headers: message.headers,
+    parsed: async () => ({ tooLarge: true, reason: 'size' }) as const,
+  };
+  assert.equal(
+    await tokensOf({ ...unreadable, body: () => message.body(), raw: () => message.raw() }),
+    undefined,
+  );
+});
+
+test('chi-squared: values of the tables', () => {
+  for (const [value, degrees, want] of [
+    [0, 2, 1],
+    [5.991, 2, 0.05],
+    [18.307, 10, 0.05],
+    [124.342, 100, 0.05],
+    [1e6, 300, 0],
+  ] as const) {
+    assert.ok(Math.abs(chiSquared(value, degrees) - want) < 1e-4, `${value} ${degrees}`);
+  }
+});
+
+test('classify: nothing known is undecided, and equal clues for both sides too', () => {
+  assert.equal(classify({ spam: 9, ham: 9 }, new Map()).probability, 0.5);
+  const both = new Map([
+    ['a', { spam: 9, ham: 0 }],
+    ['b', { spam: 0, ham: 9 }],
+  ]);
+  assert.ok(Math.abs(classify({ spam: 9, ham: 9 }, both).probability - 0.5) < 1e-9);
+});
