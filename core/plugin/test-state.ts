@@ -75,7 +75,7 @@ export class TestState implements PluginState {
     const values = checkKeys(keys).map((key) => this.#live(key)?.value ?? 0);
     const wrong = values.findIndex((value) => typeof value !== 'number');
     if (wrong !== -1) throw new TypeError(`the state under ${keys[wrong]} is no counter`);
-    keys.forEach((key, index) => this.#put(key, (values[index] as number) + by, options));
+    for (const [index, key] of keys.entries()) this.#put(key, (values[index] as number) + by, options);
   }
 
   #live(key: string): Kept | undefined {
