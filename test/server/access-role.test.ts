@@ -1,6 +1,6 @@
 /** The access role as a whole: several processes on one port, killed and back, drained, reloaded, and calls that wait for the mta. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runCommand } from '../kit/command.ts';
@@ -23,6 +23,8 @@ test('two processes share a port; one that dies is back, and the other serves me
   await until('both', () => pid('access') > 0 && pid('access-1') > 0);
   const first = pid('access');
   process.kill(first, 'SIGKILL');
+  // Until the kernel has taken its socket away, clients may still be given to it.
+  await until('its end', () => !existsSync(`/proc/${first}/fd/0`));
   for (let n = 0; n < 5; n += 1) {
     const client = await SieveClient.login(port, 'alice@example.test');
     assert.deepEqual(await client.say('NOOP'), ['OK']);

@@ -56,7 +56,7 @@ const cases: readonly {
     script: 'require "copy"; redirect :copy "bob@example.test";',
     want: [
       { type: 'redirect', address: 'bob@example.test', edits: [] },
-      { type: 'store', mailbox: 'INBOX', flags: [], edits: [] },
+      { type: 'store', mailbox: 'INBOX', flags: [], edits: [], implicit: true },
     ],
   },
   {
