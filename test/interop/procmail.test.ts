@@ -116,13 +116,14 @@ describe('examples of procmailex(5)', { concurrency: beside }, () => {
   }
 });
 
-const seconds = process.env.MAILFILTER_CAMPAIGN === '1' ? 600 : 15;
+const campaign = process.env.MAILFILTER_CAMPAIGN === '1';
+const rounds = campaign ? 2000 : 5;
 
-test(`procmail 3.22: ${seconds} seconds of random rcfiles`, async (t) => {
-  const random = randomSource('procmail');
-  const end = Date.now() + seconds * 1000;
-  do {
+/** In CI always the same ones; a campaign looks for the next difference. */
+test(`procmail 3.22: ${rounds} rounds of random rcfiles`, async (t) => {
+  const random = randomSource('procmail', campaign ? undefined : 7);
+  for (let n = 0; n < rounds; n += 1) {
     const round = Array.from({ length: beside }, () => [randomRcfile(random), randomMail(random)] as const);
     await Promise.all(round.map(([rcfile, mail]) => assertSame(t, rcfile, mail, inAnyOrder)));
-  } while (Date.now() < end);
+  }
 });

@@ -7,9 +7,9 @@ export interface RandomSource {
   bytes(length: number): Buffer;
 }
 
-/** Mulberry32, seeded from the environment or the clock; prints its seed. */
-export function randomSource(name: string): RandomSource {
-  const seed = Number(process.env.MAILFILTER_SEED ?? Date.now() % 2 ** 31);
+/** Mulberry32, seeded from the environment, else as the caller says, else from the clock; prints its seed. */
+export function randomSource(name: string, preset = Date.now() % 2 ** 31): RandomSource {
+  const seed = Number(process.env.MAILFILTER_SEED ?? preset);
   console.log(`${name}: MAILFILTER_SEED=${seed}`);
   let state = seed >>> 0;
   const next = () => {
