@@ -1,7 +1,7 @@
 /** The access role: IMAP, POP3, ManageSieve and web listeners live here, in one process or several; without any it only stands by. */
 import { join } from 'node:path';
 import { systemClock as clock } from '../core/base/clock.ts';
-import { drainLimits } from '../core/base/limits.ts';
+import { drainLimits } from '../core/base/limits/process.ts';
 import { createLog, type RootLog } from '../core/base/log.ts';
 import type { Config, ListenerConfig } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';

@@ -1,5 +1,5 @@
 /** The mta role: open, listen, give up root, carry out what was promised, tell the supervisor, serve. */
-import { drainLimits } from '../core/base/limits.ts';
+import { drainLimits } from '../core/base/limits/process.ts';
 import { createLog } from '../core/base/log.ts';
 import { isAccessProtocol, type ListenerConfig } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';

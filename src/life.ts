@@ -1,6 +1,6 @@
 /** A role's life after its start: reload on SIGHUP, drain on SIGTERM, and what it tells of its listeners. */
 import { describeError } from '../core/base/errors.ts';
-import { drainLimits } from '../core/base/limits.ts';
+import { drainLimits } from '../core/base/limits/process.ts';
 import type { RootLog } from '../core/base/log.ts';
 import type { ListenAddress, ListenerConfig } from '../core/config/config.ts';
 import { formatListenAddress } from '../core/config/listen-address.ts';

@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { collectEveryBytes } from './limits.ts';
+import { collectEveryBytes } from './limits/flow.ts';
 
 type Collect = (options: { type: 'minor' }) => void;
 let collect: Collect | undefined;

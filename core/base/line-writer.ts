@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { logBufferBytesMax } from './limits.ts';
+import { logBufferBytesMax } from './limits/process.ts';
 
 export interface FileOwner {
   readonly uid: number;

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Json } from './json.ts';
-import { logFactsDepthMax } from './limits.ts';
+import { logFactsDepthMax } from './limits/process.ts';
 import { type FileOwner, LineWriter } from './line-writer.ts';
 import { prettyLine } from './log-pretty.ts';
 

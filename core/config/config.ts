@@ -1,5 +1,5 @@
 /** The config after loading: defaults filled in, relative paths made absolute, every field checked. */
-import type { Limits } from '../base/limits.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import type { PipelineEntry } from '../plugin/entry.ts';
 import type { TlsLevel } from './relay-target.ts';
 

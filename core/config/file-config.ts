@@ -1,6 +1,6 @@
 /** mailfilter.json as read: checked against the schema, its defaults filled in, paths and addresses still as written. */
 import type { Json } from '../base/json.ts';
-import type { Limits } from '../base/limits.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import type { FailurePolicy } from '../plugin/entry.ts';
 import type { Config, FetchAccount, ListenerProtocol, OutboundConfig } from './config.ts';
 

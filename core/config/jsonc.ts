@@ -1,5 +1,5 @@
 /** Reads JSON (RFC 8259) with comments and trailing commas, and remembers where every value stands, so that errors can name line and column. */
-import { configBytesMax, configDepthMax } from '../base/limits.ts';
+import { configBytesMax, configDepthMax } from '../base/limits/process.ts';
 
 /** Offsets into the text. `key` is where the member's name begins; absent for array elements and the root. */
 export interface Place {

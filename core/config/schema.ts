@@ -1,5 +1,5 @@
 /** JSON Schema (draft-07) of mailfilter.json. Editors complete from it, ajv checks with it; `expects` words an error where a pattern would not. */
-import { defaultLimits, type Limits } from '../base/limits.ts';
+import { defaultLimits, type Limits } from '../base/limits/settings.ts';
 import { tlsLevels } from './relay-target.ts';
 
 export type JsonSchema = { readonly [keyword: string]: unknown };

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Json } from '../base/json.ts';
-import { secretBytesMax } from '../base/limits.ts';
+import { secretBytesMax } from '../base/limits/process.ts';
 import { pointerStep } from './jsonc.ts';
 
 export interface SecretProblem {

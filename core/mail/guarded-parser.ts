@@ -6,7 +6,7 @@
  */
 import type { Readable, Transform } from 'node:stream';
 import { type HeaderLines, type Headers, MailParser } from 'mailparser';
-import { htmlDepthMax, htmlToTextCharactersMax } from '../base/limits.ts';
+import { htmlDepthMax, htmlToTextCharactersMax } from '../base/limits/message.ts';
 import { parseDate } from './date.ts';
 import { isDeeper } from './html-depth.ts';
 

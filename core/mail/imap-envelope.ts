@@ -1,5 +1,5 @@
 /** The ENVELOPE of a message, from its header as written: nothing is decoded. RFC 9051 section 7.5.2. */
-import { mimeStructureLimits } from '../base/limits.ts';
+import { mimeStructureLimits } from '../base/limits/message.ts';
 import { type AddressToken, tokeniseAddresses } from './address-token.ts';
 import type { HeaderBlock } from './header.ts';
 import { imapString, nstring } from './imap-text.ts';

@@ -1,5 +1,5 @@
 /** Values of MIME fields as they are written: type, parameters, disposition, languages. RFC 2045 section 5.1, RFC 2183, RFC 3282. */
-import { mimeStructureLimits } from '../base/limits.ts';
+import { mimeStructureLimits } from '../base/limits/message.ts';
 
 /** Names and values as octets in Latin-1, quotes and escapes taken off; RFC 2231 forms stay as they are. */
 export interface FieldValue {

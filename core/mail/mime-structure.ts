@@ -2,7 +2,7 @@
  * The MIME structure of a message as offsets into its octets: what BODYSTRUCTURE tells and where BODY[1.2] lies.
  * RFC 2045, RFC 2046 section 5.1. One pass over the lines, whatever the message claims to be.
  */
-import { headerScanBytesMax, mimeStructureLimits } from '../base/limits.ts';
+import { headerScanBytesMax, mimeStructureLimits } from '../base/limits/message.ts';
 import { HeaderBlock, headerTooLarge, parseHeader } from './header.ts';
 import {
   type FieldValue,

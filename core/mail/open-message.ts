@@ -1,6 +1,6 @@
 /** Opens a message for plugins: immutable octets seen through edits. */
 import { Readable } from 'node:stream';
-import { defaultLimits, type Limits } from '../base/limits.ts';
+import { defaultLimits, type Limits } from '../base/limits/settings.ts';
 import { applyHeaderEdits, type EditOptions, replacedBody } from './apply-edits.ts';
 import type { Edit } from './edit.ts';
 import { HeaderView } from './header-view.ts';

@@ -1,7 +1,8 @@
 /** mailparser's view of a message, with our limits, without its inventions, and with every failure an answer. */
 import type { Readable } from 'node:stream';
 import type { ParsedMail } from 'mailparser';
-import { type Limits, parsedFieldBytesMax } from '../base/limits.ts';
+import { parsedFieldBytesMax } from '../base/limits/message.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import type { Chunk, GuardedParser } from './guarded-parser.ts';
 import type { ParsedMessage, TooLarge } from './message.ts';
 

@@ -7,7 +7,7 @@
  * attempt, so only as many attempts cover one character as the pattern has characters outside loops that could begin it.
  * The product of both is the steps per character of text, and has a limit. What is not shown here is not thereby slow.
  */
-import { patternLimits } from '../base/limits.ts';
+import { patternLimits } from '../base/limits/rules.ts';
 import {
   type CharSet,
   complement,

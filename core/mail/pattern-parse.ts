@@ -3,7 +3,7 @@
  * Annex B) into a tree. One dialect, whichever engine runs the pattern afterwards.
  */
 import { OperationalError } from '../base/errors.ts';
-import { patternLimits } from '../base/limits.ts';
+import { patternLimits } from '../base/limits/rules.ts';
 import {
   type CharSet,
   complement,

@@ -1,7 +1,8 @@
 /** Reads the header of a message source, in memory or in a spool file, and judges it against the limits. RFC 5321 section 6.3. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { describeError, errnoOf, OperationalError } from '../base/errors.ts';
-import { headerScanBytesMax, type Limits } from '../base/limits.ts';
+import { headerScanBytesMax } from '../base/limits/message.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import { type HeaderBlock, headerTooLarge, parseHeader } from './header.ts';
 import type { Reply } from './reply.ts';
 import type { MessageSource } from './source.ts';

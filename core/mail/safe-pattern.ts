@@ -6,7 +6,7 @@
  */
 import { RE2JS } from 're2js';
 import { describeError } from '../base/errors.ts';
-import { patternLimits } from '../base/limits.ts';
+import { patternLimits } from '../base/limits/rules.ts';
 import { judgePattern } from './pattern-judge.ts';
 import { PatternError, type PatternFlags, type PatternNode, parsePattern } from './pattern-parse.ts';
 import { toRe2Source, toRegExpSource } from './pattern-write.ts';

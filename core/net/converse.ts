@@ -3,7 +3,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { errnoOf } from '../base/errors.ts';
-import { daemonLimits } from '../base/limits.ts';
+import { daemonLimits } from '../base/limits/filters.ts';
 import type { DaemonAddress } from './daemon-address.ts';
 
 export interface ConverseOptions {

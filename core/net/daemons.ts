@@ -4,7 +4,7 @@
  */
 import { describeError, errnoOf } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import { daemonLimits } from '../base/limits.ts';
+import { daemonLimits } from '../base/limits/filters.ts';
 
 /** What a hook's context gives: how long there is, and where to report. */
 export interface AskContext {

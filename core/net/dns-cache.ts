@@ -1,6 +1,6 @@
 /** Answers remembered for their time, and one question on the wire for all who ask it at the same moment. RFC 2308. */
 import type { Clock } from '../base/clock.ts';
-import { dnsLimits } from '../base/limits.ts';
+import { dnsLimits } from '../base/limits/dns.ts';
 import type { Log } from '../base/log.ts';
 import { type DnsAnswer, type DnsAnswers, DnsError, type DnsSource, type DnsType } from './dns-question.ts';
 

@@ -7,7 +7,7 @@ import { getServers } from 'node:dns';
 import { connect } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
-import { dnsLimits } from '../base/limits.ts';
+import { dnsLimits } from '../base/limits/dns.ts';
 import { askedName, type DnsAnswers, DnsError } from './dns-question.ts';
 import { type DnsResponse, encodeQuery, readResponse, type WireType } from './dns-wire.ts';
 

@@ -1,6 +1,6 @@
 /** The PROXY protocol header, versions 1 and 2, as HAProxy's proxy-protocol.txt specifies it: bytes in, addresses out. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { proxyHeaderBytesMax } from '../base/limits.ts';
+import { proxyHeaderBytesMax } from '../base/limits/doors.ts';
 
 export type ProxyHeader =
   /** The proxy speaks for itself (LOCAL, UNKNOWN): the socket's own addresses hold. */

@@ -4,7 +4,7 @@ import type { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { describeError, errnoOf, OperationalError } from '../base/errors.ts';
-import { smtpRepliesAheadMax, smtpReplyBytesMax } from '../base/limits.ts';
+import { smtpRepliesAheadMax, smtpReplyBytesMax } from '../base/limits/doors.ts';
 
 export interface SmtpTimeouts {
   readonly connectMs: number;

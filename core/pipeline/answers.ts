@@ -3,7 +3,7 @@
  * another thread, the same question gets the first answer, and no counter counts twice.
  */
 import { describeError } from '../base/errors.ts';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { PluginDns, PluginMailboxes, PluginScripts, PluginState } from '../plugin/hooks.ts';
 import type { Question, QuestionService, WireError } from './wire.ts';
 

@@ -1,7 +1,7 @@
 /** What plugins print goes to the log, bounded, and never to the program's own standard output. */
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { Output } from './wire.ts';
 
 /** @param pluginOf names the plugin whose code runs */

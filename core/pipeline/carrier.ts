@@ -1,5 +1,5 @@
 /** A thread with the requests it carries, and how long its event loop has been silent. */
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { Flight } from './flight.ts';
 import type { PluginThread } from './worker-pool.ts';
 

@@ -4,8 +4,8 @@
  */
 
 import { describeError } from '../base/errors.ts';
-import type { Limits } from '../base/limits.ts';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import type { Recipient } from '../mail/envelope.ts';
 import type { Message } from '../mail/message.ts';
 import { openMessage } from '../mail/open-message.ts';

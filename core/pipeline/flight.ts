@@ -1,5 +1,5 @@
 /** A request under way, through all its runs. */
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { RememberedAnswers } from './answers.ts';
 import type { Carrier } from './carrier.ts';
 import type { PipelineOutcome, PipelineRequest } from './request.ts';

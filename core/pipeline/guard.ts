@@ -9,7 +9,7 @@
  * heap may be anybody's doing, each suspect runs again alone in a fresh thread, and the one that kills again is it.
  */
 import { describeError } from '../base/errors.ts';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import { answerQuestion, type PipelineServices } from './answers.ts';
 import type { Carrier } from './carrier.ts';
 import { dueOf, type Flight, nextNumber, taskOf } from './flight.ts';

@@ -1,6 +1,6 @@
 /** Runs suspects one by one, each alone in a thread outside the slots; a thread that survived one takes the next. */
 import { describeError } from '../base/errors.ts';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { Log } from '../base/log.ts';
 import type { Carrier } from './carrier.ts';
 import type { Flight } from './flight.ts';

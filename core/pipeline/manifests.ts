@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeError } from '../base/errors.ts';
-import { defaultLimits } from '../base/limits.ts';
+import { defaultLimits } from '../base/limits/settings.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import type { PluginManifest } from '../plugin/hooks.ts';
 import { pluginFile } from './plugin-file.ts';

@@ -3,7 +3,8 @@
  * over new code beside the old. What has begun on a generation of threads finishes on it.
  */
 import { describeError, OperationalError } from '../base/errors.ts';
-import { defaultLimits, type Limits, pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
+import { defaultLimits, type Limits } from '../base/limits/settings.ts';
 import type { Log } from '../base/log.ts';
 import { rewritesEnvelope } from '../plugin/effects.ts';
 import type { PipelineEntry } from '../plugin/entry.ts';

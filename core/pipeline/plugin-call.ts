@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import { answerLimits, pipelineLimits } from '../base/limits.ts';
+import { answerLimits, pipelineLimits } from '../base/limits/pipeline.ts';
 import type { HookContext, PluginDns, PluginMailboxes, PluginScripts, PluginState } from '../plugin/hooks.ts';
 import { copyJson } from '../session/copy-json.ts';
 import type { HookName } from '../session/powers.ts';

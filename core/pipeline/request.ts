@@ -1,6 +1,6 @@
 /** What crosses the thread border: one request and one outcome per hop. Plain values only. */
 import type { Json } from '../base/json.ts';
-import type { Limits } from '../base/limits.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import type { Edit } from '../mail/edit.ts';
 import type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';

@@ -1,6 +1,6 @@
 /** The threads that carry requests: as many as there are slots, each replaced at once when it dies, for as long as it takes. */
 import { describeError } from '../base/errors.ts';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { Log } from '../base/log.ts';
 import { Carrier } from './carrier.ts';
 import type { FromThread, House, LoadedPlugin, ReadyPipelines } from './wire.ts';

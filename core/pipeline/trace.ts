@@ -1,6 +1,6 @@
 /** Trace entries, bounded: a trace tells the story of a message and must not become a second copy of it. */
 import type { Json } from '../base/json.ts';
-import { pipelineLimits } from '../base/limits.ts';
+import { pipelineLimits } from '../base/limits/pipeline.ts';
 import type { Edit } from '../mail/edit.ts';
 import type { Action } from '../session/plan.ts';
 import type { HookAnswer } from '../session/results.ts';

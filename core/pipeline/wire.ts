@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Json } from '../base/json.ts';
-import type { Limits } from '../base/limits.ts';
+import type { Limits } from '../base/limits/settings.ts';
 import type { FailurePolicy } from '../plugin/entry.ts';
 import type { PluginManifest } from '../plugin/hooks.ts';
 import { type HookName, hookNames } from '../session/powers.ts';

@@ -1,7 +1,7 @@
 /** The state of a plugin's test: in memory, with the test's own time, and open to the test's eyes. */
 import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
-import { stateKeysMax } from '../base/limits.ts';
+import { stateKeysMax } from '../base/limits/state.ts';
 import type { PluginState } from './hooks.ts';
 
 interface Kept {

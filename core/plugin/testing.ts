@@ -9,7 +9,7 @@
  */
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
-import { defaultLimits, type Limits } from '../base/limits.ts';
+import { defaultLimits, type Limits } from '../base/limits/settings.ts';
 import type { Edit } from '../mail/edit.ts';
 import type { Envelope } from '../mail/envelope.ts';
 import type { Message } from '../mail/message.ts';

@@ -1,7 +1,7 @@
 /** A plugin's value as plain, frozen Json of our own: what it keeps and changes later stays its own affair. */
 
 import type { Json } from '../base/json.ts';
-import { answerLimits } from '../base/limits.ts';
+import { answerLimits } from '../base/limits/pipeline.ts';
 import { BadAnswer } from './bad-answer.ts';
 
 interface Budget {

@@ -1,5 +1,6 @@
 /** The delivery actions of a plugin's answer, checked and copied. */
-import { answerLimits, stateKeyBytesMax } from '../base/limits.ts';
+import { answerLimits } from '../base/limits/pipeline.ts';
+import { stateKeyBytesMax } from '../base/limits/state.ts';
 import { BadAnswer } from './bad-answer.ts';
 import { copyJson } from './copy-json.ts';
 import type { Action, ActionType, OnceKey } from './plan.ts';

@@ -2,7 +2,7 @@
  * A hook's return value, checked against the shape of HookAnswer and against what its stage can do, and copied, so that
  * nothing the plugin keeps can change it afterwards. What later plugins are shown of it (result, symbols, auth) is frozen.
  */
-import { answerLimits } from '../base/limits.ts';
+import { answerLimits } from '../base/limits/pipeline.ts';
 import type { RecipientId } from '../mail/envelope.ts';
 import { BadAnswer } from './bad-answer.ts';
 import { copyJson } from './copy-json.ts';

@@ -1,5 +1,5 @@
 /** The edits of a plugin's answer, checked and copied. */
-import { answerLimits } from '../base/limits.ts';
+import { answerLimits } from '../base/limits/pipeline.ts';
 import { checkEdit } from '../mail/apply-edits.ts';
 import type { Edit, EditType } from '../mail/edit.ts';
 import { BadAnswer } from './bad-answer.ts';

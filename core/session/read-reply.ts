@@ -1,5 +1,5 @@
 /** The refusal in a plugin's verdict or action, checked. RFC 5321 section 4.2, RFC 2034, RFC 3463. */
-import { answerLimits } from '../base/limits.ts';
+import { answerLimits } from '../base/limits/pipeline.ts';
 import { BadAnswer } from './bad-answer.ts';
 import { readText } from './read-value.ts';
 

@@ -1,7 +1,7 @@
 /** What may be a key, a value and a time to live, the same for every engine. */
 import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
-import { stateKeyBytesMax, stateKeysMax, stateListMax, stateValueBytesMax } from '../base/limits.ts';
+import { stateKeyBytesMax, stateKeysMax, stateListMax, stateValueBytesMax } from '../base/limits/state.ts';
 
 /** The key as stored: well-formed Unicode, so that two engines agree on what is the same key. */
 export function checkKey(key: string): string {

@@ -1,7 +1,7 @@
 /** State that ends with the process: for tests, and for installations that keep nothing. */
 import type { Clock } from '../base/clock.ts';
 import { OperationalError } from '../base/errors.ts';
-import { stateMemoryEntriesMax, stateSweepRows } from '../base/limits.ts';
+import { stateMemoryEntriesMax, stateSweepRows } from '../base/limits/state.ts';
 import { addTo, checkKey, checkKeys, checkLimit, encodeValue, expiryOf } from './entry.ts';
 import type { StateInit, StateKeys, StateStore } from './store.ts';
 import { startSweeper } from './sweeper.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describeError, OperationalError } from '../base/errors.ts';
-import { databaseCheckBytesMax } from '../base/limits.ts';
+import { databaseCheckBytesMax } from '../base/limits/flow.ts';
 import type { Log } from '../base/log.ts';
 
 /** The write-ahead log grows to about this size. */

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../base/clock.ts';
-import { stateBytesMax, stateSweepRows } from '../base/limits.ts';
+import { stateBytesMax, stateSweepRows } from '../base/limits/state.ts';
 import { CommitGroup } from './commit-group.ts';
 import { addTo, checkKey, checkKeys, checkLimit, encodeValue, expiryOf, prefixEnd } from './entry.ts';
 import { openDatabase, openOrReplaceDatabase } from './sqlite-file.ts';

@@ -1,6 +1,6 @@
 /** Runs a bounded sweep now and then, and at once again while there is more to remove than one run may take. */
 import { describeError } from '../base/errors.ts';
-import { stateSweepMs, stateSweepRows } from '../base/limits.ts';
+import { stateSweepMs, stateSweepRows } from '../base/limits/state.ts';
 import type { Log } from '../base/log.ts';
 
 /** @param sweep removes at most stateSweepRows and answers how many it removed */

@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import { traceLimits } from '../base/limits.ts';
+import { traceLimits } from '../base/limits/flow.ts';
 import type { Log } from '../base/log.ts';
 import { isCorruption, openDatabase, openOrReplaceDatabase } from './sqlite-file.ts';
 

@@ -2,7 +2,7 @@
  * How likely a message is spam by its tokens: Robinson's f(w) for each, Fisher's chi-squared method to combine them.
  * G. Robinson, "A Statistical Approach to the Spam Problem", Linux Journal 107 (2003).
  */
-import { bayesLimits } from '../../core/base/limits.ts';
+import { bayesLimits } from '../../core/base/limits/filters.ts';
 
 /** How many messages, or how many that hold a token, were taught as what. */
 export interface Counts {

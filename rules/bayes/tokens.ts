@@ -1,5 +1,5 @@
 /** What a message says, as tokens: words of any script, names in the header, hosts of links, the make of the HTML. */
-import { bayesLimits } from '../../core/base/limits.ts';
+import { bayesLimits } from '../../core/base/limits/filters.ts';
 import type { Message, ParsedMessage } from '../../core/mail/message.ts';
 
 /** Fields that say who wrote and with what; those that tell of lists and of the way it came are left out. */

@@ -1,5 +1,5 @@
 /** The `when` of a rule: one subject with one test, or several joined by `all`, `any` and `not`. */
-import { ruleLimits } from '../../core/base/limits.ts';
+import { ruleLimits } from '../../core/base/limits/rules.ts';
 import { splitAddress } from '../../core/mail/address.ts';
 import { parseAddressList } from '../../core/mail/address-list.ts';
 import { decodeWords } from '../../core/mail/encoded-word.ts';

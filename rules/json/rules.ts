@@ -2,7 +2,7 @@
  * Rules written as JSON: `{ name, when, then }`, run in order over one message. A library without I/O: whoever runs
  * rules gathers the facts and carries out what they come to. The language is described in README.md beside this file.
  */
-import { ruleLimits } from '../../core/base/limits.ts';
+import { ruleLimits } from '../../core/base/limits/rules.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import { type Action, compileAction, type Decision } from './action.ts';
 import { type Condition, compileCondition, type Needs } from './condition.ts';

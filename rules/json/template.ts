@@ -1,6 +1,6 @@
 /** Values with placeholders, such as `{sender}` or `{result:dmarc.policy}`: what they put in can never begin a new field. */
 import type { Json } from '../../core/base/json.ts';
-import { ruleLimits } from '../../core/base/limits.ts';
+import { ruleLimits } from '../../core/base/limits/rules.ts';
 import { RuleError } from './rule-error.ts';
 
 /** What placeholders may name. */

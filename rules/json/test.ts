@@ -1,6 +1,6 @@
 /** What a condition asks of the values of its subject: `matches`, `contains`, `in` and their like. */
 import { BlockList, isIP } from 'node:net';
-import { ruleLimits } from '../../core/base/limits.ts';
+import { ruleLimits } from '../../core/base/limits/rules.ts';
 import { compilePattern, PatternError } from '../../core/mail/safe-pattern.ts';
 import { type JsonObject, readBoolean, readChoice, readString, readStrings } from './read.ts';
 import { RuleError } from './rule-error.ts';

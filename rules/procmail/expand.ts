@@ -2,7 +2,7 @@
  * Expands quotes, variables and backquotes as sh(1) and procmail do. A backquote asks for a program's output, so that
  * expanding is a generator: it yields the question and is given the answer.
  */
-import { procmailLimits } from '../../core/base/limits.ts';
+import { procmailLimits } from '../../core/base/limits/rules.ts';
 import type { Raw } from './rcfile.ts';
 
 /** What expressions refer to. */

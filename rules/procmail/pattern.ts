@@ -4,7 +4,7 @@
  * `\>` match one octet that is no part of a word, a newline too; `\/` begins what goes into MATCH. procmailrc(5).
  * Expressions become a graph of states that is walked breadth first, so that none can run away.
  */
-import { procmailLimits } from '../../core/base/limits.ts';
+import { procmailLimits } from '../../core/base/limits/rules.ts';
 
 /** Octets that one step of a match may consume. */
 export type OctetSet = Uint8Array;

@@ -1,5 +1,5 @@
 /** Reads an rcfile into assignments and recipes, with the line of each. Nothing is expanded here. procmailrc(5). */
-import { procmailLimits } from '../../core/base/limits.ts';
+import { procmailLimits } from '../../core/base/limits/rules.ts';
 
 /** Text as it stands in the file, quotes and all. */
 export type Raw = string;

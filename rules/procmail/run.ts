@@ -2,7 +2,7 @@
  * Runs rcfiles on a mail, one step after the other: a generator that yields what is to be done and is told how it went,
  * so that the same rcfile delivers at once (as an MDA), is planned (in a server), or is only shown. procmailrc(5).
  */
-import { procmailLimits } from '../../core/base/limits.ts';
+import { procmailLimits } from '../../core/base/limits/rules.ts';
 import { logAbstract } from './abstract.ts';
 import {
   answered,

@@ -1,5 +1,5 @@
 /** Finds a procmail expression in octets: in one pass, with the sets of states that were met before remembered. */
-import { procmailLimits } from '../../core/base/limits.ts';
+import { procmailLimits } from '../../core/base/limits/rules.ts';
 import type { Pattern } from './pattern.ts';
 
 /** Symbols beside the 256 octets: the places of the anchors. */

@@ -1,6 +1,6 @@
 /** Compiled scripts kept by their content: the same text compiles once, whoever owns it. */
 import { createHash } from 'node:crypto';
-import { sieveLimits } from '../../core/base/limits.ts';
+import { sieveLimits } from '../../core/base/limits/rules.ts';
 import { compileSieve } from './compile.ts';
 import type { Compilation, CompileOptions } from './program.ts';
 

@@ -1,7 +1,8 @@
 /** One listener of the access role: who may connect, behind which proxy, with which certificate, and how it all ends. */
 import { createServer, type Server, type Socket } from 'node:net';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { accessLimits, lingerMs, preludeTimeoutMs } from '../../core/base/limits.ts';
+import { accessLimits } from '../../core/base/limits/access.ts';
+import { lingerMs, preludeTimeoutMs } from '../../core/base/limits/doors.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenAddress, ListenerConfig } from '../../core/config/config.ts';
 import { type IpMatcher, ipMatcher, plainIp } from '../../core/net/ip.ts';

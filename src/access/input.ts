@@ -1,7 +1,7 @@
 /** What a client sends, pulled in lines and counted octets: bounded in memory and, by its owner, in time. */
 import type { Readable } from 'node:stream';
 import { OperationalError } from '../../core/base/errors.ts';
-import { accessLimits } from '../../core/base/limits.ts';
+import { accessLimits } from '../../core/base/limits/access.ts';
 
 /** The client sends no more: whoever was reading ends. Thrown, never an answer. */
 export class ConnectionEnded extends Error {

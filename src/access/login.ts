@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../../core/base/clock.ts';
 import { OperationalError } from '../../core/base/errors.ts';
-import { accessLimits, authFailureDelayMs } from '../../core/base/limits.ts';
+import { accessLimits } from '../../core/base/limits/access.ts';
+import { authFailureDelayMs } from '../../core/base/limits/doors.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { clientKey, type IpMatcher, ipMatcher, isLoopback } from '../../core/net/ip.ts';

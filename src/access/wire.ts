@@ -5,7 +5,8 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from 'node:zlib';
-import { accessLimits, preludeTimeoutMs } from '../../core/base/limits.ts';
+import { accessLimits } from '../../core/base/limits/access.ts';
+import { preludeTimeoutMs } from '../../core/base/limits/doors.ts';
 import type { TlsContexts } from '../../core/net/tls.ts';
 import type { TlsInfo } from '../../core/session/connection.ts';
 import { ConnectionEnded, Input } from './input.ts';

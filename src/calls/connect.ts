@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OperationalError } from '../../core/base/errors.ts';
 import type { Json } from '../../core/base/json.ts';
-import { callLimits } from '../../core/base/limits.ts';
+import { callLimits } from '../../core/base/limits/process.ts';
 import type { PluginState } from '../../core/plugin/hooks.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { AnswerFrame, CallFrame, MtaCalls, StateQuestion, WireCalls } from './mta-calls.ts';

@@ -1,6 +1,6 @@
 /** Values on a stream between two processes of one server: a length of four octets, then a structured clone of node:v8. */
 import { deserialize, serialize } from 'node:v8';
-import { callLimits } from '../../core/base/limits.ts';
+import { callLimits } from '../../core/base/limits/process.ts';
 
 export function encodeFrame(value: unknown): Buffer {
   const body = serialize(value);

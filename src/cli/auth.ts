@@ -8,7 +8,7 @@ import type { DmarcMode } from '../../core/auth/dmarc/discovery.ts';
 import { dmarcAuthResult, evaluateDmarc } from '../../core/auth/dmarc/evaluate.ts';
 import type { SpfStep } from '../../core/auth/spf/check-host.ts';
 import { checkSender, type SenderCheck, spfAuthResults } from '../../core/auth/spf/check-sender.ts';
-import { defaultLimits } from '../../core/base/limits.ts';
+import { defaultLimits } from '../../core/base/limits/settings.ts';
 import { normaliseDomain, splitAddress } from '../../core/mail/address.ts';
 import { parseAddressList } from '../../core/mail/address-list.ts';
 import type { AuthResult } from '../../core/mail/authentication-results.ts';

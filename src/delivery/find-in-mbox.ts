@@ -4,7 +4,7 @@
  * be the same octet for octet.
  */
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { foundNamesMax } from '../../core/base/limits.ts';
+import { foundNamesMax } from '../../core/base/limits/flow.ts';
 import { type Checksum, checksumOf } from './checksum.ts';
 import type { Copy } from './copy.ts';
 import { deliveryField, quoted } from './mbox.ts';

@@ -6,7 +6,7 @@ import { createReadStream, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
-import { foundNamesMax } from '../../core/base/limits.ts';
+import { foundNamesMax } from '../../core/base/limits/flow.ts';
 import { checksumOf } from './checksum.ts';
 import type { Copy } from './copy.ts';
 import { isWholeInMbox, listMbox } from './find-in-mbox.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { ImapFlow } from 'imapflow';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { fetchLimits } from '../../core/base/limits.ts';
+import { fetchLimits } from '../../core/base/limits/outbound.ts';
 import type { FetchAccount } from '../../core/config/config.ts';
 import { Pop3Client } from '../../core/net/pop3-client.ts';
 import { type Fate, Seen } from './seen.ts';

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { readBootId } from '../../core/base/boot-id.ts';
 import type { Clock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
-import { journalInlineBytesMax, unsettledMessagesMax } from '../../core/base/limits.ts';
+import { journalInlineBytesMax, unsettledMessagesMax } from '../../core/base/limits/flow.ts';
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { MessageSource } from '../../core/mail/source.ts';

@@ -1,6 +1,6 @@
 /** How many reports one sender gets within an hour: a list gone wrong must not fill a mailbox. */
 import type { Clock } from '../../core/base/clock.ts';
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 
 const hourMs = 3_600_000;
 

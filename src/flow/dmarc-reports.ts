@@ -4,7 +4,7 @@ import { makeReportMail, takesReports } from '../../core/auth/dmarc/report-mail.
 import { type GatheredReport, gatherReports } from '../../core/auth/dmarc/report-state.ts';
 import type { AuthDns } from '../../core/auth/dns.ts';
 import { describeError } from '../../core/base/errors.ts';
-import { dmarcLimits } from '../../core/base/limits.ts';
+import { dmarcLimits } from '../../core/base/limits/auth.ts';
 import { isAddress } from '../../core/mail/address.ts';
 import type { House } from './house.ts';
 import { spoolBytes } from './queued-message.ts';

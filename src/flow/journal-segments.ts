@@ -9,7 +9,7 @@ import { closeSync, fsync, mkdirSync, openSync, readdirSync, renameSync, rmSync,
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../core/base/errors.ts';
-import { journalSegmentsMax } from '../../core/base/limits.ts';
+import { journalSegmentsMax } from '../../core/base/limits/flow.ts';
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 import type { DirectorySync } from '../mailbox/directory-sync.ts';

@@ -17,7 +17,7 @@ import {
   journalBacklogRecordsMax,
   journalGroupBytesMax,
   journalGroupRecordsMax,
-} from '../../core/base/limits.ts';
+} from '../../core/base/limits/flow.ts';
 import { storageError, storageErrorOf } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 import type { WrittenCopy } from './file-systems.ts';

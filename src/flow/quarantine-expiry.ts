@@ -1,6 +1,6 @@
 /** Quarantined mail has its time: what nobody released in it is deleted, and its trace and the log say so. */
 import { describeError } from '../../core/base/errors.ts';
-import { quarantineLookMs } from '../../core/base/limits.ts';
+import { quarantineLookMs } from '../../core/base/limits/outbound.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { House } from './house.ts';
 

@@ -1,6 +1,6 @@
 /** RCPT in its fixed order: rewriting plugins, then routes, users and quota, then the plugins that judge. */
 import { describeError } from '../../core/base/errors.ts';
-import { expandedRecipientsMax } from '../../core/base/limits.ts';
+import { expandedRecipientsMax } from '../../core/base/limits/outbound.ts';
 import { formatListenAddress } from '../../core/config/listen-address.ts';
 import type { Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';

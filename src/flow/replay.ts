@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unknownBoot } from '../../core/base/boot-id.ts';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
-import { unsettledMessagesMax } from '../../core/base/limits.ts';
+import { unsettledMessagesMax } from '../../core/base/limits/flow.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { directoryOf } from '../delivery/deliver.ts';
 import { createFinder } from '../delivery/find.ts';

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { spoolWriteBytesMax } from '../../core/base/limits.ts';
+import { spoolWriteBytesMax } from '../../core/base/limits/flow.ts';
 import type { MessageSink } from './session.ts';
 import { createSlots } from './slots.ts';
 import { SpoolSink } from './spool-sink.ts';

@@ -1,5 +1,5 @@
 /** What the house itself does to a message before any plugin sees it: limits, forged results out, Received in, submission fix-ups. */
-import { forgedResultsMax } from '../../core/base/limits.ts';
+import { forgedResultsMax } from '../../core/base/limits/message.ts';
 import { type HeaderAddress, parseAddressList } from '../../core/mail/address-list.ts';
 import { applyHeaderEdits } from '../../core/mail/apply-edits.ts';
 import { formatAuthenticationResults, isOurs } from '../../core/mail/authentication-results.ts';

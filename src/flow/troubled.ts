@@ -1,6 +1,6 @@
 /** Mailboxes that could not take a copy after the 250: until one fits again, RCPT for them answers 452, so that senders keep their mail. */
 import type { Clock } from '../../core/base/clock.ts';
-import { troubledForgetMs, troubledUsersMax } from '../../core/base/limits.ts';
+import { troubledForgetMs, troubledUsersMax } from '../../core/base/limits/flow.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 
 export interface TroubledMailboxes {

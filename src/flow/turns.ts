@@ -2,7 +2,7 @@
  * Keeps blocking work short: what one turn of the event loop may do of it, over all messages, and how many copies that
  * cannot be stored at once are under way at a time.
  */
-import { storingCopiesMax, turnCopiesMax, turnOctetsMax } from '../../core/base/limits.ts';
+import { storingCopiesMax, turnCopiesMax, turnOctetsMax } from '../../core/base/limits/flow.ts';
 
 export interface Turns {
   /** True when another copy of so many octets may be stored in this turn. The first one always may. */

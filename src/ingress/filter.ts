@@ -2,7 +2,7 @@
  * The doors of a filter in front of another server: content filter (behind the MTA's queue) and proxy filter (before it).
  * Nothing is acknowledged before the next server has done so. Postfix's FILTER_README and SMTPD_PROXY_README.
  */
-import { idleNextMs } from '../../core/base/limits.ts';
+import { idleNextMs } from '../../core/base/limits/doors.ts';
 import { NextConnections } from './filter/next-connections.ts';
 import { NextKeeper } from './filter/next-keeper.ts';
 import { createSmtpDoor, type SmtpDoor, type SmtpDoorOptions } from './smtp.ts';

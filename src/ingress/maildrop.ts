@@ -3,7 +3,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { maildropLimits } from '../../core/base/limits.ts';
+import { maildropLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import { isAddress } from '../../core/mail/address.ts';
 import { type DsnRecipient, makeDsn } from '../../core/mail/dsn.ts';

@@ -3,7 +3,7 @@
  * pipeline decided. Nothing is routed, delivered or journalled here.
  */
 import { createServer, type Socket } from 'node:net';
-import { drainLimits } from '../../core/base/limits.ts';
+import { drainLimits } from '../../core/base/limits/process.ts';
 import { ipMatcher, plainIp } from '../../core/net/ip.ts';
 import type { MilterCommand } from '../../core/net/milter/index.ts';
 import type { Connection } from '../../core/session/connection.ts';

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { systemClock } from '../../core/base/clock.ts';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { openSmtpdLimits } from '../../core/base/limits.ts';
+import { openSmtpdLimits } from '../../core/base/limits/doors.ts';
 import type { Log } from '../../core/base/log.ts';
 import { LineSplitter } from '../../core/mail/line-splitter.ts';
 import { type IpMatcher, plainIp } from '../../core/net/ip.ts';

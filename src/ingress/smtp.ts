@@ -1,7 +1,8 @@
 /** The doors for SMTP (RFC 5321), message submission (RFC 6409) and LMTP (RFC 2033). */
 import { type Clock, systemClock } from '../../core/base/clock.ts';
 import { OperationalError } from '../../core/base/errors.ts';
-import { authFailureDelayMs, drainLimits } from '../../core/base/limits.ts';
+import { authFailureDelayMs } from '../../core/base/limits/doors.ts';
+import { drainLimits } from '../../core/base/limits/process.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenAddress, ListenerConfig } from '../../core/config/config.ts';
 import { ipMatcher } from '../../core/net/ip.ts';

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { OperationalError } from '../../core/base/errors.ts';
-import { openFoldersMax } from '../../core/base/limits.ts';
+import { openFoldersMax } from '../../core/base/limits/mailbox.ts';
 import { Annotations } from './annotations.ts';
 import type { EngineContext, FolderEngine, Layout, ReceivedMessage } from './engine.ts';
 import { deletedBit } from './flags.ts';

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
-import { annotationLimits } from '../../core/base/limits.ts';
+import { annotationLimits } from '../../core/base/limits/mailbox.ts';
 import { mboxFoldersDirectory } from './folders.ts';
 import type { MailboxPlace } from './list.ts';
 import type { SpecialUse } from './mailbox.ts';

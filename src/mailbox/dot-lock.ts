@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from '
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../core/base/errors.ts';
-import { dotLockStaleMs, dotLockWaitMs } from '../../core/base/limits.ts';
+import { dotLockStaleMs, dotLockWaitMs } from '../../core/base/limits/mailbox.ts';
 import { isHolderAlive } from './lock-holder.ts';
 import { MailboxError } from './mailbox-error.ts';
 

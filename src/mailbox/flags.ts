@@ -1,5 +1,5 @@
 /** Flags as bits: five system flags, then the folder's keywords. RFC 9051 section 2.3.2; `\Recent` belongs to a session. */
-import { keywordsMax } from '../../core/base/limits.ts';
+import { keywordsMax } from '../../core/base/limits/mailbox.ts';
 
 export const systemFlags = ['\\Answered', '\\Flagged', '\\Deleted', '\\Seen', '\\Draft'] as const;
 

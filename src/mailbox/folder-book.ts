@@ -4,7 +4,7 @@
  */
 import { readBootId, unknownBoot } from '../../core/base/boot-id.ts';
 import type { Clock } from '../../core/base/clock.ts';
-import { indexRowsPerTurn, indexSaveDelayMs } from '../../core/base/limits.ts';
+import { indexRowsPerTurn, indexSaveDelayMs } from '../../core/base/limits/mailbox.ts';
 import { FolderState } from './folder-state.ts';
 import type { FolderIndex, FolderRow, MessageRow } from './index/folder-index.ts';
 

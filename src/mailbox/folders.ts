@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join } from 'node:path';
 import { OperationalError } from '../../core/base/errors.ts';
-import { folderDepthMax, folderNameBytesMax } from '../../core/base/limits.ts';
+import { folderDepthMax, folderNameBytesMax } from '../../core/base/limits/mailbox.ts';
 import { encodeModifiedUtf7 } from './modified-utf7.ts';
 
 export function isInbox(folder: string): boolean {

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
-import { keywordsMax } from '../../core/base/limits.ts';
+import { keywordsMax } from '../../core/base/limits/mailbox.ts';
 import { isKeyword } from './flags.ts';
 
 /** https://cr.yp.to/proto/maildir.html; `\Recent` is not stored. */

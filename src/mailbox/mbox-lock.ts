@@ -20,7 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
 import { readBootId } from '../../core/base/boot-id.ts';
 import { errnoOf } from '../../core/base/errors.ts';
-import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits.ts';
+import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits/mailbox.ts';
 import { storageErrorOf } from '../../core/base/storage-error.ts';
 import { isHolderAlive } from './lock-holder.ts';
 

@@ -1,5 +1,5 @@
 /** A folder as one session has it open. */
-import { readBatchBytes, readBatchMessages } from '../../core/base/limits.ts';
+import { readBatchBytes, readBatchMessages } from '../../core/base/limits/mailbox.ts';
 import type { FactRow } from './index/fact-store.ts';
 import type {
   Copied,

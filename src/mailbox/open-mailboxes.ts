@@ -9,7 +9,7 @@
 import { extname } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { describeError } from '../../core/base/errors.ts';
-import { accountLingerMs, mailboxThreadsHeapMiB } from '../../core/base/limits.ts';
+import { accountLingerMs, mailboxThreadsHeapMiB } from '../../core/base/limits/mailbox.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Account, AccountOptions, Mailboxes } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';

@@ -3,7 +3,7 @@
  * aside before the 250, so that a promise is never broken by a quota.
  */
 import type { Clock } from '../../core/base/clock.ts';
-import { quotaUsersMax } from '../../core/base/limits.ts';
+import { quotaUsersMax } from '../../core/base/limits/flow.ts';
 import { maildirSizeStamp } from './maildirsize.ts';
 import { maildirUsage, mboxUsage } from './usage.ts';
 

@@ -1,6 +1,6 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { indexLimits } from '../../core/base/limits.ts';
+import { indexLimits } from '../../core/base/limits/mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
 import type { AccountThreads } from './open-account.ts';
 import { Snapshot, type SnapshotData } from './snapshot.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../../core/base/errors.ts';
-import { subscriptionsMax } from '../../core/base/limits.ts';
+import { subscriptionsMax } from '../../core/base/limits/mailbox.ts';
 import { isInbox } from './folders.ts';
 import { MailboxError } from './mailbox-error.ts';
 import { decodeModifiedUtf7, encodeModifiedUtf7 } from './modified-utf7.ts';

@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
-import { maildropLimits } from '../../core/base/limits.ts';
+import { maildropLimits } from '../../core/base/limits/outbound.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 import type { DsnNotify } from '../../core/mail/envelope.ts';
 

@@ -1,7 +1,7 @@
 /** Which hosts take the mail of a domain, in which order, at which addresses. RFC 5321 section 5, RFC 7505, RFC 2181 section 10.3. */
 import { isIP } from 'node:net';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { Lookup } from './lookup.ts';
 

@@ -3,7 +3,7 @@ import { request } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Clock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Dns } from '../../core/net/dns-question.ts';
 import type { StateKeys } from '../../core/state/store.ts';

@@ -1,7 +1,7 @@
 /** Mail for a program: no shell, the message on standard input, its exit code by sysexits.h. */
 import { spawn } from 'node:child_process';
 import { describeError } from '../../core/base/errors.ts';
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import { splitAddress } from '../../core/mail/address.ts';
 import { type Rendered, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';

@@ -1,5 +1,5 @@
 /** Connections that stand for the next message to the same place, for a few seconds. RFC 5321 section 3.3 lets a session hold several transactions. */
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import type { SmtpClient } from '../../core/net/smtp-client.ts';
 
 export interface Pooled {

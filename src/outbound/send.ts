@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import { parseVia, type RelayTarget } from '../../core/config/relay-target.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import type { Clock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
 import type { Json } from '../../core/base/json.ts';
-import { outboundLimits } from '../../core/base/limits.ts';
+import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import { isAddress } from '../../core/mail/address.ts';
 import { formatDate, makeMessageId } from '../../core/mail/date.ts';

@@ -2,7 +2,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
-import { queueLimits } from '../../core/base/limits.ts';
+import { queueLimits } from '../../core/base/limits/outbound.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import { ownLane } from './lanes.ts';

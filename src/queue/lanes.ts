@@ -5,7 +5,7 @@
  * A destination begins with a few attempts at once and gets one more with each success (slow start); each failure to
  * reach it halves them, and after some in a row it rests, longer each time, until one attempt tells that it is back.
  */
-import { queueLimits } from '../../core/base/limits.ts';
+import { queueLimits } from '../../core/base/limits/outbound.ts';
 
 /** Work of this house itself: retries of deliveries, bounces, new mail. It is never rested. */
 export const ownLane = '';

@@ -4,7 +4,7 @@ import { closeSync, constants, mkdirSync, opendirSync, openSync, renameSync, unl
 import { copyFile, link, open, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
-import { queueLimits } from '../../core/base/limits.ts';
+import { queueLimits } from '../../core/base/limits/outbound.ts';
 import { storageError } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 import type { MessageSource } from '../../core/mail/source.ts';

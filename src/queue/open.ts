@@ -23,7 +23,7 @@ import { dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/base/clock.ts';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { queueLimits } from '../../core/base/limits.ts';
+import { queueLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { CommitGroup } from '../../core/state/commit-group.ts';

@@ -1,7 +1,7 @@
 /** Carries out what is due, destination by destination: one timer, a few entries in memory, their ends on disk before they are forgotten. */
 import type { Clock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
-import { queueLimits } from '../../core/base/limits.ts';
+import { queueLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { CommitGroup } from '../../core/state/commit-group.ts';

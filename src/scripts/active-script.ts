@@ -2,7 +2,7 @@
 import { readFile, readlink, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { errnoOf, OperationalError } from '../../core/base/errors.ts';
-import { scriptLimits } from '../../core/base/limits.ts';
+import { scriptLimits } from '../../core/base/limits/rules.ts';
 import { type ScriptPlace, scriptNameOf, scriptPath } from './place.ts';
 import { readScriptName } from './script-name.ts';
 

@@ -1,6 +1,6 @@
 /** Names of scripts. RFC 5804 section 1.6, within what a file name can hold. */
 import { OperationalError } from '../../core/base/errors.ts';
-import { scriptLimits } from '../../core/base/limits.ts';
+import { scriptLimits } from '../../core/base/limits/rules.ts';
 
 /** The name in the form it is stored and compared in (NFC). @throws OperationalError `script-name` with words for the client */
 export function readScriptName(text: string): string {

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { errnoOf, OperationalError } from '../../core/base/errors.ts';
-import { scriptLimits } from '../../core/base/limits.ts';
+import { scriptLimits } from '../../core/base/limits/rules.ts';
 import { type ScriptPlace, scriptNameOf, scriptPath } from './place.ts';
 import { readScriptName } from './script-name.ts';
 

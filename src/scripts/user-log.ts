@@ -2,7 +2,7 @@
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
-import { scriptLimits } from '../../core/base/limits.ts';
+import { scriptLimits } from '../../core/base/limits/rules.ts';
 import type { ScriptPlace } from './place.ts';
 
 /** One line a note. A log that has grown long becomes `.log.0`, in the place of the one before it. */

@@ -1,5 +1,5 @@
 /** Counts the connections of all listeners of a process, in all and per client, and says when there are too many. */
-import type { Limits } from '../../core/base/limits.ts';
+import type { Limits } from '../../core/base/limits/settings.ts';
 import { clientKey, type IpMatcher, isLoopback } from '../../core/net/ip.ts';
 
 export type Admission = 'admitted' | 'too-many' | 'too-many-of-client';

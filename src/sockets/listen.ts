@@ -2,7 +2,7 @@
 import { lchownSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions as NodeListenOptions, type Server } from 'node:net';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
-import { listenBacklog } from '../../core/base/limits.ts';
+import { listenBacklog } from '../../core/base/limits/doors.ts';
 import type { ListenAddress, ListenerConfig } from '../../core/config/config.ts';
 import { formatListenAddress } from '../../core/config/listen-address.ts';
 

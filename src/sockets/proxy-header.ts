@@ -1,6 +1,6 @@
 /** Reads the PROXY header that a listed proxy must send first, and leaves the client's own octets on the socket. */
 import type { Socket } from 'node:net';
-import { proxyHeaderBytesMax } from '../../core/base/limits.ts';
+import { proxyHeaderBytesMax } from '../../core/base/limits/doors.ts';
 import { type ProxyHeader, parseProxyHeader } from '../../core/net/proxy-protocol.ts';
 
 export type ProxyOutcome = Extract<ProxyHeader, { kind: 'local' | 'proxied' | 'malformed' }>;

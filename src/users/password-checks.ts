@@ -8,7 +8,7 @@ import {
   passwordChecksWaitingPerClientMax,
   passwordMemoryEntriesMax,
   passwordMemoryMs,
-} from '../../core/base/limits.ts';
+} from '../../core/base/limits/users.ts';
 import { verifyPassword } from './password.ts';
 
 /**

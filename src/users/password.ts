@@ -1,7 +1,7 @@
 /** Password hashes: argon2id (RFC 9106) is written; SHA-crypt ($5$, $6$) and bcrypt of other systems are verified too. */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { OperationalError } from '../../core/base/errors.ts';
-import { passwordBytesMax } from '../../core/base/limits.ts';
+import { passwordBytesMax } from '../../core/base/limits/users.ts';
 import { verifyCrypt } from './crypt.ts';
 
 /** What one argon2id hash costs and carries; the names are those of the PHC string. */

@@ -1,7 +1,7 @@
 /** Reads users.json, bounded, with errors that say what to do. */
 import { readFile, stat } from 'node:fs/promises';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
-import { usersFileBytesMax } from '../../core/base/limits.ts';
+import { usersFileBytesMax } from '../../core/base/limits/users.ts';
 
 /** Text of the file. Throws OperationalError `users-file-missing` or `users-file-unreadable`. */
 export async function readUsersText(file: string): Promise<string> {

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../core/base/clock.ts';
-import { defaultLimits } from '../../core/base/limits.ts';
+import { defaultLimits } from '../../core/base/limits/settings.ts';
 import { type Acceptance, createAcceptance } from '../../src/flow/accept.ts';
 import { type Accepted, acceptedVersion } from '../../src/flow/accepted.ts';
 import { createSpool, type Spool } from '../../src/flow/spool.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../core/base/clock.ts';
-import { defaultLimits, type Limits } from '../../core/base/limits.ts';
+import { defaultLimits, type Limits } from '../../core/base/limits/settings.ts';
 import type { LogFacts } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { ipMatcher } from '../../core/net/ip.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { defaultLimits, type Limits } from '../../core/base/limits.ts';
+import { defaultLimits, type Limits } from '../../core/base/limits/settings.ts';
 import type { Log, LogFacts } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
 import { ipMatcher } from '../../core/net/ip.ts';

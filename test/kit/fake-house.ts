@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../core/base/clock.ts';
 import type { Json } from '../../core/base/json.ts';
-import { defaultLimits, type Limits } from '../../core/base/limits.ts';
+import { defaultLimits, type Limits } from '../../core/base/limits/settings.ts';
 import type { Config, RouteConfig } from '../../core/config/config.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import { render, streamRendered } from '../../core/mail/render.ts';

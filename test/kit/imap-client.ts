@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Limits } from '../../core/base/limits.ts';
+import type { Limits } from '../../core/base/limits/settings.ts';
 import type { ListenerConfig } from '../../core/config/config.ts';
 import { imap } from '../../src/access/imap/protocol.ts';
 import type { Users } from '../../src/users/users.ts';

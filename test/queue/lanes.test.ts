@@ -1,7 +1,7 @@
 /** Whose turn it is: fairness between destinations and senders, slow start, rest and rate, all by arithmetic. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { queueLimits } from '../../core/base/limits.ts';
+import { queueLimits } from '../../core/base/limits/outbound.ts';
 import { type Feedback, type LaneLimits, Lanes, ownLane } from '../../src/queue/lanes.ts';
 
 const limits = (

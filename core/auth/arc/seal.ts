@@ -1,5 +1,5 @@
 /** Adds an ARC set to a message: what we found when it came, signed. RFC 8617 section 5.1. */
-import { arcSetsMax } from '../../base/limits.ts';
+import { arcSetsMax } from '../../base/limits/auth.ts';
 import { foldBase64, hashBody, namesToSign, type SigningKey, signingType, signOctets } from '../dkim/sign.ts';
 import { SignedHeader } from '../dkim/signed-header.ts';
 import type { AuthMessage } from '../dkim/verify.ts';

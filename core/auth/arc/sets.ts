@@ -1,5 +1,5 @@
 /** The ARC sets of a message: three fields for each server that handled it. RFC 8617 sections 4.1 and 4.2. */
-import { arcSetsMax } from '../../base/limits.ts';
+import { arcSetsMax } from '../../base/limits/auth.ts';
 import { isSelector, parseSignature, readDomain, type Signature } from '../dkim/signature.ts';
 import type { SignedField, SignedHeader } from '../dkim/signed-header.ts';
 import { decodeBase64, parseTagList, type TagList } from '../tag-list.ts';

@@ -1,6 +1,6 @@
 /** The key that a selector names: fetched, read, remembered as it was read. RFC 6376 section 3.6, RFC 8463 section 4. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { dkimLimits } from '../../base/limits.ts';
+import { dkimLimits } from '../../base/limits/auth.ts';
 import { type AuthDns, askDns } from '../dns.ts';
 import { decodeBase64, parseTagList, splitColons } from '../tag-list.ts';
 import type { KeyType, Signature } from './signature.ts';

@@ -1,5 +1,5 @@
 /** Verifies the DKIM signatures of a message. RFC 6376 section 6, RFC 8301, RFC 8463. */
-import { dkimLimits } from '../../base/limits.ts';
+import { dkimLimits } from '../../base/limits/auth.ts';
 import { normaliseDomain } from '../../mail/address.ts';
 import type { AuthResult } from '../../mail/authentication-results.ts';
 import type { Message } from '../../mail/message.ts';

@@ -1,5 +1,5 @@
 /** Whose policy applies to a domain, and which domains belong together: the walk up the DNS tree. RFC 9989 section 4.10. */
-import { dmarcLimits } from '../../base/limits.ts';
+import { dmarcLimits } from '../../base/limits/auth.ts';
 import { type AuthDns, askDns } from '../dns.ts';
 import { listedOrganizationalDomain } from './public-suffix.ts';
 import { type DmarcRecord, isDmarcRecord, parseDmarcRecord } from './record.ts';

@@ -1,5 +1,5 @@
 /** Reads a DMARC policy record. RFC 9989 sections 4.7 and 4.8; pct= is of RFC 7489. */
-import { dmarcLimits } from '../../base/limits.ts';
+import { dmarcLimits } from '../../base/limits/auth.ts';
 
 export type DmarcPolicy = 'none' | 'quarantine' | 'reject';
 export type AlignmentMode = 'relaxed' | 'strict';

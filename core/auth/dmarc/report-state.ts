@@ -1,7 +1,7 @@
 /** Where the plugin keeps what aggregate reports need, and how it is read again. RFC 9990. */
 import { createHash } from 'node:crypto';
 import type { Json } from '../../base/json.ts';
-import { dmarcLimits } from '../../base/limits.ts';
+import { dmarcLimits } from '../../base/limits/auth.ts';
 import type { AggregateReport, PublishedPolicy, ReportRow } from './aggregate-report.ts';
 
 /** What is needed of a store of keys: a plugin's state has it. */

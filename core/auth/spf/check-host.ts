@@ -1,5 +1,5 @@
 /** check_host(): may this client send mail for that domain? Bounded questions, every failure of DNS a temperror. RFC 7208 section 4. */
-import { spfLimits } from '../../base/limits.ts';
+import { spfLimits } from '../../base/limits/auth.ts';
 import { isDomain, normaliseDomain } from '../../mail/address.ts';
 import { type AuthDns, askDns, DnsTrouble } from '../dns.ts';
 import { type IpOctets, isInNetwork, parseIp } from './ip-address.ts';

@@ -1,5 +1,5 @@
 /** Macros of SPF: their grammar and what they stand for. RFC 7208 section 7. */
-import { spfLimits } from '../../base/limits.ts';
+import { spfLimits } from '../../base/limits/auth.ts';
 import { dottedIp, type IpOctets } from './ip-address.ts';
 
 /** What the letters stand for. */

@@ -1,5 +1,5 @@
 /** Commands of the milter protocol as values: what the MTA tells the filter. */
-import { milterLimits } from '../../base/limits.ts';
+import { milterLimits } from '../../base/limits/doors.ts';
 import { stringAt, stringsIn, terminated, textOf } from './fields.ts';
 import { decodeTerms, encodeTerms, type Terms } from './negotiation.ts';
 import { type CommandType, commandLetters } from './numbers.ts';

@@ -1,5 +1,5 @@
 /** What both sides agree on before anything else: version, what the filter may change, which steps it does not need. */
-import { milterLimits } from '../../base/limits.ts';
+import { milterLimits } from '../../base/limits/doors.ts';
 import { stringAt, textOf, uint32, uint32At } from './fields.ts';
 import {
   type ActionName,

@@ -1,5 +1,5 @@
 /** Packets of the milter protocol: four octets of length, one of command, then its data. */
-import { milterLimits } from '../../base/limits.ts';
+import { milterLimits } from '../../base/limits/doors.ts';
 import { MilterWireError } from './wire-error.ts';
 
 export interface Packet {

@@ -1,5 +1,5 @@
 /** Replies of the milter protocol as values: what the filter decides, and the modifications it asks for. */
-import { milterLimits } from '../../base/limits.ts';
+import { milterLimits } from '../../base/limits/doors.ts';
 import { stringAt, stringsIn, terminated, textOf, uint32, uint32At } from './fields.ts';
 import { decodeTerms, encodeTerms, type Terms } from './negotiation.ts';
 import { bodyChunkBytes, type ReplyType, replyLetters } from './numbers.ts';

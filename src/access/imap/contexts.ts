@@ -1,5 +1,5 @@
 /** Searches whose result a client keeps up to date: ADDTO and REMOVEFROM. RFC 5267 section 4.3. */
-import { imapLimits } from '../../../core/base/limits.ts';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import type { ViewChanges } from '../../mailbox/view.ts';
 import type { Session } from './session.ts';
 import { setText } from './write/text.ts';

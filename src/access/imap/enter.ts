@@ -1,7 +1,7 @@
 /** What a login comes to: the account opens, or the refusal is told. RFC 9051 section 6.2, RFC 5530. */
 
 import { OperationalError } from '../../../core/base/errors.ts';
-import { imapLimits } from '../../../core/base/limits.ts';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import type { LoginOutcome, LoginRefusal } from '../login.ts';
 import { capabilities } from './capabilities.ts';
 import type { Done } from './command.ts';

@@ -1,5 +1,5 @@
 /** Answers FETCH: what of each message comes from memory, from the index, or from its octets. RFC 9051 section 7.5.2. */
-import { imapLimits } from '../../../core/base/limits.ts';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import { imapString } from '../../../core/mail/imap-text.ts';
 import { seenBit } from '../../mailbox/flags.ts';
 import type { FactField, FilledColumn, MessageFacts } from '../../mailbox/mailbox.ts';

@@ -1,5 +1,5 @@
 /** What goes to one client: gathered into large chunks, and held back while the client does not read. */
-import { imapLimits } from '../../../core/base/limits.ts';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import type { Wire } from '../wire.ts';
 
 export class Output {

@@ -1,7 +1,7 @@
 /** IMAP4rev1 and IMAP4rev2 for one client, from greeting to goodbye. RFC 3501, RFC 9051. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { OperationalError } from '../../../core/base/errors.ts';
-import { imapLimits } from '../../../core/base/limits.ts';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import { MailboxError } from '../../mailbox/mailbox-error.ts';
 import type { EndReason } from '../input.ts';
 import type { Protocol } from '../protocol.ts';

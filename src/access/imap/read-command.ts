@@ -1,6 +1,6 @@
 /** Takes one command off the wire: its lines, its literals, and the go-aheads in between. RFC 9051 sections 4.3 and 7.6, RFC 7888. */
 import { OperationalError } from '../../../core/base/errors.ts';
-import { imapLimits } from '../../../core/base/limits.ts';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import type { Upload } from '../../mailbox/mailbox.ts';
 import type { Wire } from '../wire.ts';
 import type { MessageLiteral } from './parse/cursor.ts';

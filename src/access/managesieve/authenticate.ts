@@ -1,5 +1,5 @@
 /** AUTHENTICATE and UNAUTHENTICATE. RFC 5804 sections 2.1 and 2.14.1. */
-import { accessLimits } from '../../../core/base/limits.ts';
+import { accessLimits } from '../../../core/base/limits/access.ts';
 import { decodeBase64 } from '../../../core/net/sasl.ts';
 import type { AskClient, LoginRefusal } from '../login.ts';
 import type { Argument } from './parse.ts';

@@ -1,5 +1,5 @@
 /** What the server can do, as greeting, CAPABILITY and the end of STARTTLS tell it. RFC 5804 section 1.7. */
-import { sieveLimits } from '../../../core/base/limits.ts';
+import { sieveLimits } from '../../../core/base/limits/rules.ts';
 import { extensionList } from './check-script.ts';
 import type { Session } from './session.ts';
 import { formatString } from './write.ts';

@@ -1,5 +1,5 @@
 /** Commands of ManageSieve, without I/O: lines and literals in, words and strings out. RFC 5804 section 4. */
-import { scriptLimits } from '../../../core/base/limits.ts';
+import { scriptLimits } from '../../../core/base/limits/rules.ts';
 
 /** A word that stands for itself, a number, or a string, quoted or literal. */
 export type Argument =

@@ -1,6 +1,6 @@
 /** One client of ManageSieve, from greeting to goodbye. RFC 5804. */
 import { describeError, OperationalError } from '../../../core/base/errors.ts';
-import { scriptLimits } from '../../../core/base/limits.ts';
+import { scriptLimits } from '../../../core/base/limits/rules.ts';
 import type { ListenerConfig } from '../../../core/config/config.ts';
 import { listFolders } from '../../mailbox/list.ts';
 import { mailboxPath } from '../../mailbox/locate.ts';

@@ -1,5 +1,5 @@
 /** Responses of ManageSieve as text. RFC 5804 sections 1.2, 1.3 and 4. */
-import { scriptLimits } from '../../../core/base/limits.ts';
+import { scriptLimits } from '../../../core/base/limits/rules.ts';
 
 export type Status = 'OK' | 'NO' | 'BYE';
 

@@ -1,5 +1,5 @@
 /** USER and PASS, and AUTH with SASL. RFC 1939 section 7, RFC 5034. */
-import { pop3Limits } from '../../../core/base/limits.ts';
+import { pop3Limits } from '../../../core/base/limits/access.ts';
 import { decodeBase64 } from '../../../core/net/sasl.ts';
 import { Pop3Refusal } from './refusal.ts';
 import type { Pop3Session } from './session.ts';

@@ -1,5 +1,5 @@
 /** The INBOX as one POP3 session sees it: numbers given at login stay, whatever happens meanwhile. RFC 1939 section 5. */
-import { pop3Limits } from '../../../core/base/limits.ts';
+import { pop3Limits } from '../../../core/base/limits/access.ts';
 import type { Account, Folder, MessageOctets } from '../../mailbox/mailbox.ts';
 import { Pop3Refusal } from './refusal.ts';
 

@@ -1,6 +1,6 @@
 /** POP3 for one client, from greeting to goodbye. RFC 1939, RFC 2449. */
 import { OperationalError } from '../../../core/base/errors.ts';
-import { pop3Limits } from '../../../core/base/limits.ts';
+import { pop3Limits } from '../../../core/base/limits/access.ts';
 import { MailboxError } from '../../mailbox/mailbox-error.ts';
 import type { EndReason } from '../input.ts';
 import type { Protocol } from '../protocol.ts';

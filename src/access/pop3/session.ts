@@ -1,6 +1,6 @@
 /** One client of POP3: its login, and the messages of the INBOX as they were then. RFC 1939 sections 4 to 6. */
 import { describeError, OperationalError } from '../../../core/base/errors.ts';
-import { pop3Limits } from '../../../core/base/limits.ts';
+import { pop3Limits } from '../../../core/base/limits/access.ts';
 import type { ListenerConfig } from '../../../core/config/config.ts';
 import { seenBit } from '../../mailbox/flags.ts';
 import type { Account } from '../../mailbox/mailbox.ts';

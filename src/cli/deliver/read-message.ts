@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defaultLimits, spoolWriteBytesMax } from '../../../core/base/limits.ts';
+import { spoolWriteBytesMax } from '../../../core/base/limits/flow.ts';
+import { defaultLimits } from '../../../core/base/limits/settings.ts';
 import { CrlfConverter } from '../../../core/mail/line-ends.ts';
 import type { MessageSource } from '../../../core/mail/source.ts';
 import { createSlots } from '../../flow/slots.ts';

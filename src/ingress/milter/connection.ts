@@ -1,7 +1,7 @@
 /** One socket of an MTA: octets to commands, one at a time, and their replies in one write each. */
 import type { Socket } from 'node:net';
 import { describeError, OperationalError } from '../../../core/base/errors.ts';
-import { milterLimits } from '../../../core/base/limits.ts';
+import { milterLimits } from '../../../core/base/limits/doors.ts';
 import type { Log } from '../../../core/base/log.ts';
 import {
   decodeCommand,

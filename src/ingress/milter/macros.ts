@@ -1,5 +1,5 @@
 /** Macros an MTA has sent, by the command they belong to; a later command's hide an earlier one's of the same name. */
-import { milterLimits } from '../../../core/base/limits.ts';
+import { milterLimits } from '../../../core/base/limits/doors.ts';
 import { commandLetters, MilterWireError } from '../../../core/net/milter/index.ts';
 
 const { connect, helo, mail, rcpt, data, header, endOfHeaders, body, endOfMessage } = commandLetters;

@@ -2,7 +2,9 @@
  * One milter session: an MTA's commands become the flow's questions, the flow's answers become replies. Knows no socket.
  * Nothing is modified before everything is decided: the modifications and the last word are one answer.
  */
-import { type Limits, milterLimits } from '../../../core/base/limits.ts';
+
+import { milterLimits } from '../../../core/base/limits/doors.ts';
+import type { Limits } from '../../../core/base/limits/settings.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { compareForm } from '../../../core/mail/address.ts';
 import type { RecipientId } from '../../../core/mail/envelope.ts';

@@ -1,7 +1,7 @@
 /** Octets of one client cut into commands, message data and BDAT chunks, in order and never more than one at a time. */
 
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
-import { commandsPerTurnMax } from '../../../core/base/limits.ts';
+import { commandsPerTurnMax } from '../../../core/base/limits/doors.ts';
 import { conclude, dispatch } from './dispatch.ts';
 import { replies } from './replies.ts';
 import type { SmtpSession } from './session.ts';

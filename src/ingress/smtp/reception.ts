@@ -1,5 +1,5 @@
 /** One message on its way in: decodes what DATA or BDAT brings, keeps to the limits, writes into the flow's sink. */
-import { excessDataBytesMax } from '../../../core/base/limits.ts';
+import { excessDataBytesMax } from '../../../core/base/limits/doors.ts';
 import type { Reply } from '../../../core/mail/reply.ts';
 import type { MessageSink, SpooledMessage } from '../../flow/session.ts';
 import { BinaryScanner } from './binary-scanner.ts';

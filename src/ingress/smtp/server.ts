@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import { describeError } from '../../../core/base/errors.ts';
-import { lingerMs, preludeTimeoutMs } from '../../../core/base/limits.ts';
+import { lingerMs, preludeTimeoutMs } from '../../../core/base/limits/doors.ts';
 import { plainIp } from '../../../core/net/ip.ts';
 import type { TlsContexts } from '../../../core/net/tls.ts';
 import type { ConnectionCount } from '../../sockets/connection-count.ts';

@@ -1,6 +1,6 @@
 /** What all sessions of one door share: its configuration, its view of the network, and the flow behind it. */
 import type { Clock } from '../../../core/base/clock.ts';
-import type { Limits } from '../../../core/base/limits.ts';
+import type { Limits } from '../../../core/base/limits/settings.ts';
 import type { Log } from '../../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../../core/config/config.ts';
 import type { Reply } from '../../../core/mail/reply.ts';

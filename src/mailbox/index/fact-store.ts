@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { tryLock } from 'fs-native-extensions';
 import { describeError } from '../../../core/base/errors.ts';
-import { indexLimits } from '../../../core/base/limits.ts';
+import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { openDatabase } from '../../../core/state/sqlite-file.ts';
 import type { FactField } from '../mailbox.ts';

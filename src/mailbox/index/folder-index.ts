@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { describeError } from '../../../core/base/errors.ts';
-import { expungedKeptMax } from '../../../core/base/limits.ts';
+import { expungedKeptMax } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { openDatabase } from '../../../core/state/sqlite-file.ts';
 

@@ -1,5 +1,5 @@
 /** The first words of a message, as lists show them. RFC 8970. */
-import { indexLimits } from '../../../core/base/limits.ts';
+import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 import type { MimePart } from '../../../core/mail/mime-structure.ts';
 import { decodePart } from './decode-part.ts';
 

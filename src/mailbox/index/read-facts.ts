@@ -1,6 +1,7 @@
 /** What is worth knowing of a message without reading it again: structure, preview, ids, and its text for searches. */
 import { hash } from 'node:crypto';
-import { headerScanBytesMax, indexLimits } from '../../../core/base/limits.ts';
+import { indexLimits } from '../../../core/base/limits/mailbox.ts';
+import { headerScanBytesMax } from '../../../core/base/limits/message.ts';
 import { type HeaderAddress, parseAddressList } from '../../../core/mail/address-list.ts';
 import { parseDate } from '../../../core/mail/date.ts';
 import { decodeWords } from '../../../core/mail/encoded-word.ts';

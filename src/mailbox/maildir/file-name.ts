@@ -2,7 +2,7 @@
  * The name of a message file: a base that never changes, with its sizes as Dovecot reads them, then `:2,` and the flags'
  * letters. https://cr.yp.to/proto/maildir.html
  */
-import { keywordsMax } from '../../../core/base/limits.ts';
+import { keywordsMax } from '../../../core/base/limits/mailbox.ts';
 import { answeredBit, deletedBit, draftBit, flaggedBit, keywordBit, seenBit } from '../flags.ts';
 
 const bitsByLetter = new Map<string, number>([

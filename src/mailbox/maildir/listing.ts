@@ -1,7 +1,7 @@
 /** What lies in cur and new at one moment, and whether it may have changed since it was looked at. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { listingSettledMs, listingVerifyFactor, listingVerifyMs } from '../../../core/base/limits.ts';
+import { listingSettledMs, listingVerifyFactor, listingVerifyMs } from '../../../core/base/limits/mailbox.ts';
 
 export type Part = 'cur' | 'new';
 export const parts: readonly Part[] = ['cur', 'new'];

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../../../core/base/clock.ts';
-import { uidListRewriteMs, uidsReservedAtOnce } from '../../../core/base/limits.ts';
+import { uidListRewriteMs, uidsReservedAtOnce } from '../../../core/base/limits/mailbox.ts';
 import { withDotLock } from '../dot-lock.ts';
 import { nextUidValidity } from '../uid-validity.ts';
 import { byArrival } from './file-name.ts';

@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, OperationalError } from '../../../core/base/errors.ts';
-import { keywordsMax, mboxAccessLockWaitMs } from '../../../core/base/limits.ts';
+import { keywordsMax, mboxAccessLockWaitMs } from '../../../core/base/limits/mailbox.ts';
 import { writeAllSync } from '../../../core/base/write-all.ts';
 import { crlfLength } from '../crlf.ts';
 import type { EngineContext, FolderEngine, MessagePlace, ReceivedMessage, Transferred } from '../engine.ts';

@@ -1,6 +1,6 @@
 /** The base subject by which SORT and THREAD compare: without `Re:`, `Fwd:`, list names and `(fwd)`. RFC 5256 section 2.1. */
 
-import { indexLimits } from '../../../core/base/limits.ts';
+import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 
 /** @param subject decoded; what is past the limit is not compared: taking leaders off one by one is quadratic */
 export function baseSubject(subject: string): { readonly base: string; readonly isReplyOrForward: boolean } {

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../core/base/clock.ts';
 import { errnoOf } from '../../../core/base/errors.ts';
-import { indexLimits } from '../../../core/base/limits.ts';
+import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { toCrlf } from '../crlf.ts';
 import type { MessagePlace } from '../engine.ts';

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../../../core/base/clock.ts';
-import { keywordsMax } from '../../../core/base/limits.ts';
+import { keywordsMax } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { AccountEngine } from '../account-engine.ts';
 import { toCrlf } from '../crlf.ts';

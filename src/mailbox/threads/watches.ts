@@ -4,7 +4,7 @@
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { describeError } from '../../../core/base/errors.ts';
-import { folderPollMs, watchRestFactor } from '../../../core/base/limits.ts';
+import { folderPollMs, watchRestFactor } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 
 interface Watched {

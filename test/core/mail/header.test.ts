@@ -1,7 +1,8 @@
 /** Where headers end, and what counts as a field. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultLimits, headerScanBytesMax } from '../../../core/base/limits.ts';
+import { headerScanBytesMax } from '../../../core/base/limits/message.ts';
+import { defaultLimits } from '../../../core/base/limits/settings.ts';
 import { fieldValue, headerTooLarge, parseHeader } from '../../../core/mail/header.ts';
 import { judgeHeader, readHeader } from '../../../core/mail/read-header.ts';
 import { fileSource, memorySource } from '../../kit/message-source.ts';

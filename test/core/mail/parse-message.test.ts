@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { MailParser } from 'mailparser';
-import { defaultLimits } from '../../../core/base/limits.ts';
+import { defaultLimits } from '../../../core/base/limits/settings.ts';
 import { openMessage } from '../../../core/mail/open-message.ts';
 import { fileSource, memorySource, messageFiles, readMessage } from '../../kit/message-source.ts';
 import { requireSuite } from '../../kit/require.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
-import { patternLimits } from '../../../core/base/limits.ts';
+import { patternLimits } from '../../../core/base/limits/rules.ts';
 import { parsePattern } from '../../../core/mail/pattern-parse.ts';
 import { toRe2Source, toRegExpSource } from '../../../core/mail/pattern-write.ts';
 import { compilePattern, PatternError } from '../../../core/mail/safe-pattern.ts';

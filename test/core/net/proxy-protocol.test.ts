@@ -1,7 +1,7 @@
 /** PROXY headers: tables, every prefix, and random octets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { proxyHeaderBytesMax } from '../../../core/base/limits.ts';
+import { proxyHeaderBytesMax } from '../../../core/base/limits/doors.ts';
 import { parseProxyHeader } from '../../../core/net/proxy-protocol.ts';
 import { randomSource } from '../../kit/random.ts';
 

@@ -1,7 +1,7 @@
 /** Pipelines of test plugins, and requests for them. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defaultLimits } from '../../../core/base/limits.ts';
+import { defaultLimits } from '../../../core/base/limits/settings.ts';
 import { createLog, type RootLog } from '../../../core/base/log.ts';
 import type { MessageSource } from '../../../core/mail/source.ts';
 import { createPipelines, type PipelineMap, type PipelinesInit } from '../../../core/pipeline/pipeline.ts';

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../../core/base/clock.ts';
-import { stateKeysMax, stateSweepRows } from '../../../core/base/limits.ts';
+import { stateKeysMax, stateSweepRows } from '../../../core/base/limits/state.ts';
 import { createLog, silentLog } from '../../../core/base/log.ts';
 import type { PluginState } from '../../../core/plugin/hooks.ts';
 import { CommitGroup } from '../../../core/state/commit-group.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { excessDataBytesMax } from '../../../core/base/limits.ts';
+import { excessDataBytesMax } from '../../../core/base/limits/doors.ts';
 import { BinaryScanner } from '../../../src/ingress/smtp/binary-scanner.ts';
 import { type DoorInit, openDoor } from '../../kit/door.ts';
 import { diskFull } from '../../kit/fake-flow.ts';

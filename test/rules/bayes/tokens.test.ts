@@ -1,7 +1,7 @@
 /** Tokens: words of every script, hosts of links, the make of HTML; bounded. And Fisher's combining at its ends. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bayesLimits } from '../../../core/base/limits.ts';
+import { bayesLimits } from '../../../core/base/limits/filters.ts';
 import { openMessage } from '../../../core/mail/open-message.ts';
 import { chiSquared, classify } from '../../../rules/bayes/classify.ts';
 import { tokensOf } from '../../../rules/bayes/tokens.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Ajv } from 'ajv';
-import { ruleLimits } from '../../../core/base/limits.ts';
+import { ruleLimits } from '../../../core/base/limits/rules.ts';
 import { compileRules, HeaderFields, RuleError, type RuleFacts } from '../../../rules/json/rules.ts';
 import { rulesSchema } from '../../../rules/json/schema.ts';
 import { rule } from '../../kit/json-rule.ts';

@@ -1,5 +1,5 @@
 /** AUTHENTICATE, with the initial response of SASL-IR. RFC 9051 section 6.2.2, RFC 4959. */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import { decodeBase64 } from '../../../../core/net/sasl.ts';
 import { command } from '../command.ts';
 import { entered } from '../enter.ts';

@@ -1,5 +1,5 @@
 /** IDLE. RFC 9051 section 6.3.13, RFC 2177. */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import { command, nothing } from '../command.ts';
 import { bad } from '../refusal.ts';
 

@@ -1,5 +1,5 @@
 /** GETMETADATA and SETMETADATA. RFC 5464. */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import { command } from '../command.ts';
 import { metadataText } from '../metadata-text.ts';
 import { type Cursor, utf8 } from '../parse/cursor.ts';

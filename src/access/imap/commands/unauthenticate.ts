@@ -1,5 +1,5 @@
 /** UNAUTHENTICATE: the connection is free for another user. RFC 8437. */
-import { accessLimits } from '../../../../core/base/limits.ts';
+import { accessLimits } from '../../../../core/base/limits/access.ts';
 import { command, nothing } from '../command.ts';
 
 export const unauthenticate = command({

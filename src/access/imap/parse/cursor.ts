@@ -3,7 +3,7 @@
  * Octets are characters of a Latin-1 string; a literal that fits in memory stands behind its `{n}CRLF`, one that went
  * to disk is handed out by `message`. Never looks back, so that the time is linear.
  */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import type { Upload } from '../../../mailbox/mailbox.ts';
 import { bad } from '../refusal.ts';
 

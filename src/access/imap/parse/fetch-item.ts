@@ -1,5 +1,5 @@
 /** What FETCH asks for. RFC 9051 section 6.4.5 with RFC 3516, 7162, 8474, 8514 and 8970. */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import { bad } from '../refusal.ts';
 import type { Cursor } from './cursor.ts';
 

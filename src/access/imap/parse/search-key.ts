@@ -1,5 +1,5 @@
 /** What SEARCH, SORT and THREAD look for, as a tree. RFC 9051 section 6.4.4 with RFC 5032, 6203, 7162, 8474 and 8514. */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import type { SearchQuery } from '../../../mailbox/search-query.ts';
 import { bad, no } from '../refusal.ts';
 import type { Cursor } from './cursor.ts';

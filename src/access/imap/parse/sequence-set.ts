@@ -1,5 +1,5 @@
 /** Sets of message numbers and UIDs: `1:3,7,*`, or `$` for the saved result. RFC 9051 section 9, RFC 5182. */
-import { imapLimits } from '../../../../core/base/limits.ts';
+import { imapLimits } from '../../../../core/base/limits/access.ts';
 import type { NumberRange } from '../../../mailbox/search-query.ts';
 import { bad } from '../refusal.ts';
 import type { Cursor } from './cursor.ts';

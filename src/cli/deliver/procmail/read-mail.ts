@@ -1,5 +1,5 @@
 /** The mail as it came, whole and in memory: expressions look at all of it. */
-import { procmailLimits } from '../../../../core/base/limits.ts';
+import { procmailLimits } from '../../../../core/base/limits/rules.ts';
 import { DeliveryError, deliveryCodes } from '../delivery-error.ts';
 
 /** @throws DeliveryError EX_TEMPFAIL for nothing at all, EX_UNAVAILABLE above the limit */

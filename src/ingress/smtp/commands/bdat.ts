@@ -1,5 +1,5 @@
 /** BDAT: CHUNKING and BINARYMIME. RFC 3030. */
-import { excessDataBytesMax } from '../../../../core/base/limits.ts';
+import { excessDataBytesMax } from '../../../../core/base/limits/doors.ts';
 import type { Reply } from '../../../../core/mail/reply.ts';
 import type { Reception } from '../reception.ts';
 import { replies } from '../replies.ts';

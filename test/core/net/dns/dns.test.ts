@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { after, test } from 'node:test';
 import type { Clock } from '../../../../core/base/clock.ts';
-import { dnsLimits } from '../../../../core/base/limits.ts';
+import { dnsLimits } from '../../../../core/base/limits/dns.ts';
 import { silentLog } from '../../../../core/base/log.ts';
 import { createDns } from '../../../../core/net/dns.ts';
 import { DnsCache } from '../../../../core/net/dns-cache.ts';

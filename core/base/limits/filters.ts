@@ -1,0 +1,27 @@
+/** Limits of content filters and the daemons they ask. */
+
+/** The classifier of plugins/bayes: what of a message it looks at. */
+export const bayesLimits = {
+  /** More tokens hardly change a judgement, and each is a key that is read. */
+  tokensMax: 1500,
+  /** Of decoded text, and of HTML. */
+  textCharacters: 100_000,
+  fieldCharacters: 2000,
+  /** A longer word is encoded data or a language of long words: only its length counts. */
+  wordCharacters: 30,
+  attachments: 50,
+  /** The strongest tokens that are combined. */
+  cluesMax: 150,
+} as const;
+
+/** Daemons that plugins ask: clamd, spamd, rspamd. */
+export const daemonLimits = {
+  /** They are near; one that is busy still accepts. */
+  connectMs: 5000,
+  /** Failures in a row after which a daemon rests that accepted connections and did not serve. */
+  failuresMax: 3,
+  restMsMin: 1000,
+  restMsMax: 30_000,
+  /** Left of a hook's time for telling what is wrong. */
+  marginMs: 250,
+} as const;
