@@ -2,11 +2,13 @@
  * A lock file as Dovecot makes it: `<path>.lock` holds `pid:host`, is made whole or not at all, and is left behind only
  * by a program that died. Waiting never blocks the thread.
  */
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { threadId } from 'node:worker_threads';
 import { errnoOf } from '../../core/base/errors.ts';
 import { dotLockStaleMs, dotLockWaitMs } from '../../core/base/limits/mailbox.ts';
+import { makeLockFile } from './lock-file.ts';
 import { isHolderAlive } from './lock-holder.ts';
 import { MailboxError } from './mailbox-error.ts';
 
@@ -28,12 +30,7 @@ export async function withDotLock<T>(path: string, work: () => T): Promise<T> {
 function tryDotLock(lock: string): boolean {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
-      const fd = openSync(lock, 'wx', 0o600);
-      try {
-        writeSync(fd, `${process.pid}:${hostname()}`);
-      } finally {
-        closeSync(fd);
-      }
+      makeLockFile(lock, `${lock}.${process.pid}.${threadId}.lock`, `${process.pid}:${hostname()}`);
       return true;
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
@@ -50,7 +47,7 @@ function isLeftBehind(lock: string): boolean {
     const { mtimeMs } = statSync(lock);
     if (Date.now() - mtimeMs > dotLockStaleMs) return true;
     const [pid, host] = readFileSync(lock, 'latin1').split(':');
-    // A lock that is made just now may not be written yet; one of this process may be another thread's.
+    // Another program's lock of just now may not be written yet; one of this process may be another thread's.
     if (host !== hostname() || !/^\d+$/.test(pid ?? '')) return false;
     return Number(pid) !== process.pid && !isHolderAlive(Number(pid), mtimeMs);
   } catch (error) {

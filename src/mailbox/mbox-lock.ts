@@ -5,16 +5,7 @@
  * The fcntl lock belongs to the open file, not to the process (F_OFD_SETLK), so two deliveries of this process
  * exclude one another as well.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
@@ -22,6 +13,7 @@ import { readBootId } from '../../core/base/boot-id.ts';
 import { errnoOf } from '../../core/base/errors.ts';
 import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits/mailbox.ts';
 import { storageErrorOf } from '../../core/base/storage-error.ts';
+import { makeLockFile } from './lock-file.ts';
 import { isHolderAlive } from './lock-holder.ts';
 
 export interface MboxLock {
@@ -78,7 +70,8 @@ function takeDotLock(path: string): string | undefined {
   const dotLock = `${path}.lock`;
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
-      writeDotLock(dotLock);
+      // Of the programs that hold the fcntl lock there is one, so the name of what is not yet a lock is ours as well.
+      makeLockFile(dotLock, `${path}.new.lock`, `${process.pid}\n${holder}\n`);
       return dotLock;
     } catch (error) {
       const errno = errnoOf(error);
@@ -90,19 +83,6 @@ function takeDotLock(path: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** @throws system errors; the lock is not taken then: on a full disk the file can be made and not written. */
-function writeDotLock(path: string): void {
-  const fd = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(fd, `${process.pid}\n${holder}\n`);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** The second line of our dot locks; other programs read the first, the process id. */

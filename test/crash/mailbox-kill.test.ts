@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { completeLines } from '../kit/complete-lines.ts';
 import { randomSource } from '../kit/random.ts';
 import { projectRoot } from '../kit/require.ts';
 import { type Format, TestAccount } from '../mailbox/test-account.ts';
@@ -45,7 +45,7 @@ async function runAndKill(
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const lines: Report[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of completeLines(child.stdout)) {
     if (!line.startsWith('{')) continue;
     // The time runs from the first work on: starting takes longer than that.
     if (lines.length === 0) setTimeout(() => child.kill('SIGKILL'), afterMs);

@@ -42,11 +42,11 @@ for (const { format, durability, rounds } of cases) {
       }
       const last = await startServer({ directory, config });
       server = last;
-      // What waits for a lock is in the journal alone.
-      await until(
-        'an empty queue',
-        () => queueOf(last).length === 0 && judge(last, load.letters, format).length === 0,
-      ).catch(() => {});
+      await until('an empty queue', () => queueOf(last).length === 0, 60_000);
+      // What waits for a lock is in the journal alone; what is wrong for good is told by the assertion.
+      await until('each letter', () => judge(last, load.letters, format).length === 0, 60_000).catch(
+        () => {},
+      );
       assert.deepEqual(judge(last, load.letters, format), []);
       assert.equal(await last.stop(), 0);
       const acknowledged = load.acknowledged.length;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSpool } from '../../src/flow/spool.ts';
 import { openAcceptance, planOf } from '../flow/acceptance-kit.ts';
+import { durableQueue } from './durable-queue.ts';
 import { idOf, storesOf, textOf } from './mail.ts';
 
 const [root, durability, first, count, inFlight] = process.argv.slice(2) as [
@@ -20,6 +21,7 @@ const spool = createSpool({
 const { acceptance, log } = openAcceptance(root, {
   durability,
   journal: { segmentBytes: 512 * 1024, checkpointMs: 60 },
+  queue: durableQueue(root),
 });
 spool.recover();
 await acceptance.recover();

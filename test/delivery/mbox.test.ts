@@ -218,6 +218,14 @@ test('a dot lock that a full disk keeps from being written is not left behind', 
   tryLockMbox(path)!.release();
 });
 
+test('a process that is killed while it makes the dot lock leaves none, and the next one is not kept from it', () => {
+  writeFileSync(`${path}.new.lock`, '');
+  const lock = tryLockMbox(path)!;
+  assert.match(readFileSync(`${path}.lock`, 'latin1'), /^\d+\nmailfilter \S+ \S+\n$/);
+  assert.ok(!existsSync(`${path}.new.lock`));
+  lock.release();
+});
+
 test('a dot lock of ours whose process died is removed at once, that of a live one is not', () => {
   const dead = spawnSync('true').pid;
   const lockText = readLockText();

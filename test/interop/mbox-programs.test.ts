@@ -5,6 +5,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MailboxError } from '../../src/mailbox/mailbox-error.ts';
 import { requireProgram } from '../kit/require.ts';
 import { TestAccount } from '../mailbox/test-account.ts';
 
@@ -26,6 +27,17 @@ function run(
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   return new Promise((resolve) => child.once('close', resolve));
+}
+
+/** procmail waits for mutt with its lock file, and mutt for procmail with its fcntl lock: both take seconds to let go. */
+async function onceFree<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 10 || !(error instanceof MailboxError) || error.responseCode !== 'INUSE') throw error;
+    }
+  }
 }
 
 test('procmail, bsd-mailx, mutt and we on one mbox at the same time', async (t) => {
@@ -67,23 +79,18 @@ test('procmail, bsd-mailx, mutt and we on one mbox at the same time', async (t) 
   };
   const ours = async () => {
     for (let n = 0; n < 25; n += 1) {
-      await account.append('INBOX', [message(`ours ${n}`), message(`ours gone ${n}`)], ['own']);
+      await onceFree(() =>
+        account.append('INBOX', [message(`ours ${n}`), message(`ours gone ${n}`)], ['own']),
+      );
       expected.add(`ours ${n}`);
-      const seen = await account.look('INBOX');
+      const seen = await onceFree(() => account.look('INBOX'));
       const gone = seen.filter(({ text }) => text.includes('Subject: ours gone'));
       await account.with('INBOX', async (held) => {
         const some = seen.filter(({ uid }) => uid % 3 === n % 3).map(({ uid }) => uid);
-        await account.engine.store(
-          held,
-          some,
-          { how: 'add', flags: ['\\Flagged', `tag${n % 4}`] },
-          undefined,
-        );
-        await account.engine.expunge(
-          held,
-          gone.map(({ uid }) => uid),
-          true,
-        );
+        const change = { how: 'add', flags: ['\\Flagged', `tag${n % 4}`] } as const;
+        await onceFree(() => account.engine.store(held, some, change, undefined));
+        const uids = gone.map(({ uid }) => uid);
+        await onceFree(() => account.engine.expunge(held, uids, true));
       });
       await sleep(10);
     }

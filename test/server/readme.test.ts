@@ -94,6 +94,14 @@ test('rules for each user', async (t) => {
   assert.match(told, /move to Attachments .*\n\n\d messages? would change; --execute does it\./s);
 });
 
+test('an rcfile of procmail', async (t) => {
+  if (requireProgram(t, 'npm') === undefined) return;
+  const [make, check, run] = commands.filter((line) => line.includes('rules.rc'));
+  await works(make!);
+  await works(check!);
+  assert.match(await works(run!), /lunch/);
+});
+
 test('a plugin', async (t) => {
   if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
   await works('npx mailfilter plugin new no-shouting');
