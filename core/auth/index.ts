@@ -29,6 +29,7 @@ export {
   dmarcAuthResult,
   evaluateDmarc,
 } from './dmarc/evaluate.ts';
+export { registeredDomain } from './dmarc/public-suffix.ts';
 export type { DmarcPolicy, DmarcRecord } from './dmarc/record.ts';
 export {
   type GatheredReport,

@@ -26,6 +26,7 @@ export { type DaemonAddress, formatDaemonAddress, parseDaemonAddress } from '../
 export { type AskContext, Daemons } from '../net/daemons.ts';
 export { type IpMatcher, ipMatcher, networkKey } from '../net/ip.ts';
 export { reverseIp } from '../net/reverse-ip.ts';
+export { type Reverse, reverseOf } from '../net/reverse-names.ts';
 export type { Connection, Session, TlsInfo } from '../session/connection.ts';
 export type { Action } from '../session/plan.ts';
 export { type DoorName, type HookName, isSentElsewhere, type Power } from '../session/powers.ts';

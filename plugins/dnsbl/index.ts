@@ -1,20 +1,33 @@
-/** Turn away, score or mark clients that DNS blocklists name. RFC 5782. */
-import { definePlugin, type HookAnswer, type PluginDns, reject, reverseIp } from 'mailfilter/plugin';
+/** Turn away, score or mark clients that DNS lists name, by address or by domain; heed those that vouch. RFC 5782, RFC 8904. */
+import { createHash } from 'node:crypto';
+import { isClientKnown } from 'mailfilter/auth';
+import {
+  definePlugin,
+  type HookContext,
+  type HookInput,
+  type HookResult,
+  type PluginDns,
+  reject,
+  reverseOf,
+  type TransactionInput,
+} from 'mailfilter/plugin';
+import { askLists, askTestEntries, type Hit } from '../../rules/dns-lists/ask.ts';
+import { listProperties, zoneName } from '../../rules/dns-lists/schema.ts';
+import { answerOf, dnswlResults, heardBefore, refusalOf, refusalText, vouchers } from './answer.ts';
 import { isPrivateAddress } from './private-address.ts';
+import { addressQuestions, type ClientQuestion, domainQuestions } from './question.ts';
 import { shortReason } from './reason.ts';
-import { judgeAnswers, readZones, type Zone } from './zone.ts';
+import { type Ask, asks, readZones, type Zone } from './zone.ts';
 
-/** A zone that names the client, and what it answered. */
-interface Hit {
-  readonly zone: Zone;
-  readonly answers: readonly string[];
+const actions = ['reject', 'score', 'mark', 'allow'] as const;
+
+interface Options {
+  readonly skipPrivate: boolean;
+  readonly testPoints: boolean;
+  readonly showReason: boolean;
+  readonly listTimeoutSeconds: number;
 }
-
-const zoneName = {
-  type: 'string',
-  pattern: '^(?=.{1,200}$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*\\.?$',
-} as const;
-const action = { type: 'string', enum: ['reject', 'score', 'mark'] } as const;
+type Context = HookContext<Options, readonly Zone[]>;
 
 export default definePlugin({
   name: 'dnsbl',
@@ -28,15 +41,19 @@ export default definePlugin({
           {
             type: 'object',
             properties: {
-              zone: zoneName,
-              // Not `type: array` itself: left out, it would be filled in as an empty list.
-              answers: {
-                anyOf: [{ type: 'array', minItems: 1, items: { type: 'string' } }],
+              ...listProperties(actions),
+              asks: {
+                anyOf: [{ type: 'array', minItems: 1, items: { type: 'string', enum: asks } }],
                 description:
-                  'Answers that count, such as 127.0.0.2 or 127.0.0.8/29. Default: all of 127.0.0.0/8.',
+                  "What the list knows: the client's address (default), or domains: the HELO name, the sender's domain, the confirmed names of the client's address.",
               },
-              action,
-              score: { type: 'number', description: 'Points of a hit where the action is score.' },
+              trust: {
+                type: 'integer',
+                minimum: 0,
+                maximum: 3,
+                description:
+                  'An allow list whose answers are levels of trust (RFC 8904): from this one on a client is not refused.',
+              },
             },
             required: ['zone'],
             additionalProperties: false,
@@ -47,14 +64,16 @@ export default definePlugin({
         'Lists to ask, all at once; where several name the client, the first that refuses is told.',
     },
     action: {
-      ...action,
+      type: 'string',
+      enum: actions,
       default: 'reject',
       description: 'What a hit does in zones that say nothing of their own.',
     },
     score: {
       type: 'number',
       default: 3,
-      description: 'Points of a hit in zones that say nothing of their own.',
+      description:
+        'Points of a hit in zones that say nothing of their own; taken off where the action is allow.',
     },
     skipPrivate: {
       type: 'boolean',
@@ -64,77 +83,143 @@ export default definePlugin({
     testPoints: {
       type: 'boolean',
       default: true,
-      description: 'Before a hit counts, ask whether the zone lists 127.0.0.1, which no working list does.',
+      description:
+        'Before a hit counts, ask whether the zone lists 127.0.0.1, which no working list does; once an hour, whether it lists 127.0.0.2, as every working list does.',
     },
     showReason: {
       type: 'boolean',
       default: true,
       description: "Tell a refused client the list's TXT record when it is short and plain.",
     },
+    listTimeoutSeconds: {
+      type: 'number',
+      exclusiveMinimum: 0,
+      maximum: 60,
+      default: 5,
+      description: 'A list that has not answered by then cannot be asked.',
+    },
   },
   required: ['zones'],
   setup: ({ options }) => readZones(options.zones, options),
   hooks: {
-    async connect({ connection }, { options, prepared: zones, dns, log }) {
-      const ip = connection.remoteIp;
-      if (ip === '' || connection.trusted || (options.skipPrivate && isPrivateAddress(ip))) return undefined;
-      const replies = await Promise.allSettled(zones.map((zone) => ask(zone, ip, options.testPoints, dns)));
-      const hits = replies.flatMap((reply) =>
-        reply.status === 'fulfilled' && reply.value ? [reply.value] : [],
-      );
-      for (const { zone, answers } of hits) log('listed', { zone: zone.name, answers });
-      const refusing = hits.find(({ zone }) => zone.action === 'reject');
-      // Any other answer would be a guess while a zone could not be asked: the failure policy decides.
-      const failed = replies.find((reply) => reply.status === 'rejected');
-      if (failed && !refusing) throw failed.reason;
-      if (hits.length === 0) return undefined;
-      const answer = answerOf(hits);
-      if (!refusing) return answer;
-      const reason = options.showReason ? await reasonOf(refusing.zone, ip, dns, log) : undefined;
-      const text = `client [${ip}] is listed by ${refusing.zone.name}${reason ? `: ${reason}` : ''}`;
-      return { ...answer, verdict: reject(554, '5.7.1', text) };
+    async connect(input, context) {
+      const { remoteIp: ip, trusted } = input.connection;
+      const { options, prepared: zones } = context;
+      if (ip === '' || trusted || (options.skipPrivate && isPrivateAddress(ip))) return undefined;
+      return await judge(addressQuestions(zones, ip), input, context);
+    },
+    // Not at HELO: a client may yet authenticate, and says HELO again after STARTTLS.
+    async mailFrom(input, context) {
+      const { connection, session } = input;
+      const { options, prepared: zones, dns } = context;
+      if (connection.trusted || session.user !== undefined || connection.door === 'submission')
+        return undefined;
+      const isAsked = (ask: Ask) => zones.some((zone) => zone.asks.has(ask));
+      const { remoteIp: ip } = connection;
+      const reachable = isClientKnown(connection) && !(options.skipPrivate && isPrivateAddress(ip));
+      const names = {
+        helo: isAsked('helo') && reachable ? [session.helo] : [],
+        sender: isAsked('sender') ? [domainOf(input)] : [],
+        reverse: isAsked('reverse') && reachable ? await namesOf(ip, dns, context.log) : [],
+      };
+      return await judge(domainQuestions(zones, names), input, context);
     },
   },
 });
 
-type Log = (event: string, facts?: Record<string, string>) => void;
-
-/** @throws when DNS fails, the zone answers with an error code of its own, or it lists the whole world */
-async function ask(zone: Zone, ip: string, testPoints: boolean, dns: PluginDns): Promise<Hit | undefined> {
-  const reversed = reverseIp(ip);
-  const isIPv6 = reversed.length > '255.255.255.255'.length;
-  const answers = judgeAnswers(zone, await dns.a(`${reversed}.${zone.name}`));
-  if (answers.length === 0) return undefined;
-  // RFC 5782 section 5: 127.0.0.1, and ::FFFF:7F00:1 in lists of IPv6 addresses, must not be listed.
-  const testPoint = isIPv6 ? unlistedIpv6 : unlistedIpv4;
-  if (testPoints && judgeAnswers(zone, await dns.a(`${testPoint}.${zone.name}`)).length > 0) {
-    throw new Error(
-      `${zone.name} lists its own test point, and so perhaps the whole world: it is not to be used`,
-    );
+async function judge(
+  questions: readonly ClientQuestion[],
+  input: HookInput,
+  context: Context,
+): Promise<HookResult> {
+  if (questions.length === 0) return undefined;
+  const { options, dns, log } = context;
+  const asking = { dns, testPoints: options.testPoints, timeoutMs: options.listTimeoutSeconds * 1000 };
+  const { hits, troubles } = await askLists(questions, asking);
+  if (options.testPoints) await lookAfter(questions, hits, context);
+  for (const { question, answers } of hits) log('listed', { zone: question.list.name, answers });
+  for (const { question, error } of troubles) {
+    log('list-failed', { zone: question.list.name, error: String(error) });
   }
-  return { zone, answers };
+  const before = heardBefore(input.results);
+  const allowed = before.allowed.length > 0 || vouchers(hits).length > 0;
+  const refusing = allowed ? undefined : refusalOf(hits);
+  const failed = troubles.find(({ question: { list } }) => {
+    // A refusal stands whatever another list would have said, unless that one might have vouched for the client.
+    return list.onFailure === 'policy' && (refusing === undefined || list.vouches);
+  });
+  // Any answer would be a guess while a list could not be asked: the failure policy decides.
+  if (failed && !(allowed && refusalOf(hits) === undefined && failed.question.list.vouches))
+    throw failed.error;
+  const auth = dnswlResults(questions, hits, troubles, await textsOf(hits, context));
+  const answer = answerOf(hits, troubles, auth, before);
+  if (refusing === undefined) return answer;
+  const reason = options.showReason ? await reasonOf(refusing, context) : undefined;
+  return { ...answer, verdict: reject(554, '5.7.1', refusalText(refusing, reason)) };
 }
 
-const unlistedIpv4 = reverseIp('127.0.0.1');
-/** Written out, since the mapped form stands for the IPv4 address elsewhere. */
-const unlistedIpv6 = `1.0.0.0.0.0.f.7.f.f.f.f.${'0.'.repeat(19)}0`;
+/** Once an hour: a list that lists nothing any more would go unnoticed for years. RFC 5782 section 5. */
+async function lookAfter(
+  questions: readonly ClientQuestion[],
+  hits: readonly Hit<ClientQuestion>[],
+  { state, dns, clock, log, options }: Context,
+): Promise<void> {
+  const kinds = [...new Set(questions.map(({ tests }) => tests.listed))];
+  const key = `tested/${kinds.join(' ')}/${[...new Set(questions.map(({ list }) => list.name))].join(' ')}`;
+  const due = await state.setIfAbsent(keyOf(key), clock.now(), { ttlSeconds: testedSeconds });
+  if (!due) return;
+  const alive = new Set(hits.map(({ question }) => question.list));
+  const unsure = questions.filter(
+    ({ list }, index) => !alive.has(list) && questions.findIndex((each) => each.list === list) === index,
+  );
+  const timeoutMs = options.listTimeoutSeconds * 1000;
+  for (const { list, wrong } of await askTestEntries(unsure, { dns, testPoints: true, timeoutMs })) {
+    log('list-suspect', { zone: list, wrong });
+  }
+}
 
-function answerOf(hits: readonly Hit[]): HookAnswer {
-  const scored = hits.filter(({ zone }) => zone.action === 'score');
-  return {
-    result: {
-      listed: hits.map(({ zone, answers }) => ({ zone: zone.name, answers, action: zone.action })),
-    },
-    symbols: scored.map(({ zone }) => ({ name: zone.symbol, score: zone.score })),
-  };
+const testedSeconds = 3600;
+
+function keyOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
+}
+
+/** RFC 8904 section 3: the TXT record of an allow list says whom it vouches for. */
+async function textsOf(hits: readonly Hit<ClientQuestion>[], context: Context): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  const vouching = hits.filter(({ question }) => question.list.vouches && question.ask === 'address');
+  await Promise.all(
+    vouching.map(async (hit) => {
+      const text = await reasonOf(hit, context);
+      if (text !== undefined) texts.set(hit.question.list.name, text);
+    }),
+  );
+  return texts;
 }
 
 /** RFC 5782 section 2.1: a TXT record beside the A record says why. It decides nothing, so its failure is but logged. */
-async function reasonOf(zone: Zone, ip: string, dns: PluginDns, log: Log): Promise<string | undefined> {
+async function reasonOf(
+  { question: { key, list } }: Hit<ClientQuestion>,
+  { dns, log }: Context,
+): Promise<string | undefined> {
   try {
-    return shortReason(await dns.txt(`${reverseIp(ip)}.${zone.name}`));
+    return shortReason(await dns.txt(`${key}.${list.name}`));
   } catch (error) {
-    log('no-reason', { zone: zone.name, error: String(error) });
+    log('no-reason', { zone: list.name, error: String(error) });
     return undefined;
+  }
+}
+
+function domainOf({ envelope: { sender } }: TransactionInput): string {
+  return sender.slice(sender.lastIndexOf('@') + 1);
+}
+
+/** That a name cannot be told is for the plugin that checks names: here it only means that none can be asked about. */
+async function namesOf(ip: string, dns: PluginDns, log: Context['log']): Promise<readonly string[]> {
+  try {
+    return (await reverseOf(ip, dns)).confirmed;
+  } catch (error) {
+    log('no-name', { ip, error: String(error) });
+    return [];
   }
 }

@@ -1,8 +1,7 @@
 /** What a client's HELO name and its address's names say of it. RFC 5321 section 4.1.1.1, RFC 1912 section 2.1. */
 import { isClientKnown } from 'mailfilter/auth';
-import { definePlugin, type HookAnswer, reject } from 'mailfilter/plugin';
+import { definePlugin, type HookAnswer, type Reverse, reject, reverseOf } from 'mailfilter/plugin';
 import { judgeName, type NameFinding } from './helo-name.ts';
-import { type Reverse, reverseOf } from './reverse-names.ts';
 
 type Finding = NameFinding | 'noReverse' | 'unconfirmedReverse';
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type TestSetup, type TestZone, testDns, testPlugin } from 'mailfilter/testing';
+import { systemClock } from '../../core/base/clock.ts';
 import dnsbl from '../../plugins/dnsbl/index.ts';
 import { shortReason } from '../../plugins/dnsbl/reason.ts';
 
@@ -193,7 +194,7 @@ test('dnsbl: all zones are asked at once', async () => {
       if (waiting.length === 3) for (const go of waiting) go();
     });
   const plugin = testPlugin(dnsbl, {
-    options: { zones: ['a.test', 'b.test', 'c.test'] },
+    options: { zones: ['a.test', 'b.test', 'c.test'], testPoints: false },
     dns: { ...dns, a },
     timeoutSeconds: 2,
   });
@@ -209,6 +210,16 @@ const wrongOptions: readonly [name: string, options: Options, want: RegExp][] = 
     'an answer outside 127/8',
     { zones: [{ zone: 'bl.test', answers: ['128.0.0.2'] }] },
     /bl.test: "128.0.0.2" is no answer/,
+  ],
+  [
+    'a code that says nothing',
+    { zones: [{ zone: 'bl.test', codes: [{ name: 'X' }] }] },
+    /code X: either answers or mask/,
+  ],
+  [
+    'codes beside answers',
+    { zones: [{ zone: 'bl.test', answers: ['127.0.0.2'], codes: [{ name: 'X', mask: 2 }] }] },
+    /exclude each other/,
   ],
   [
     'an answer with a wrong length',
@@ -234,3 +245,260 @@ const reasons: readonly [name: string, records: readonly string[], want: string 
 for (const [name, records, want] of reasons) {
   test(`dnsbl reason: ${name}`, () => assert.equal(shortReason(records), want));
 }
+
+/** Two lists of addresses with codes, an allow list with levels of trust, and two lists of domains. */
+const graded: TestZone = {
+  '1.2.0.192.codes.test': { A: ['127.0.0.4', '127.0.0.11'] },
+  '1.2.0.192.bits.test': { A: ['127.0.0.6'] },
+  '1.2.0.192.bl.test': { A: ['127.0.0.2'] },
+  '1.2.0.192.good.test': { A: ['127.0.5.2'], TXT: ['good.example https://good.test/1'] },
+  '2.2.0.192.good.test': { A: ['127.0.5.0'] },
+  '3.2.0.192.good.test': { A: ['127.0.0.255'] },
+  '4.2.0.192.good.test': { A: 'SERVFAIL' },
+  '1.2.0.192.plain-good.test': { A: ['127.0.0.2'] },
+  '1.2.0.192.in-addr.arpa': { PTR: ['mail.bad.example', 'forged.good.example'] },
+  'mail.bad.example': { A: ['192.0.2.1'] },
+  'forged.good.example': { A: ['203.0.113.1'] },
+  'bad.example.domains.test': { A: ['127.0.1.2'], TXT: ['spam domain'] },
+  'helo.bad.example.domains.test': { A: ['127.0.1.2'] },
+  'xn--bcher-kva.example.domains.test': { A: ['127.0.1.2'] },
+  'bad.example.wild.test': { A: ['127.0.1.2'] },
+  'invalid.wild.test': { A: ['127.0.1.2'] },
+};
+const codes = [
+  { name: 'SBL', answers: ['127.0.0.2'], score: 5 },
+  { name: 'XBL', answers: ['127.0.0.4/30'], score: 4 },
+  { name: 'PBL', answers: ['127.0.0.10', '127.0.0.11'], score: 1.5 },
+];
+
+const points: readonly [name: string, zone: object, want: Record<string, number>, ip?: string][] = [
+  [
+    'each code that matches has its own points',
+    { zone: 'codes.test', codes, action: 'score' },
+    { DNSBL_CODES_TEST_XBL: 4, DNSBL_CODES_TEST_PBL: 1.5 },
+  ],
+  [
+    'bits of the answer',
+    {
+      zone: 'bits.test',
+      action: 'score',
+      score: 1,
+      codes: [
+        { name: 'TWO', mask: 2 },
+        { name: 'FOUR', mask: 4, score: 2 },
+        { name: 'EIGHT', mask: 8 },
+      ],
+    },
+    { DNSBL_BITS_TEST_TWO: 1, DNSBL_BITS_TEST_FOUR: 2 },
+  ],
+  ['a level of trust', { zone: 'good.test', trust: 1 }, { DNSBL_GOOD_TEST_MEDIUM: -2.3 }],
+  ['no trust', { zone: 'good.test', trust: 1 }, { DNSBL_GOOD_TEST_NONE: 0 }, '192.0.2.2'],
+  ['an allow list', { zone: 'plain-good.test', action: 'allow', score: -2 }, { DNSBL_PLAIN_GOOD_TEST: -2 }],
+  [
+    'an allow list takes the points off',
+    { zone: 'plain-good.test', action: 'allow' },
+    { DNSBL_PLAIN_GOOD_TEST: -3 },
+  ],
+];
+for (const [name, zone, want, remoteIp = '192.0.2.1'] of points) {
+  test(`dnsbl points: ${name}`, async () => {
+    const { answer, verdict } = await connect({ zones: [zone as never] }, { remoteIp }, graded);
+    assert.equal(verdict.action, 'continue');
+    assert.deepEqual(Object.fromEntries((answer.symbols ?? []).map((each) => [each.name, each.score])), want);
+  });
+}
+
+test('dnsbl: one code refuses, others score', async () => {
+  const zone = {
+    zone: 'codes.test',
+    action: 'score',
+    codes: [codes[2]!, { ...codes[1]!, action: 'reject' }],
+  };
+  const { answer, verdict } = await connect({ zones: [zone] }, {}, graded);
+  assert.equal(verdict.action, 'reject');
+  assert.deepEqual(answer.result, {
+    listed: [
+      { zone: 'codes.test', answers: ['127.0.0.4', '127.0.0.11'], action: 'reject', codes: ['PBL', 'XBL'] },
+    ],
+  });
+});
+
+test('dnsbl: a client that an allow list vouches for is not refused', async () => {
+  const zones = ['bl.test', { zone: 'good.test', trust: 2 }];
+  const { answer, verdict } = await connect({ zones }, {}, graded);
+  assert.equal(verdict.action, 'continue');
+  assert.deepEqual((answer.result as { allowed: unknown }).allowed, ['good.test']);
+  assert.deepEqual(answer.auth, [
+    {
+      method: 'dnswl',
+      result: 'pass',
+      properties: {
+        'dns.zone': 'good.test',
+        'policy.ip': '127.0.5.2',
+        'policy.txt': 'good.example https://good.test/1',
+      },
+    },
+  ]);
+});
+
+test('dnsbl: too little trust does not keep a client from being refused', async () => {
+  const { verdict } = await connect({ zones: ['bl.test', { zone: 'good.test', trust: 3 }] }, {}, graded);
+  assert.equal(verdict.action, 'reject');
+});
+
+const spoken: readonly [name: string, ip: string, want: string][] = [
+  ['none', '192.0.2.9', 'none'],
+  ['permerror, over quota', '192.0.2.3', 'permerror'],
+  ['temperror', '192.0.2.4', 'temperror'],
+];
+for (const [name, remoteIp, want] of spoken) {
+  test(`dnsbl tells of an allow list: ${name}`, async () => {
+    const zones = [{ zone: 'good.test', trust: 1, onFailure: 'continue' }];
+    const { answer } = await connect({ zones }, { remoteIp }, graded);
+    assert.deepEqual(answer.auth, [
+      { method: 'dnswl', result: want, properties: { 'dns.zone': 'good.test' } },
+    ]);
+  });
+}
+
+test('dnsbl: an allow list that cannot be asked might have vouched: the policy decides, not another list', async () => {
+  const zones = ['bl.test', { zone: 'good.test', trust: 1 }];
+  const dns = { ...graded, '4.2.0.192.bl.test': { A: ['127.0.0.2'] } };
+  await assert.rejects(connect({ zones }, { remoteIp: '192.0.2.4' }, dns), /servfail/);
+});
+
+const left: readonly [name: string, zone: string][] = [
+  ['dead', 'broken.test'],
+  ['slow', 'slow.test'],
+  ['refusing', 'refusing.test'],
+  ['listing the world', 'world.test'],
+];
+for (const [name, zone] of left) {
+  test(`dnsbl goes on without a list that is ${name}, and says so`, async () => {
+    const zones = [
+      { zone, onFailure: 'continue' },
+      { zone: 'bl.test', action: 'score' },
+    ];
+    const { answer, log } = await connect({ zones });
+    assert.deepEqual((answer.result as { failed: unknown }).failed, [zone]);
+    assert.equal(answer.score, 3);
+    assert.ok(log.some(({ event, facts }) => event === 'list-failed' && facts?.zone === zone));
+  });
+}
+
+test('dnsbl: a list that never answers is waited for no longer than it may take', async () => {
+  const dns = { ...testDns(listed), a: () => new Promise<string[]>(() => {}) };
+  const zones = [{ zone: 'silent.test', onFailure: 'continue' }];
+  const { answer } = await testPlugin(dnsbl, {
+    options: { zones, listTimeoutSeconds: 0.05 },
+    dns,
+    timeoutSeconds: 30,
+  }).connect();
+  assert.deepEqual(answer.result, { listed: [], failed: ['silent.test'] });
+});
+
+test('dnsbl says once an hour which list lists nothing, not even its test entry', async () => {
+  let now = 0;
+  const dns = { '2.0.0.127.alive.test': { A: ['127.0.0.2'] } };
+  const plugin = testPlugin(dnsbl, {
+    options: { zones: ['alive.test', 'empty.test'] },
+    dns,
+    clock: { ...systemClock, now: () => now },
+  });
+  const suspects = async () =>
+    (await plugin.connect()).log
+      .filter(({ event }) => event === 'list-suspect')
+      .map(({ facts }) => facts?.zone);
+  assert.deepEqual(await suspects(), ['empty.test']);
+  assert.deepEqual(await suspects(), []);
+  now += 3_601_000;
+  assert.deepEqual(await suspects(), ['empty.test']);
+});
+
+const domains: readonly [name: string, asks: string, input: object, want: string][] = [
+  [
+    'sender domain',
+    'sender',
+    { sender: 'a@bad.example' },
+    'sender domain bad.example is listed by domains.test: spam domain',
+  ],
+  [
+    'sender below a listed domain',
+    'sender',
+    { sender: 'a@x.y.bad.example' },
+    'sender domain bad.example is listed by domains.test: spam domain',
+  ],
+  [
+    'international sender domain',
+    'sender',
+    { sender: 'a@bücher.example' },
+    'sender domain xn--bcher-kva.example is listed by domains.test',
+  ],
+  ['null sender', 'sender', { sender: '' }, ''],
+  ['literal sender', 'sender', { sender: 'a@[192.0.2.1]' }, ''],
+  [
+    'HELO name',
+    'helo',
+    { session: { helo: 'HELO.bad.example' } },
+    'HELO name helo.bad.example is listed by domains.test',
+  ],
+  ['HELO literal', 'helo', { session: { helo: '[192.0.2.1]' } }, ''],
+  ['HELO without a dot', 'helo', { session: { helo: 'localhost' } }, ''],
+  ['confirmed client name', 'reverse', {}, 'client name bad.example is listed by domains.test: spam domain'],
+  ['not asked', 'address', { sender: 'a@bad.example' }, ''],
+  ['an authenticated user', 'sender', { sender: 'a@bad.example', session: { user: 'a@bad.example' } }, ''],
+  ['a trusted client', 'helo', { session: { helo: 'helo.bad.example' }, connection: { trusted: true } }, ''],
+];
+for (const [name, ask, input, want] of domains) {
+  test(`dnsbl of domains: ${name}`, async () => {
+    const plugin = testPlugin(dnsbl, {
+      options: { zones: [{ zone: 'domains.test', asks: [ask] }] },
+      dns: graded,
+    });
+    const { verdict } = await plugin.mailFrom(input);
+    if (want === '') assert.equal(verdict.action, 'continue');
+    else assert.deepEqual(verdict, { action: 'reject', code: 554, enhanced: '5.7.1', text: want });
+  });
+}
+
+test('dnsbl of domains: a list that lists "invalid" lists everything', async () => {
+  const options = { zones: [{ zone: 'wild.test', asks: ['sender'] }] };
+  const plugin = testPlugin(dnsbl, { options, dns: graded });
+  await assert.rejects(plugin.mailFrom({ sender: 'a@bad.example' }), /lists its own test point/);
+});
+
+test('dnsbl of domains: what was found of the address stays, and vouches', async () => {
+  const options = {
+    zones: [{ zone: 'domains.test', asks: ['sender', 'helo'] }],
+  };
+  const plugin = testPlugin(dnsbl, { options, dns: graded });
+  const results = { dnsbl: { listed: [{ zone: 'bl.test' }], allowed: ['good.test'] } };
+  const { verdict, answer } = await plugin.mailFrom({ sender: 'a@bad.example', results });
+  assert.equal(verdict.action, 'continue');
+  assert.deepEqual(answer.result, {
+    listed: [
+      { zone: 'bl.test' },
+      { zone: 'domains.test', answers: ['127.0.1.2'], action: 'reject', ask: 'sender', of: 'bad.example' },
+    ],
+    allowed: ['good.test'],
+  });
+});
+
+test('dnsbl: an answer that the config names is no refusal', async () => {
+  const zone = { zone: 'own.test', answers: ['127.0.0.1'], action: 'score' };
+  const dns = { '1.2.0.192.own.test': { A: ['127.0.0.1'] } };
+  assert.equal((await connect({ zones: [zone] }, {}, dns)).answer.score, 3);
+});
+
+test('dnsbl: a domain that several names share counts once, each ask for itself', async () => {
+  const options = { zones: [{ zone: 'domains.test', asks: ['sender', 'helo'], action: 'score' }] };
+  const plugin = testPlugin(dnsbl, { options, dns: graded });
+  const { answer } = await plugin.mailFrom({
+    sender: 'a@x.bad.example',
+    session: { helo: 'helo.bad.example' },
+  });
+  assert.deepEqual(answer.symbols, [
+    { name: 'DNSBL_DOMAINS_TEST_HELO', score: 3 },
+    { name: 'DNSBL_DOMAINS_TEST_SENDER', score: 3 },
+  ]);
+});

@@ -1,5 +1,6 @@
 /** Names of an address, and which of them lead back to it. RFC 1912 section 2.1. */
-import { networkKey, type PluginDns } from 'mailfilter/plugin';
+import type { Dns } from './dns-question.ts';
+import { networkKey } from './ip.ts';
 
 export interface Reverse {
   readonly names: readonly string[];
@@ -11,7 +12,7 @@ export interface Reverse {
 const namesMax = 10;
 
 /** @throws when DNS fails and no name is confirmed: neither a hit nor a pass can be told then */
-export async function reverseOf(ip: string, dns: PluginDns): Promise<Reverse> {
+export async function reverseOf(ip: string, dns: Pick<Dns, 'a' | 'aaaa' | 'ptr'>): Promise<Reverse> {
   const whole = { ipv4: 32, ipv6: 128 };
   const key = networkKey(ip, whole);
   const isIpv4 = key.endsWith('/32');
