@@ -42,6 +42,7 @@ export function openMailboxes({
 }: MailboxesOptions): Mailboxes {
   const accounts = new Map<string, { account: Promise<OpenAccount>; users: number }>();
   const byId = new Map<number, OpenAccount>();
+  const ending = new Set<Promise<void>>();
   const stores: Thread<StoreCalls, StorePush>[] = [];
   let index: Thread<IndexCalls, never> | undefined;
   let nextId = 1;
@@ -119,9 +120,16 @@ export function openMailboxes({
   function endIdle(user: string, entry: { readonly users: number }, account: OpenAccount): void {
     if (entry.users > 0 || !byId.delete(account.id)) return;
     if (accounts.get(user) === entry) accounts.delete(user);
-    account
+    end(account);
+  }
+
+  /** What is asked of an account's threads is answered before they end. */
+  function end(account: OpenAccount): void {
+    const work = account
       .end()
-      .catch((error: unknown) => log.warn('account-close-failed', { error: describeError(error) }));
+      .catch((error: unknown) => log.warn('account-close-failed', { error: describeError(error) }))
+      .finally(() => ending.delete(work));
+    ending.add(work);
   }
 
   return {
@@ -130,7 +138,8 @@ export function openMailboxes({
       closed = true;
       const open = [...byId.values()];
       byId.clear();
-      await Promise.all(open.map((account) => account.end()));
+      for (const account of open) end(account);
+      await Promise.all(ending);
       await Promise.all([...stores, ...(index ? [index] : [])].map((thread) => thread?.end()));
     },
   };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { accountLingerMs } from '../../core/base/limits/mailbox.ts';
 import { silentLog } from '../../core/base/log.ts';
 import type { Account, Folder } from '../../src/mailbox/mailbox.ts';
 import { MailboxError } from '../../src/mailbox/mailbox-error.ts';
@@ -478,3 +479,19 @@ for (const thread of ['store', 'index'] as const) {
     assert.equal((await reopened.search(new FolderView(reopened.snapshot), query)).length, 1);
   });
 }
+
+test('an account that closes while the server ends is closed first', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const directory = mkdtempSync(join(tmpdir(), 'mailboxes-test-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (event: string) => void warnings.push(event) };
+  const mailboxes = openMailboxes({ indexDirectory: join(directory, 'index'), log });
+  const path = join(directory, 'alice');
+  const account = await mailboxes.openAccount({ user: 'a@b.test', format: 'maildir', path, quotaBytes: 0 });
+  await account.list();
+  account.close();
+  t.mock.timers.tick(accountLingerMs);
+  await mailboxes.close();
+  assert.deepEqual(warnings, []);
+});

@@ -283,11 +283,20 @@ test('METADATA, ACL and QUOTA', async () => {
   await client.refused('SETQUOTA "user" (STORAGE 1)', 'NO [NOPERM]');
 });
 
-test('UIDBATCHES', async () => {
-  const client = await clientWith('batches', 3);
-  assert.match(await client.ok('UIDBATCHES 500'), /\* UIDBATCHES \(TAG "c\d+"\) 3:1\n/);
-  assert.match(await client.ok('UIDBATCHES 500 2:3'), /\* UIDBATCHES \(TAG "c\d+"\)\n/);
+test('UIDBATCHES: ranges without gaps, from the highest UID down to 1', async () => {
+  const client = await clientWith('batches', 1);
+  const message = 'Subject: x\r\n\r\n';
+  const many = Array.from({ length: 599 }, () => ` {${message.length}+}\r\n${message}`).join('');
+  await client.ok(`APPEND batches${many}`);
+  await client.ok('STORE 1,100,600 +FLAGS.SILENT (\\Deleted)');
+  await client.ok('EXPUNGE');
+  assert.match(await client.ok('UIDBATCHES 500'), /^\* UIDBATCHES \(TAG "c\d+"\) 599:99,98:1\n/);
+  assert.match(await client.ok('UIDBATCHES 500 2:3'), /^\* UIDBATCHES \(TAG "c\d+"\) 98:1\n/);
+  assert.match(await client.ok('UIDBATCHES 1000'), /^\* UIDBATCHES \(TAG "c\d+"\) 599:1\n/);
+  assert.match(await client.ok('UIDBATCHES 500 3:4'), /^\* UIDBATCHES \(TAG "c\d+"\)\nOK/);
   await client.refused('UIDBATCHES 10', 'NO [TOOFEW]');
+  await client.refused('UIDBATCHES 500 4:3', 'BAD [CLIENTBUG]');
+  await client.refused('UIDBATCHES 500 4', 'BAD');
 });
 
 test('MULTISEARCH', async () => {

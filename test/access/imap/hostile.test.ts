@@ -1,8 +1,9 @@
 /** Clients that mean harm, or are broken: bounded in memory and time, and nobody else notices. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { constants, createDeflateRaw, createInflateRaw } from 'node:zlib';
+import { imapLimits } from '../../../core/base/limits/access.ts';
 import { openImapServer, plainMessages } from '../../kit/imap-client.ts';
 import { randomSource } from '../../kit/random.ts';
 
@@ -156,4 +157,26 @@ test('random commands in every state end in an answer, and no bug is logged', as
     client.close();
   }
   assert.deepEqual(server.bugs(), []);
+});
+
+test('who waits long for an answer is told that it goes on', async (t) => {
+  const server = await openImapServer(t);
+  const client = await server.client();
+  await client.select('slow', plainMessages(3));
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const tag = client.tag();
+  client.wire.send(`${tag} FETCH 1:* BODY.PEEK[]\r\n`);
+  let isAnswered = false;
+  const answer = client.answer(tag).finally(() => {
+    isAnswered = true;
+  });
+  // Messages come from another thread: the command lasts some turns of this one, each of them ten seconds here.
+  while (!isAnswered) {
+    t.mock.timers.tick(imapLimits.progressMs);
+    await nextTurn();
+  }
+  const heard = await answer;
+  // RFC 9585 section 4.
+  assert.match(heard, new RegExp(`^\\* OK \\[INPROGRESS \\("${tag}" NIL NIL\\)\\] `, 'm'));
+  assert.match(heard, /\nOK FETCH completed$/);
 });
