@@ -7,7 +7,7 @@ import { extname } from 'node:path';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { describeError } from '../core/base/errors.ts';
-import type { Config } from '../core/config/config.ts';
+import { type Config, isAccessProtocol } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';
 import { removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
 
@@ -84,7 +84,9 @@ class Supervisor {
     this.#dataDirectory = config.dataDirectory;
     this.#listenersMin = config.listeners.length;
     this.#options = options;
-    const access = Array.from({ length: config.processes.access }, (_, index) => ({
+    // Without mail to read there is nothing to serve, and nothing that takes memory for it.
+    const hasAccess = config.listeners.some(({ protocol }) => isAccessProtocol(protocol));
+    const access = Array.from({ length: hasAccess ? config.processes.access : 0 }, (_, index) => ({
       role: 'access' as Role,
       index,
     }));

@@ -10,8 +10,15 @@ import { MailClient } from '../server/mail-client.ts';
 import { openServer } from '../server/observe.ts';
 import { everyRole, judge, letterOf, loadConfig, send } from './server-load.ts';
 
+const open = { address: '127.0.0.1:0', tls: 'none' };
+const listeners = {
+  smtp: { ...open, protocol: 'smtp', pipeline: 'inbound' },
+  imap: { ...open, protocol: 'imap', authWithoutTls: true },
+};
+const withAccess = { ...loadConfig(), listeners };
+
 test('kill -9 of access: a session that is open across it goes on', async (t) => {
-  await using server = await openServer({ config: loadConfig() });
+  await using server = await openServer({ config: withAccess });
   await everyRole(server);
   const client = await MailClient.open(server.ports.smtp!);
   const letters = [0, 1].map((number) => letterOf(number, ['alice']));
@@ -31,7 +38,7 @@ test('kill -9 of access: a session that is open across it goes on', async (t) =>
 });
 
 test('kill -9 of mta: access goes on, SMTP is back', async (t) => {
-  await using server = await openServer({ config: loadConfig() });
+  await using server = await openServer({ config: withAccess });
   await everyRole(server);
   const letters = [0, 1].map((number) => letterOf(number, ['alice', 'bob']));
   const client = await MailClient.open(server.ports.smtp!);
