@@ -29,7 +29,7 @@ export {
   dmarcAuthResult,
   evaluateDmarc,
 } from './dmarc/evaluate.ts';
-export { registeredDomain } from './dmarc/public-suffix.ts';
+export { hasPublicSuffix, registeredDomain } from './dmarc/public-suffix.ts';
 export type { DmarcPolicy, DmarcRecord } from './dmarc/record.ts';
 export {
   type GatheredReport,

@@ -1,7 +1,7 @@
 /** What rules are shown of a parsed message: bounded text, and the names and types of attachments. */
+import { htmlToText } from 'mailfilter/mail';
 import type { ParsedMessage } from 'mailfilter/plugin';
 import type { RuleContent } from '../../rules/json/rules.ts';
-import { htmlToText } from './html-text.ts';
 
 export interface Content extends RuleContent {
   /** Some text went on past the limit. */

@@ -1,5 +1,4 @@
 /** Turn away, score or mark clients that DNS lists name, by address or by domain; heed those that vouch. RFC 5782, RFC 8904. */
-import { createHash } from 'node:crypto';
 import { isClientKnown } from 'mailfilter/auth';
 import {
   definePlugin,
@@ -11,10 +10,11 @@ import {
   reverseOf,
   type TransactionInput,
 } from 'mailfilter/plugin';
-import { askLists, askTestEntries, type Hit } from '../../rules/dns-lists/ask.ts';
+import { askLists, type Hit } from '../../rules/dns-lists/ask.ts';
+import { lookAfterLists } from '../../rules/dns-lists/look-after.ts';
+import { isPrivateAddress } from '../../rules/dns-lists/private-address.ts';
 import { listProperties, zoneName } from '../../rules/dns-lists/schema.ts';
 import { answerOf, dnswlResults, heardBefore, refusalOf, refusalText, vouchers } from './answer.ts';
-import { isPrivateAddress } from './private-address.ts';
 import { addressQuestions, type ClientQuestion, domainQuestions } from './question.ts';
 import { shortReason } from './reason.ts';
 import { type Ask, asks, readZones, type Zone } from './zone.ts';
@@ -136,7 +136,7 @@ async function judge(
   const { options, dns, log } = context;
   const asking = { dns, testPoints: options.testPoints, timeoutMs: options.listTimeoutSeconds * 1000 };
   const { hits, troubles } = await askLists(questions, asking);
-  if (options.testPoints) await lookAfter(questions, hits, context);
+  if (options.testPoints) await lookAfterLists(questions, hits, asking, context);
   for (const { question, answers } of hits) log('listed', { zone: question.list.name, answers });
   for (const { question, error } of troubles) {
     log('list-failed', { zone: question.list.name, error: String(error) });
@@ -156,32 +156,6 @@ async function judge(
   if (refusing === undefined) return answer;
   const reason = options.showReason ? await reasonOf(refusing, context) : undefined;
   return { ...answer, verdict: reject(554, '5.7.1', refusalText(refusing, reason)) };
-}
-
-/** Once an hour: a list that lists nothing any more would go unnoticed for years. RFC 5782 section 5. */
-async function lookAfter(
-  questions: readonly ClientQuestion[],
-  hits: readonly Hit<ClientQuestion>[],
-  { state, dns, clock, log, options }: Context,
-): Promise<void> {
-  const kinds = [...new Set(questions.map(({ tests }) => tests.listed))];
-  const key = `tested/${kinds.join(' ')}/${[...new Set(questions.map(({ list }) => list.name))].join(' ')}`;
-  const due = await state.setIfAbsent(keyOf(key), clock.now(), { ttlSeconds: testedSeconds });
-  if (!due) return;
-  const alive = new Set(hits.map(({ question }) => question.list));
-  const unsure = questions.filter(
-    ({ list }, index) => !alive.has(list) && questions.findIndex((each) => each.list === list) === index,
-  );
-  const timeoutMs = options.listTimeoutSeconds * 1000;
-  for (const { list, wrong } of await askTestEntries(unsure, { dns, testPoints: true, timeoutMs })) {
-    log('list-suspect', { zone: list, wrong });
-  }
-}
-
-const testedSeconds = 3600;
-
-function keyOf(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
 }
 
 /** RFC 8904 section 3: the TXT record of an allow list says whom it vouches for. */

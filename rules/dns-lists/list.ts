@@ -57,8 +57,8 @@ const trustLevels = [
   ['HIGH', -5],
 ] as const;
 
-/** Spamhaus and others: 127.255.255.x; SURBL and URIBL: 127.0.0.1; dnswl.org: 127.0.0.255. */
-const refusalsByDefault = ['127.255.255.0/24', '127.0.0.1', '127.0.0.255'];
+/** Spamhaus and others: 127.255.255.x, and 127.0.1.255 to addresses; SURBL and URIBL: 127.0.0.1; dnswl.org: 127.0.0.255. */
+const refusalsByDefault = ['127.255.255.0/24', '127.0.0.1', '127.0.0.255', '127.0.1.255'];
 
 /** @throws Error for an answer outside 127.0.0.0/8, a code without a meaning, or settings that exclude each other */
 export function readList(options: ListOptions, defaults: ListDefaults): DnsList {

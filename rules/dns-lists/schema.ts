@@ -47,7 +47,7 @@ export function listProperties<const Actions extends readonly string[]>(actions:
         'What single answers mean, each with an action and points of its own; others do not count.',
     },
     refusals: answers(
-      'Answers by which the list says that it does not serve us. Default: 127.255.255.0/24, 127.0.0.1, 127.0.0.255.',
+      'Answers by which the list says that it does not serve us. Default: 127.255.255.0/24, 127.0.0.1, 127.0.0.255, 127.0.1.255.',
     ),
     action,
     score: { type: 'number', description: 'Points of a hit.' },

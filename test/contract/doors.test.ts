@@ -33,6 +33,7 @@ const options: Readonly<Record<string, object>> = {
   milter: { address: 'unix:milter.sock' },
   'rate-limit': { limits: [{ per: 'senderDomain', max: 1000, seconds: 3600 }] },
   srs: { secretFile: 'secret' },
+  uribl: { zones: ['bl.example.test'] },
 };
 
 const doors = [

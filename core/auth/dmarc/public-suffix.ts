@@ -1,5 +1,5 @@
 /** The organizational domain by the public suffix list, as RFC 7489 section 3.2 had it. */
-import { getDomain } from 'tldts';
+import { getDomain, parse } from 'tldts';
 
 /** The public suffix and one label; the domain itself where it is a suffix or nothing is known of it. */
 export function listedOrganizationalDomain(domain: string): string {
@@ -14,4 +14,14 @@ export function registeredDomain(domain: string): string | null {
     validateHostname: false,
     extractHostname: false,
   });
+}
+
+/** False where the last labels of a name are on no public suffix list: it is hardly a name in DNS. */
+export function hasPublicSuffix(domain: string): boolean {
+  const { isIcann, isPrivate } = parse(domain.toLowerCase(), {
+    allowPrivateDomains: true,
+    validateHostname: false,
+    extractHostname: false,
+  });
+  return isIcann === true || isPrivate === true;
 }

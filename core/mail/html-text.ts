@@ -141,7 +141,8 @@ class Reader {
 /** `&#x10ffff;` and `&hellip;` are the longest that become one character or none. */
 const longestEntity = 10;
 
-function decodeEntities(text: string): string {
+/** Character references of HTML, numbers and the names that text needs; others stay. */
+export function decodeEntities(text: string): string {
   return text.replace(
     /&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z]{2,8}));?/g,
     (whole, decimal, hex, name) => {

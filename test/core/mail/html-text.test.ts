@@ -1,8 +1,8 @@
-/** The text of HTML as content-rules sees it: what a reader sees, in linear time. */
+/** The text of HTML as filters see it: what a reader sees, in linear time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { htmlToText } from '../../../plugins/content-rules/html-text.ts';
+import { htmlToText } from '../../../core/mail/html-text.ts';
 
 const cases: readonly [name: string, html: string, want: string][] = [
   ['plain', 'hello', 'hello'],
