@@ -1,6 +1,7 @@
 /** A delivery is a plan made before the 250 and carried out after it. Actions are values with an id that never changes. */
 import type { Json } from '../base/json.ts';
 import type { Edit } from '../mail/edit.ts';
+import type { DsnNotify } from '../mail/envelope.ts';
 
 /** What a `deliver` hook asks for. The core gives each an id `transaction/recipient/ordinal`. */
 export type Action =
@@ -27,7 +28,7 @@ export type Action =
     }
   /** Where mail of this recipient goes for which no rule names a place, instead of INBOX. */
   | { readonly type: 'keepIn'; readonly mailbox: string; readonly create?: boolean }
-  | { readonly type: 'redirect'; readonly address: string; readonly edits?: readonly Edit[] }
+  | ({ readonly type: 'redirect'; readonly address: string; readonly edits?: readonly Edit[] } & DsnWishes)
   /** A whole generated message (vacation, MDN, DSN) that goes out through submit(). */
   | {
       readonly type: 'reply';
@@ -48,7 +49,23 @@ export type Action =
   /** Refuse this recipient where the door still can; where it cannot, the flow decides by the rule in ARCHITECTURE.md. */
   | { readonly type: 'refuse'; readonly code: number; readonly enhanced: string; readonly text: string }
   /** A program of the user (procmail `|`, maildrop `xfilter`): argument vector, never a shell string of ours. */
-  | { readonly type: 'run'; readonly argv: readonly string[]; readonly edits?: readonly Edit[] };
+  | {
+      readonly type: 'run';
+      readonly argv: readonly string[];
+      readonly edits?: readonly Edit[];
+      /**
+       * The operator named the program: the server runs it, after the local copies. Where it fails for good the message
+       * goes to INBOX, or nothing happens. Without it a program is only for delivery as the user.
+       */
+      readonly ofSite?: { readonly onFailure: 'keep' | 'ignore' };
+    };
+
+/** What is asked of the next server about reports. RFC 3461, RFC 6009 section 4. */
+export interface DsnWishes {
+  readonly notify?: readonly DsnNotify[];
+  readonly ret?: 'full' | 'hdrs';
+  readonly envid?: string;
+}
 
 export interface OnceKey {
   readonly key: string;

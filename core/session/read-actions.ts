@@ -1,9 +1,10 @@
 /** The delivery actions of a plugin's answer, checked and copied. */
 import { answerLimits } from '../base/limits/pipeline.ts';
 import { stateKeyBytesMax } from '../base/limits/state.ts';
+import type { DsnNotify } from '../mail/envelope.ts';
 import { BadAnswer } from './bad-answer.ts';
 import { copyJson } from './copy-json.ts';
-import type { Action, ActionType, OnceKey } from './plan.ts';
+import type { Action, ActionType, DsnWishes, OnceKey } from './plan.ts';
 import { copyRights, readEdits } from './read-edits.ts';
 import { readReply } from './read-reply.ts';
 import { readArray, readLine, readNumber, readObject, readText } from './read-value.ts';
@@ -47,10 +48,11 @@ const readers: {
     }),
   },
   redirect: {
-    keys: ['address', 'edits'],
+    keys: ['address', 'edits', 'notify', 'ret', 'envid'],
     read: (action, where) => ({
       address: readLine(action.address, `${where}.address`, 1000),
       ...readCopyEdits(action, where),
+      ...readDsnWishes(action, where),
     }),
   },
   reply: {
@@ -82,10 +84,11 @@ const readers: {
   },
   refuse: { keys: ['code', 'enhanced', 'text'], read: (action, where) => readReply(action, where) },
   run: {
-    keys: ['argv', 'edits'],
+    keys: ['argv', 'edits', 'ofSite'],
     read: (action, where) => ({
       argv: readArgv(action.argv, `${where}.argv`),
       ...readCopyEdits(action, where),
+      ...(action.ofSite !== undefined && { ofSite: readOfSite(action.ofSite, `${where}.ofSite`) }),
     }),
   },
 };
@@ -111,6 +114,31 @@ function readCopyEdits(
   where: string,
 ): { edits?: Extract<Action, { type: 'store' }>['edits'] } {
   return action.edits === undefined ? {} : { edits: readEdits(action.edits, `${where}.edits`, copyRights) };
+}
+
+const notifyWords: readonly unknown[] = ['never', 'success', 'failure', 'delay'] satisfies DsnNotify[];
+
+function readDsnWishes({ notify, ret, envid }: Fields, where: string): DsnWishes {
+  if (ret !== undefined && ret !== 'full' && ret !== 'hdrs')
+    throw new BadAnswer(`${where}.ret is not full or hdrs`);
+  const words = notify === undefined ? [] : readArray(notify, `${where}.notify`, notifyWords.length);
+  if (!words.every((word) => notifyWords.includes(word)) || (words.includes('never') && words.length > 1))
+    throw new BadAnswer(`${where}.notify is neither never alone nor of success, failure and delay`);
+  return {
+    ...(notify !== undefined && { notify: words as DsnNotify[] }),
+    ...(ret !== undefined && { ret }),
+    ...(envid !== undefined && { envid: readLine(envid, `${where}.envid`, envidCharactersMax) }),
+  };
+}
+
+/** RFC 3461 section 4.4. */
+const envidCharactersMax = 100;
+
+function readOfSite(value: unknown, where: string): { onFailure: 'keep' | 'ignore' } {
+  const { onFailure } = readObject(value, where, ['onFailure']);
+  if (onFailure !== 'keep' && onFailure !== 'ignore')
+    throw new BadAnswer(`${where}.onFailure is not keep or ignore`);
+  return { onFailure };
 }
 
 function readOnceKey({ key, seconds }: Fields, where: string): OnceKey {

@@ -3,6 +3,7 @@ import type { DeliverInput, HookContext } from 'mailfilter/plugin';
 import type { Environment, SieveEnvelope } from '../../rules/sieve/index.ts';
 import type { SieveOptions } from './options.ts';
 import { seenBefore } from './seen.ts';
+import type { ProgramLimits, SitePrograms } from './site-programs.ts';
 import type { SiteScripts } from './site-scripts.ts';
 import { spamPercent, virusLevel } from './verdicts.ts';
 
@@ -10,6 +11,7 @@ export function environmentOf(
   input: DeliverInput,
   context: HookContext<SieveOptions>,
   site: SiteScripts,
+  programs: SitePrograms,
 ): Environment {
   const { clock, mailboxes, scripts, options } = context;
   const folder = (name: string) => folderName(name, options.folderSeparator);
@@ -18,7 +20,7 @@ export function environmentOf(
     zoneMinutes: (epochMs) => -new Date(epochMs).getTimezoneOffset(),
     envelope: envelopeOf(input),
     settings: settingsOf(input, context),
-    item: (name) => items[name]?.(input, context),
+    item: (name) => itemOf(name, input, context),
     mailboxExists: (name) => mailboxes.exists(folder(name)).catch(asMissing),
     specialUseExists: async (attribute, name) => {
       const found = await mailboxes.specialUse(attribute);
@@ -30,6 +32,9 @@ export function environmentOf(
     vacationSeen: (key) => seenBefore('vacation', key, input, context),
     script: async ({ location, name }) =>
       location === 'global' ? site.global.get(name)?.source : (await scripts.load('sieve', name))?.source,
+    programExists: (name) => programs.pathOf(name) !== undefined,
+    runProgram: (name, parameters, octets) =>
+      programs.run(name, parameters, octets, programLimits(input, context)),
     spamPercent: () => spamPercent(input, options.spamScoreMax),
     virusLevel: () => virusLevel(input),
   };
@@ -75,12 +80,39 @@ function settingsOf(
     vacationDefaultSeconds: Math.round(vacationDefaultDays * secondsOfDay),
     hostname,
     folderSeparator,
+    ...(options.reportFrom !== undefined && { reportFrom: options.reportFrom }),
   };
 }
 
 const secondsOfDay = 86_400;
 
 type Item = (input: DeliverInput, context: HookContext<SieveOptions>) => string | undefined;
+
+const configPrefix = 'vnd.dovecot.config.';
+
+function itemOf(name: string, input: DeliverInput, context: HookContext<SieveOptions>): string | undefined {
+  if (!name.startsWith(configPrefix)) return items[name]?.(input, context);
+  const wanted = name.slice(configPrefix.length);
+  const found = Object.entries(context.options.settings).find(([each]) => each.toLowerCase() === wanted);
+  return found?.[1];
+}
+
+/** Within the time that the hook has. */
+function programLimits(
+  { user, envelope, recipient, message }: DeliverInput,
+  { options, deadline, clock }: HookContext<SieveOptions>,
+): ProgramLimits {
+  return {
+    timeoutMs: Math.min(options.programTimeoutSeconds * 1000, deadline - clock.now() - deadlineReserveMs),
+    outputBytesMax: message.length + outputMoreBytesMax,
+    environment: { SENDER: envelope.sender, RECIPIENT: recipient.address, USER: user },
+  };
+}
+
+/** A program must not take the time in which the message could still be kept. */
+const deadlineReserveMs = 2000;
+/** A filter adds fields, or words to a body. */
+const outputMoreBytesMax = 1024 * 1024;
 
 /** RFC 5183 section 4.1; absent where it is not known, as the RFC asks. */
 const items: Readonly<Record<string, Item | undefined>> = {

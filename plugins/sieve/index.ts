@@ -1,22 +1,27 @@
 /** Users' Sieve scripts, run for each local recipient before the mail is accepted. RFC 5228. */
+import { resolve } from 'node:path';
 import { definePlugin, type HookContext, type Message } from 'mailfilter/plugin';
 import {
   formatProblem,
   type LazyMessage,
   type Outcome,
   type Program,
+  programExtensions,
   runSieve,
   type SieveAction,
+  sieveExtensions,
 } from '../../rules/sieve/index.ts';
 import { environmentOf } from './environment.ts';
 import type { SieveOptions } from './options.ts';
 import { planOf } from './plan.ts';
 import { Programs } from './programs.ts';
+import { openSitePrograms, type SitePrograms } from './site-programs.ts';
 import { readSiteScripts, type SiteScript, type SiteScripts } from './site-scripts.ts';
 
 interface Prepared {
   readonly site: SiteScripts;
   readonly programs: Programs;
+  readonly sitePrograms: SitePrograms;
 }
 
 type Context = HookContext<SieveOptions, Prepared>;
@@ -64,6 +69,30 @@ export default definePlugin({
       default: 10,
       description: 'Points of the plugins before that spamtest calls 100 percent.',
     },
+    programs: {
+      type: 'string',
+      minLength: 1,
+      description:
+        'Folder of programs that scripts may run by name (vnd.dovecot.pipe, filter, execute); none without it.',
+    },
+    programTimeoutSeconds: {
+      type: 'number',
+      minimum: 0.1,
+      maximum: 60,
+      default: 10,
+      description: 'What filter and execute wait for a program.',
+    },
+    settings: {
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      default: {},
+      description: 'Items of environment named vnd.dovecot.config.NAME.',
+    },
+    reportFrom: {
+      type: 'string',
+      minLength: 3,
+      description: 'Author of abuse reports; postmaster at the hostname without it.',
+    },
     trace: {
       type: 'boolean',
       default: false,
@@ -72,14 +101,20 @@ export default definePlugin({
   },
   setup({ options, baseDirectory, log }): Prepared {
     const site = readSiteScripts(options, baseDirectory);
-    const programs = new Programs();
+    const sitePrograms = openSitePrograms(
+      options.programs === undefined ? undefined : resolve(baseDirectory, options.programs),
+    );
+    const available = sieveExtensions.filter(
+      (name) => options.programs !== undefined || !programExtensions.includes(name),
+    );
+    const programs = new Programs(available);
     for (const script of [...site.before, ...site.after, ...(site.default ? [site.default] : [])]) {
       const [error] = programs.compile(script).errors;
       // Who starts the server reads this; mail of all users would otherwise miss the rules of the site.
       if (error) throw new Error(`the site's script ${formatProblem(error, script.name)}`);
     }
     log('loaded', { before: site.before.length, after: site.after.length, global: site.global.size });
-    return { site, programs };
+    return { site, programs, sitePrograms };
   },
   hooks: {
     async deliver(input, context) {
@@ -89,11 +124,11 @@ export default definePlugin({
       const outcome = await runSieve(
         programs,
         lazyMessage(input.message),
-        environmentOf(input, context, prepared.site),
+        environmentOf(input, context, prepared.site, prepared.sitePrograms),
         { trace: options.trace, limits: { redirectsMax: options.redirectsMax } },
       );
       await tell(outcome, context);
-      const actions = await planOf(outcome, input, context);
+      const actions = await planOf(outcome, input, context, prepared.sitePrograms);
       return actions && { actions: [...actions] };
     },
   },
@@ -152,7 +187,8 @@ function factsOf(action: SieveAction): Record<string, string | number> {
   if (action.type === 'fileinto') return { ...at, mailbox: action.mailbox, flags: action.flags.join(' ') };
   if (action.type === 'keep') return { ...at, flags: action.flags.join(' ') };
   if (action.type === 'redirect') return { ...at, address: action.address };
-  if (action.type === 'vacation') return { ...at, recipient: action.recipient };
+  if (action.type === 'pipe') return { ...at, program: action.program };
+  if (action.type === 'vacation' || action.type === 'report') return { ...at, recipient: action.recipient };
   return at;
 }
 

@@ -12,5 +12,9 @@ export interface SieveOptions {
   readonly vacationMaxDays: number;
   readonly vacationDefaultDays: number;
   readonly spamScoreMax: number;
+  readonly programs?: string;
+  readonly programTimeoutSeconds: number;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly reportFrom?: string;
   readonly trace: boolean;
 }

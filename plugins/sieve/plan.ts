@@ -4,6 +4,7 @@ import type { FileCarbonCopy, Outcome, SieveAction } from '../../rules/sieve/ind
 import { asMissing, folderName } from './environment.ts';
 import type { SieveOptions } from './options.ts';
 import { stateKey } from './seen.ts';
+import type { SitePrograms } from './site-programs.ts';
 
 type Context = HookContext<SieveOptions>;
 
@@ -12,6 +13,7 @@ export async function planOf(
   outcome: Outcome,
   input: DeliverInput,
   context: Context,
+  programs: SitePrograms,
 ): Promise<readonly Action[] | undefined> {
   const { actions, seen } = outcome;
   const remembered = seen.map(
@@ -23,7 +25,11 @@ export async function planOf(
   );
   if (remembered.length === 0 && actions.every(isPlainKeep)) return undefined;
   const plan: Action[] = [];
-  for (const action of actions) plan.push(...(await planned(action, input, context)));
+  const isDelivered = actions.some(
+    ({ type }) => type === 'keep' || type === 'fileinto' || type === 'redirect',
+  );
+  const planning = { input, context, programs, isDelivered };
+  for (const action of actions) plan.push(...(await planned(action, planning)));
   return [...plan, ...remembered];
 }
 
@@ -31,24 +37,33 @@ function isPlainKeep(action: SieveAction): boolean {
   return action.type === 'keep' && action.implicit && action.flags.length === 0 && action.edits.length === 0;
 }
 
-async function planned(action: SieveAction, input: DeliverInput, context: Context): Promise<Action[]> {
+interface Planning {
+  readonly input: DeliverInput;
+  readonly context: Context;
+  readonly programs: SitePrograms;
+  /** Some action but the one at hand takes the message. */
+  readonly isDelivered: boolean;
+}
+
+async function planned(action: SieveAction, planning: Planning): Promise<Action[]> {
+  const { input, context } = planning;
   switch (action.type) {
     case 'keep':
       return [
         {
           type: 'store',
           mailbox: 'INBOX',
-          flags: action.flags,
+          flags: keptFlags(action.flags),
           edits: action.edits,
           ...(action.implicit && { implicit: true }),
         },
       ];
     case 'fileinto': {
       const { flags, edits } = action;
-      return [{ type: 'store', ...(await folderOf(action, context)), flags, edits }];
+      return [{ type: 'store', ...(await folderOf(action, context)), flags: keptFlags(flags), edits }];
     }
     case 'redirect':
-      return [{ type: 'redirect', address: action.address, edits: action.edits }];
+      return [redirected(action)];
     case 'reject':
       return [{ type: 'refuse', code: 550, enhanced: '5.7.1', text: refusalText(action.reason, input) }];
     case 'vacation': {
@@ -68,9 +83,31 @@ async function planned(action: SieveAction, input: DeliverInput, context: Contex
         ...(await carbonCopy(action.fcc, message, context)),
       ];
     }
+    case 'pipe':
+      return piped(action, planning);
+    case 'report':
+      return [{ type: 'reply', sender: '', recipients: [action.recipient], message: action.message }];
     case 'discard':
       return [{ type: 'discard', reason: 'discarded by a Sieve script' }];
   }
+}
+
+/** Pigeonhole's spec-bosch-sieve-extprograms section 5: a program that fails does not cancel the implicit keep. */
+function piped(
+  { program, arguments: parameters, copy, try: isTry, edits }: Extract<SieveAction, { type: 'pipe' }>,
+  { programs, isDelivered }: Planning,
+): Action[] {
+  const path = programs.pathOf(program);
+  // It was there when the script ran.
+  if (path === undefined) return isDelivered ? [] : [{ type: 'store', mailbox: 'INBOX' }];
+  const onFailure = copy || (isTry && isDelivered) ? 'ignore' : 'keep';
+  return [{ type: 'run', argv: [path, ...parameters], edits, ofSite: { onFailure } }];
+}
+
+/** RFC 6009 section 4. The time of redirect-deliverby is for servers that offer DELIVERBY; our queue does not keep it. */
+function redirected(action: Extract<SieveAction, { type: 'redirect' }>): Action {
+  const { address, edits, notify, ret } = action;
+  return { type: 'redirect', address, edits, ...(notify && { notify }), ...(ret && { ret }) };
 }
 
 interface Wanted {
@@ -89,10 +126,24 @@ async function folderOf(
   const [special] = specialUse === undefined ? [] : await mailboxes.specialUse(specialUse);
   if (special !== undefined) return { mailbox: special, create };
   const mailbox = folderName(written, options.folderSeparator);
+  if (!isPossible(mailbox)) {
+    log('folder-impossible', { mailbox: mailbox.slice(0, 100), kept: 'INBOX' });
+    return { mailbox: 'INBOX', create: false };
+  }
   if (create || mailbox.toUpperCase() === 'INBOX') return { mailbox, create };
   if (await mailboxes.exists(mailbox).catch(asMissing)) return { mailbox, create };
   log('folder-missing', { mailbox, kept: 'INBOX' });
   return { mailbox: 'INBOX', create: false };
+}
+
+/** No mailbox keeps more, or longer ones: such mail is stored without them. */
+function keptFlags(flags: readonly string[]): readonly string[] {
+  return flags.filter((flag) => flag.length <= 100).slice(0, 100);
+}
+
+/** What is made of a message can hold anything; no folder has controls in its name. */
+function isPossible(mailbox: string): boolean {
+  return mailbox !== '' && mailbox.length <= 1000 && !/[\x00-\x1f\x7f]/.test(mailbox);
 }
 
 /** RFC 8580: the user's copy of what goes out. */
@@ -102,7 +153,7 @@ async function carbonCopy(
   context: Context,
 ): Promise<Action[]> {
   if (fcc === undefined) return [];
-  return [{ type: 'store', ...(await folderOf(fcc, context)), flags: fcc.flags, message }];
+  return [{ type: 'store', ...(await folderOf(fcc, context)), flags: keptFlags(fcc.flags), message }];
 }
 
 /** RFC 5429 section 2.2: what the transaction cannot carry is told in ASCII. */

@@ -101,11 +101,31 @@ export interface NotifyAction extends Planned {
   readonly fcc?: FileCarbonCopy;
 }
 
+/** vnd.dovecot.pipe: after the local copies; where the program fails the message is kept. */
+export interface PipeAction extends Planned {
+  readonly type: 'pipe';
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly copy: boolean;
+  /** A failure is no error of the script. */
+  readonly try: boolean;
+  readonly edits: readonly Edit[];
+}
+
+/** vnd.dovecot.report: an abuse report from the null reverse-path. RFC 5965. */
+export interface ReportAction extends Planned {
+  readonly type: 'report';
+  /** `abuse`, `fraud` ... */
+  readonly feedback: string;
+  readonly recipient: string;
+  /** Ready to be sent, CRLF line ends. */
+  readonly message: Uint8Array;
+}
+
 export interface DiscardAction extends Planned {
   readonly type: 'discard';
 }
 
-/** RFC 5232, RFC 6785 section 3.8: in an IMAP event the flags that a keep leaves on the message. */
 export type SieveAction =
   | KeepAction
   | FileintoAction
@@ -113,6 +133,8 @@ export type SieveAction =
   | RejectAction
   | VacationAction
   | NotifyAction
+  | PipeAction
+  | ReportAction
   | DiscardAction;
 
 /** A key of the duplicate test (RFC 7352) that this run saw: to be remembered once the plan is carried out. */

@@ -31,6 +31,14 @@ export interface ScriptName {
   readonly name: string;
 }
 
+/** How a program ended that a script ran. */
+export interface ProgramEnd {
+  /** It was started and ended with 0, in time. */
+  readonly ok: boolean;
+  /** What it wrote, cut at the limit of whoever ran it. */
+  readonly output: Uint8Array;
+}
+
 /** How the site has configured what the language leaves open. */
 export interface SieveSettings {
   /** The user's own address; `envelope.to` when absent. */
@@ -56,6 +64,8 @@ export interface SieveSettings {
   readonly vacationToIgnoresEnvelope?: boolean;
   /** Envelope sender of mailto notifications, instead of `:from` or the user. RFC 5436 section 2.3. */
   readonly notifySender?: string;
+  /** Author of abuse reports; postmaster at `hostname` when absent. */
+  readonly reportFrom?: string;
   /** RFC 7352: seconds a key is remembered. */
   readonly duplicateDefaultSeconds?: number;
   readonly duplicateMaxSeconds?: number;
@@ -110,6 +120,10 @@ export interface Environment {
   spamPercent?(): Answer<number | undefined>;
   /** RFC 5235: 0 not tested to 5 certainly infected. */
   virusLevel?(): Answer<number | undefined>;
+  /** vnd.dovecot.pipe: whether scripts may run a program of that plain name. */
+  programExists?(name: string): Answer<boolean>;
+  /** vnd.dovecot.filter, .execute: undefined where scripts may run no such program. Asked once for each command. */
+  runProgram?(name: string, parameters: readonly string[], input: Uint8Array): Answer<ProgramEnd | undefined>;
   /** RFC 6558: octets of `content` in another media type, undefined when that cannot be done. */
   convert?(
     content: Uint8Array,

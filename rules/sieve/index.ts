@@ -6,7 +6,7 @@ export { defaultSieveLimits, type SieveLimits } from './limits.ts';
 export type * from './outcome.ts';
 export { formatProblem, type Place, type Problem, type WarningCode } from './problem.ts';
 export type * from './program.ts';
-export { sieveExtensions } from './registry.ts';
+export { programExtensions, sieveExtensions } from './registry.ts';
 export { runSieve } from './run-sieve.ts';
 export type * from './run-types.ts';
 export { createScriptCache, type ScriptCache } from './script-cache.ts';

@@ -3,8 +3,10 @@ import type { Edit } from '../../core/mail/edit.ts';
 import { formatField } from '../../core/mail/format-field.ts';
 import type { Answer } from './environment.ts';
 import { type Field, Fields, readFields } from './fields.ts';
+import { isHeaderName } from './header-names.ts';
 import { type Part, readMessage } from './mime/part.ts';
 import type { LazyMessage } from './run-types.ts';
+import { octetsText } from './text.ts';
 
 const crlf = Buffer.from('\r\n');
 
@@ -85,6 +87,20 @@ export class MessageVersion {
     return new MessageVersion(new Fields(all), this.#separator, this.#body, [...this.edits, ...edits]);
   }
 
+  /** The message that a program wrote in place of this one; lines that are no field are left out. */
+  withOctets(octets: Buffer): MessageVersion {
+    const lines = Buffer.from(octets.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1');
+    const { fields, separator, bodyStart } = readFields(lines);
+    const written = fields.all.filter(({ name }) => isHeaderName(name));
+    const body = lines.subarray(bodyStart);
+    const edits: Edit[] = [
+      ...this.edits.filter((edit) => edit.type !== 'replaceBody'),
+      ...fieldChanges(this.fields.all, written),
+      { type: 'replaceBody', body },
+    ];
+    return new MessageVersion(new Fields(written), separator, () => body, edits);
+  }
+
   /** The message with another body, and the header fields that describe it. RFC 5703. */
   withContent(
     description: readonly { readonly name: string; readonly value: string }[],
@@ -108,6 +124,34 @@ export class MessageVersion {
     ];
     return new MessageVersion(new Fields([...kept, ...added]), this.#separator, () => body, edits);
   }
+}
+
+/** From the last on, so that the numbers and places of those before stay right. */
+function fieldChanges(before: readonly Field[], after: readonly Field[]): Edit[] {
+  let start = 0;
+  const isSame = (left: Field | undefined, right: Field | undefined) =>
+    left !== undefined && right !== undefined && left.raw.equals(right.raw);
+  while (isSame(before[start], after[start])) start++;
+  let same = 0;
+  const rest = Math.min(before.length, after.length) - start;
+  while (same < rest && isSame(before[before.length - 1 - same], after[after.length - 1 - same])) same++;
+  const gone = before.slice(start, before.length - same).map((field, index): Edit => {
+    const earlier = before.slice(0, start + index + 1);
+    const nth = earlier.filter(({ lowerName }) => lowerName === field.lowerName).length;
+    return { type: 'deleteHeader', name: field.name, nth };
+  });
+  const added = after.slice(start, after.length - same).map(
+    ({ name, raw }, index): Edit => ({
+      type: 'insertHeader',
+      index: start + index,
+      name,
+      value: octetsText(raw)
+        .slice(name.length)
+        .replace(/^[ \t]*:\s*/, '')
+        .trimEnd(),
+    }),
+  );
+  return [...gone.reverse(), ...added];
 }
 
 /** Fields that say what the body is. RFC 2045 section 3. */

@@ -12,6 +12,8 @@ export type EntryKind =
   | 'ereject'
   | 'vacation'
   | 'notify'
+  | 'pipe'
+  | 'report'
   | 'discard';
 
 export interface Entry {
@@ -23,7 +25,7 @@ export interface Entry {
   readonly key?: string;
 }
 
-const delivers: ReadonlySet<EntryKind> = new Set(['keep', 'store', 'redirect']);
+const delivers: ReadonlySet<EntryKind> = new Set(['keep', 'store', 'redirect', 'pipe']);
 
 export class Plan {
   readonly entries: Entry[] = [];
@@ -103,6 +105,8 @@ function conflictOf(entry: Entry, other: Entry): string | undefined {
   if (refuses(entry) && refuses(other)) return `duplicate reject/ereject action not allowed ${before}`;
   if (entry.kind === 'vacation' && other.kind === 'vacation')
     return `duplicate vacation action not allowed ${before}`;
+  if (entry.kind === 'pipe' && entry.key === other.key)
+    return `duplicate pipe action for the same program not allowed ${before}`;
   if (refuses(entry) === refuses(other)) return undefined;
   const mate = refuses(entry) ? other : entry;
   const sends = mate.kind === 'vacation' ? 'also sends a response to the sender' : undefined;

@@ -12,8 +12,13 @@ import { comparatorExtensions } from './extensions/comparators.ts';
 import { convert } from './extensions/convert.ts';
 import { copy } from './extensions/copy.ts';
 import { date } from './extensions/date.ts';
+import { dovecotConfig } from './extensions/dovecot-config.ts';
 import { dovecotDebug } from './extensions/dovecot-debug.ts';
 import { dovecotEnvironment } from './extensions/dovecot-environment.ts';
+import { dovecotExecute } from './extensions/dovecot-execute.ts';
+import { dovecotFilter } from './extensions/dovecot-filter.ts';
+import { dovecotPipe } from './extensions/dovecot-pipe.ts';
+import { dovecotReport } from './extensions/dovecot-report.ts';
 import { duplicate } from './extensions/duplicate.ts';
 import { editheader } from './extensions/editheader.ts';
 import { enclose } from './extensions/enclose.ts';
@@ -68,8 +73,13 @@ const extensions: readonly Extension[] = [
   convert,
   copy,
   date,
+  dovecotConfig,
   dovecotDebug,
   dovecotEnvironment,
+  dovecotExecute,
+  dovecotFilter,
+  dovecotPipe,
+  dovecotReport,
   duplicate,
   editheader,
   enclose,
@@ -110,6 +120,11 @@ const extensions: readonly Extension[] = [
   variables,
   virustest,
 ];
+
+/** Those that let scripts run programs: a server has them only where its config names the programs. */
+export const programExtensions: readonly string[] = [dovecotExecute, dovecotFilter, dovecotPipe].map(
+  ({ name }) => name,
+);
 
 /** Names of all extensions, as ManageSieve announces them. RFC 5804 section 1.7. */
 export const sieveExtensions: readonly string[] = extensions.map(({ name }) => name).sort();

@@ -17,7 +17,7 @@ export function rejectMessage(run: Run, action: RejectAction): RejectMail | unde
   const recipient = envelope.from ?? '';
   if (recipient === '') return undefined;
   const own = run.settings.userAddress ?? envelope.to ?? '';
-  const boundary = `=_${randomBytes(12).toString('hex')}`;
+  const boundary = boundaryFor();
   const { fields } = run.original;
   const header = fields.all.map((field) => field.raw.toString('latin1')).join('');
   const id = fields.rawValues('message-id')[0];
@@ -28,8 +28,6 @@ export function rejectMessage(run: Run, action: RejectAction): RejectMail | unde
     ...(id === undefined ? [] : [`Original-Message-ID: ${fieldText(id)}`]),
     'Disposition: automatic-action/MDN-sent-automatically; deleted',
   ];
-  const part = (type: string, content: string) =>
-    `--${boundary}\r\nContent-Type: ${type}\r\n\r\n${content}\r\n`;
   const message = writeMail(run, {
     fields: [
       ['From', own === '' ? `<postmaster@${run.settings.hostname ?? 'localhost'}>` : `<${own}>`],
@@ -42,14 +40,25 @@ export function rejectMessage(run: Run, action: RejectAction): RejectMail | unde
     isMime: true,
     body: [
       `Content-Type: multipart/report; report-type=disposition-notification; boundary="${boundary}"\r\n\r\n`,
-      part(
+      partOf(
+        boundary,
         'text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit',
         `Your message to <${own}> was automatically rejected:\r\n${action.reason}`,
       ),
-      part('message/disposition-notification', `${report.join('\r\n')}\r\n`),
-      part('message/rfc822-headers', header),
+      partOf(boundary, 'message/disposition-notification', `${report.join('\r\n')}\r\n`),
+      partOf(boundary, 'text/rfc822-headers', header),
       `--${boundary}--\r\n`,
     ].join(''),
   });
   return { sender: '', recipient, message };
+}
+
+/** Of a multipart/report. */
+export function boundaryFor(): string {
+  return `=_${randomBytes(12).toString('hex')}`;
+}
+
+/** @param type of the part, with further fields of its header behind it */
+export function partOf(boundary: string, type: string, content: string): string {
+  return `--${boundary}\r\nContent-Type: ${type}\r\n\r\n${content}\r\n`;
 }

@@ -1,7 +1,9 @@
 /** `mailfilter sieve run`: what a script would do with a message, and why, line by line. Nothing is delivered. */
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { sieveLimits } from '../../core/base/limits/rules.ts';
+import { openSitePrograms } from '../../plugins/sieve/site-programs.ts';
 import {
   type Environment,
   formatProblem,
@@ -17,6 +19,7 @@ interface Options {
   readonly from?: string;
   readonly to?: string;
   readonly folder?: string[];
+  readonly programs?: string;
   readonly at?: number;
   readonly trace: boolean;
   readonly json?: boolean;
@@ -31,6 +34,7 @@ export function defineRun(command: Command): void {
     .option('--from <address>', 'envelope sender (default: the null sender)')
     .option('--to <address>', 'envelope recipient: the user whose script it is')
     .option('--folder <name...>', 'folders that there are (default: every folder)')
+    .option('--programs <folder>', 'programs that the script may run: filter and execute run them')
     .option('--at <date>', 'the time of the run, such as 2026-12-24T18:00:00Z', readTime)
     .option('--no-trace', 'print the actions alone')
     .option('--json', 'print JSON')
@@ -71,6 +75,23 @@ function environmentOf(script: string, options: Options): Environment {
     zoneMinutes: (epochMs) => -new Date(epochMs).getTimezoneOffset(),
     mailboxExists: (name) => folders === undefined || inbox(name) || folders.includes(name),
     script: includedFrom(dirname(script)),
+    ...(options.programs !== undefined && programsOf(options.programs, options)),
+  };
+}
+
+function programsOf(
+  folder: string,
+  { from = '', to = '' }: Options,
+): Pick<Environment, 'programExists' | 'runProgram'> {
+  const programs = openSitePrograms(resolve(folder));
+  const limits = {
+    timeoutMs: 10_000,
+    outputBytesMax: sieveLimits.bodyTextBytesMax,
+    environment: { SENDER: from, RECIPIENT: to, USER: to },
+  };
+  return {
+    programExists: (name) => programs.pathOf(name) !== undefined,
+    runProgram: (name, parameters, input) => programs.run(name, parameters, input, limits),
   };
 }
 
@@ -110,6 +131,10 @@ function words(action: SieveAction): string {
       return `vacation reply to ${action.recipient}, at most once in ${action.seconds} s`;
     case 'notify':
       return `notify ${action.method}`;
+    case 'pipe':
+      return `pipe to ${[action.program, ...action.arguments].join(' ')}${editedHow(action)}`;
+    case 'report':
+      return `${action.feedback} report to ${action.recipient}`;
     case 'discard':
       return 'discard';
   }

@@ -10,7 +10,7 @@ import type { Destination, Transaction } from './transaction.ts';
 type Mailbox = Destination & { kind: 'mailbox' };
 
 /** The implicit keep. */
-export const keep: Action = { type: 'store', mailbox: 'INBOX' };
+export const keep: Action & { readonly type: 'store' } = { type: 'store', mailbox: 'INBOX' };
 /** The same for mail that is suspect. */
 export const junk: Action = { type: 'store', mailbox: 'Junk', create: true };
 
@@ -61,9 +61,12 @@ function problemOf(action: Action, format: 'maildir' | 'mbox'): string | undefin
       return action.recipients.length > 0 && action.recipients.every(isAddress)
         ? undefined
         : 'reply: a recipient is no address';
-    case 'notify':
     case 'run':
-      return `${action.type}: not possible in the server`;
+      return action.ofSite && action.argv[0]!.startsWith('/')
+        ? undefined
+        : 'run: a program of the user is only for delivery as the user';
+    case 'notify':
+      return 'notify: not possible in the server';
     case 'keepIn':
     case 'remember':
     case 'discard':

@@ -1,8 +1,10 @@
 /** What the queue asks for when an entry is due: each kind of work carried out once more. */
 import { describeError } from '../../core/base/errors.ts';
+import { render } from '../../core/mail/render.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { OnceKey } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
+import { runCommand } from '../outbound/pipe.ts';
 import type { Attempt, QueueEntry, QueueWork } from '../queue/queue.ts';
 import { keep } from './actions.ts';
 import { notify } from './bounce.ts';
@@ -36,6 +38,8 @@ async function carryOutEntry(house: House, entry: QueueEntry, source: MessageSou
       return submitEntry(house, entry, work, source);
     case 'notice':
       return notify(house, entry, work, source);
+    case 'run':
+      return runEntry(house, entry, work, source);
     case 'relay': {
       const { attempts } = await relay(house, [entry], source, async () => {});
       return attempts[0]!;
@@ -115,6 +119,28 @@ async function storeEntry(
   }
 }
 
+/** A program that fails for good does not take the message with it. */
+async function runEntry(
+  house: House,
+  { edits, envelope, expiresAt, transactionId, id }: QueueEntry,
+  { argv, recipients, edits: own = [], keep: kept }: QueueWork & { kind: 'run' },
+  source: MessageSource,
+): Promise<Attempt> {
+  const { smtputf8, sender } = envelope;
+  const rendered = render(source, [...edits, ...own], { smtputf8 });
+  const reply = await runCommand(argv, { sender, recipient: recipients[0]?.address ?? '', rendered });
+  if (reply.code < 400) return { outcome: 'done' };
+  const reason = replyText(reply);
+  const isLast = house.clock.now() + lastTryMs > expiresAt;
+  if (reply.code < 500 && !isLast) return { outcome: 'retry', reason };
+  house.log.warn('program-failed', { id: transactionId, action: id, error: reason });
+  if (kept !== undefined) await house.store(kept as StoreAction, edits, source, smtputf8);
+  return { outcome: 'done' };
+}
+
+/** A program that still says "later" this shortly before the mail expires has had its tries. */
+const lastTryMs = 24 * 3_600_000;
+
 async function submitEntry(
   house: House,
   entry: QueueEntry,
@@ -134,6 +160,7 @@ async function submitEntry(
     recipients,
     edits: opened.edits,
     origin: work.message === undefined ? envelope.origin : 'house',
+    ...(work.dsn && { dsn: work.dsn }),
   };
   return submit(house, request, opened.source, opened.spooled);
 }

@@ -8,7 +8,7 @@ import type { Action } from '../../core/session/plan.ts';
 import type { StoreAction } from '../delivery/store.ts';
 import type { QueueWork } from '../queue/queue.ts';
 import { type Accepted, acceptedVersion, type RememberedKey } from './accepted.ts';
-import { junk } from './actions.ts';
+import { junk, keep } from './actions.ts';
 import type { Outcome } from './settle.ts';
 import { type Destination, type Transaction, waitingContext } from './transaction.ts';
 
@@ -146,7 +146,22 @@ function planAction(
     case 'redirect': {
       const { sender } = transaction.envelope;
       const edits = [...recipientEdits, ...(action.edits ?? []), deliveredTo(recipient)];
-      queue.push({ id, work: { kind: 'submit', sender, recipients: [action.address], edits } });
+      const { notify, ret, envid } = action;
+      const dsn = { ...(notify && { notify }), ...(ret && { ret }), ...(envid !== undefined && { envid }) };
+      const wishes = Object.keys(dsn).length > 0 ? { dsn } : {};
+      queue.push({ id, work: { kind: 'submit', sender, recipients: [action.address], edits, ...wishes } });
+      return;
+    }
+    case 'run': {
+      const edits = [...recipientEdits, ...(action.edits ?? [])];
+      const kept =
+        action.ofSite?.onFailure === 'keep' &&
+        storeAction(transaction, id, recipient, destination, keep, recipientEdits);
+      const { argv } = action;
+      queue.push({
+        id,
+        work: { kind: 'run', argv, recipients: [recipient], edits, ...(kept && { keep: kept }) },
+      });
       return;
     }
     case 'reply': {
@@ -166,7 +181,6 @@ function planAction(
     // The place of an implicit keep is a store by now.
     case 'keepIn':
     case 'notify':
-    case 'run':
       throw new Error(`${action.type} should have been refused before the plan`);
   }
 }

@@ -6,6 +6,7 @@ import type { Envelope, MailOrigin, Recipient } from '../../core/mail/envelope.t
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
+import type { DsnWishes } from '../../core/session/plan.ts';
 import type { Attempt, QueueEntry } from '../queue/queue.ts';
 import { conclude } from './conclude.ts';
 import { decideFates } from './fates.ts';
@@ -29,6 +30,8 @@ export interface SubmitRequest {
   readonly smtputf8: boolean;
   /** `house` for what this server wrote; for what it only passes on, that of the cause. */
   readonly origin?: MailOrigin;
+  /** Of a redirect. RFC 6009. */
+  readonly dsn?: DsnWishes;
   /** It may have been carried out before, by an attempt of which nothing is known. */
   readonly repeated?: boolean;
 }
@@ -76,8 +79,14 @@ export function replyText({ code, enhanced, text }: Reply): string {
 function begin(house: House, request: SubmitRequest): Transaction {
   const id = createHash('sha256').update(request.id).digest('hex').slice(0, 16).toUpperCase();
   const recipients = request.recipients.map(
-    (address, index): Recipient => ({ id: `r${index + 1}`, address, original: address, notify: [] }),
+    (address, index): Recipient => ({
+      id: `r${index + 1}`,
+      address,
+      original: address,
+      notify: request.dsn?.notify ?? [],
+    }),
   );
+  const { ret, envid } = request.dsn ?? {};
   const envelope: Envelope = {
     sender: request.sender,
     recipients,
@@ -85,6 +94,8 @@ function begin(house: House, request: SubmitRequest): Transaction {
     smtputf8: request.smtputf8,
     requireTls: false,
     ...(request.origin !== undefined && { origin: request.origin }),
+    ...(ret && { ret }),
+    ...(envid !== undefined && { envid }),
   };
   const { config } = house;
   const pipeline = config.sendPipeline in config.pipelines ? config.sendPipeline : undefined;

@@ -25,7 +25,15 @@ export async function runPipe(command: readonly string[], mail: PipeMail): Promi
       text: 'an address that begins with a dash is not given to a program',
     };
   }
-  const [program = '', ...rest] = command.map((word) => filled(word, mail));
+  return runCommand(
+    command.map((word) => filled(word, mail)),
+    mail,
+  );
+}
+
+/** The same for a program and arguments that stand as they are; its environment has SENDER and RECIPIENT. */
+export async function runCommand(command: readonly string[], mail: PipeMail): Promise<Reply> {
+  const [program = '', ...rest] = command;
   const child = spawn(program, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: '/usr/bin:/bin', SENDER: mail.sender, RECIPIENT: mail.recipient },

@@ -4,6 +4,7 @@ import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import type { DsnWishes } from '../../core/session/plan.ts';
 
 /** What there is to do for one entry. `store` is opaque here: the flow gives it and carries it out. */
 export type QueueWork =
@@ -44,8 +45,19 @@ export type QueueWork =
       readonly edits?: readonly Edit[];
       /** The generated message, one character an octet, CRLF line ends; absent: the transaction's own message. */
       readonly message?: string;
+      /** Of a redirect: what the next server is asked about reports. RFC 6009. */
+      readonly dsn?: DsnWishes;
       /** Sent only if this key of a plugin's state is free or our own. */
       readonly once?: { readonly key: string; readonly seconds: number; readonly plugin?: string };
+    }
+  /** A program that the operator named gets the message. */
+  | {
+      readonly kind: 'run';
+      readonly argv: readonly string[];
+      readonly recipients: readonly Recipient[];
+      readonly edits?: readonly Edit[];
+      /** Where the message is stored when the program fails for good: the delivery room's StoreAction. Absent: nowhere. */
+      readonly keep?: unknown;
     }
   /** Quarantine: waits for an operator; released, it is delivered as `deliver` is. */
   | {

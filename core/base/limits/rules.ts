@@ -119,6 +119,9 @@ export const sieveLimits = {
   mimeDepthMax: 32,
   /** What a key of duplicate or a handle of vacation may be before it is hashed. */
   keyBytesMax: 4096,
+  /** For programs (vnd.dovecot.pipe, filter, execute): the least that Pigeonhole's specification asks for. */
+  programArgumentsMax: 16,
+  programArgumentBytesMax: 1024,
   /** Trace lines of one run; the last says how many are missing. */
   traceLinesMax: 5000,
   /** Compiled scripts kept by content, and octets of their sources. */

@@ -152,11 +152,13 @@ const set: ActionSpec = {
 
 /** The variable that an argument names; it must be constant, and a name. */
 export function assignable(use: Use, index: number): Variable | undefined {
-  const { compiler } = use;
   const argument = use.positional[index];
-  // The name is taken as it stands: `${x}` in it is no reference.
-  const name = argument?.type === 'string' ? argument.text : '';
-  const at = use.at(index);
+  return assignableText(use, argument?.type === 'string' ? argument.text : '', use.at(index));
+}
+
+/** @param name as it stands in the script: `${x}` in it is no reference */
+export function assignableText(use: Use, name: string, at: Offset): Variable | undefined {
+  const { compiler } = use;
   if (/^[0-9]+$/.test(name)) use.error('cannot assign to match variable', at);
   else if (
     !/^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*$/.test(name) ||

@@ -1,9 +1,10 @@
 /** What a pipeline and a user's rules asked for, done in the user's own process: copies first, then mail to others. */
 import { Readable } from 'node:stream';
 import type { Edit } from '../../../core/mail/edit.ts';
-import { renderStream } from '../../../core/mail/render.ts';
+import { render, renderStream } from '../../../core/mail/render.ts';
 import type { MessageSource } from '../../../core/mail/source.ts';
 import type { Action } from '../../../core/session/plan.ts';
+import { runCommand } from '../../outbound/pipe.ts';
 import type { Account } from './account.ts';
 import { DeliveryError, deliveryCodes } from './delivery-error.ts';
 import type { FilteredDelivery } from './filter-delivery.ts';
@@ -58,9 +59,23 @@ export async function carryOut(
       await sendMail(sender, [action.address], renderStream(source, all, { lineEnds: 'lf', smtputf8: true }));
     } else if (action.type === 'reply') {
       await reply(action, state);
+    } else if (action.type === 'run') {
+      await runForSite(action, source, { sender, edits, copy });
     }
   }
   return exitCode;
+}
+
+/** What a program of the site did not take is kept: nothing here would try again. */
+async function runForSite(
+  { argv, ofSite, edits: own = [] }: Action & { type: 'run' },
+  source: MessageSource,
+  { sender, edits, copy }: { sender: string; edits: readonly Edit[]; copy: StoreRequest },
+): Promise<void> {
+  const rendered = render(source, [...edits, ...own], { smtputf8: true });
+  const { code } = await runCommand(argv, { sender, recipient: copy.recipient, rendered });
+  if (code < 400 || ofSite?.onFailure !== 'keep') return;
+  await storeMessage(source, { ...copy, sender, create: true, folder: 'INBOX', flags: [], edits });
 }
 
 /** Who was answered lately hears nothing; an answer that did not go out is none. */
@@ -98,7 +113,7 @@ function inMemory(message: Uint8Array): MessageSource {
 function refuseImpossible(action: Action): void {
   const impossible =
     action.type === 'notify' ||
-    action.type === 'run' ||
+    (action.type === 'run' && !action.ofSite) ||
     (action.type === 'store' && (action.path !== undefined || action.format !== undefined));
   if (impossible) {
     throw new DeliveryError(

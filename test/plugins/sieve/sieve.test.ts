@@ -46,6 +46,23 @@ const cases: readonly {
     want: [{ type: 'store', mailbox: 'INBOX', create: false, flags: [], edits: [] }],
   },
   {
+    name: 'a folder of a name that none can have means INBOX',
+    script: 'require ["fileinto", "mailbox"]; fileinto :create "a\r\nb";',
+    want: [{ type: 'store', mailbox: 'INBOX', create: false, flags: [], edits: [] }],
+  },
+  {
+    name: 'more and longer flags than a mailbox keeps',
+    script: `require "imap4flags"; addflag "${'x'.repeat(101)}"; ${Array.from({ length: 120 }, (_, nth) => `addflag "f${nth}";`).join('')} keep;`,
+    want: [
+      {
+        type: 'store',
+        mailbox: 'INBOX',
+        flags: Array.from({ length: 100 }, (_, nth) => `f${nth}`),
+        edits: [],
+      },
+    ],
+  },
+  {
     name: 'create and flags',
     script:
       'require ["fileinto", "mailbox", "imap4flags"]; fileinto :create :flags ["\\\\Seen", "$work"] "New/Deep";',
