@@ -47,7 +47,14 @@ export type Action =
   | ({ readonly type: 'remember' } & OnceKey)
   | { readonly type: 'discard'; readonly reason: string }
   /** Refuse this recipient where the door still can; where it cannot, the flow decides by the rule in ARCHITECTURE.md. */
-  | { readonly type: 'refuse'; readonly code: number; readonly enhanced: string; readonly text: string }
+  | {
+      readonly type: 'refuse';
+      readonly code: number;
+      readonly enhanced: string;
+      readonly text: string;
+      /** Tells the sender, in place of our DSN, where the client cannot be told any more (an MDN, CRLF). RFC 5429 section 2.2. */
+      readonly notification?: Uint8Array;
+    }
   /** A program of the user (procmail `|`, maildrop `xfilter`): argument vector, never a shell string of ours. */
   | {
       readonly type: 'run';

@@ -82,7 +82,15 @@ const readers: {
       reason: readText(action.reason, `${where}.reason`, answerLimits.replyCharactersMax),
     }),
   },
-  refuse: { keys: ['code', 'enhanced', 'text'], read: (action, where) => readReply(action, where) },
+  refuse: {
+    keys: ['code', 'enhanced', 'text', 'notification'],
+    read: (action, where) => ({
+      ...readReply(action, where),
+      ...(action.notification !== undefined && {
+        notification: readBytes(action.notification, `${where}.notification`),
+      }),
+    }),
+  },
   run: {
     keys: ['argv', 'edits', 'ofSite'],
     read: (action, where) => ({

@@ -65,7 +65,12 @@ async function planned(action: SieveAction, planning: Planning): Promise<Action[
     case 'redirect':
       return [redirected(action)];
     case 'reject':
-      return [{ type: 'refuse', code: 550, enhanced: '5.7.1', text: refusalText(action.reason, input) }];
+      return [
+        {
+          ...{ type: 'refuse', code: 550, enhanced: '5.7.1', text: refusalText(action.reason, input) },
+          ...(action.notification && { notification: action.notification }),
+        },
+      ];
     case 'vacation': {
       const { recipient, message, key, seconds, fcc } = action;
       const once = { key: stateKey('vacation', key, input.user), seconds };

@@ -57,6 +57,8 @@ export interface RejectAction extends Planned {
   /** `ereject` must refuse at the door where that is possible at all. RFC 5429 section 2.1. */
   readonly mode: 'reject' | 'ereject';
   readonly reason: string;
+  /** Of `reject`: tells the sender where the door could not, an MDN from the null reverse-path. RFC 5429 section 2.2. */
+  readonly notification?: Uint8Array;
 }
 
 /** RFC 8580: where a copy of what is sent goes. */

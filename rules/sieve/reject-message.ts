@@ -1,6 +1,5 @@
 /** The message that tells a sender of a rejection where the door could not: an MDN. RFC 5429 section 2.2, RFC 8098. */
 import { randomBytes } from 'node:crypto';
-import type { RejectAction } from './actions.ts';
 import { fieldText, threadFields, writeMail } from './generated-mail.ts';
 import type { Run } from './run.ts';
 
@@ -12,7 +11,7 @@ export interface RejectMail {
 }
 
 /** Undefined for a message without a sender: nobody can be told. */
-export function rejectMessage(run: Run, action: RejectAction): RejectMail | undefined {
+export function rejectMessage(run: Run, reason: string): RejectMail | undefined {
   const { envelope } = run.environment;
   const recipient = envelope.from ?? '';
   if (recipient === '') return undefined;
@@ -43,7 +42,7 @@ export function rejectMessage(run: Run, action: RejectAction): RejectMail | unde
       partOf(
         boundary,
         'text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit',
-        `Your message to <${own}> was automatically rejected:\r\n${action.reason}`,
+        `Your message to <${own}> was automatically rejected:\r\n${reason}`,
       ),
       partOf(boundary, 'message/disposition-notification', `${report.join('\r\n')}\r\n`),
       partOf(boundary, 'text/rfc822-headers', header),

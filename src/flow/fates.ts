@@ -102,8 +102,8 @@ function deliverFate(verdict: Verdict, actions: PipelineOutcome['recipients'][Re
   if (decided) return decided;
   const refusal = actions?.find((action) => action.type === 'refuse');
   if (!refusal) return { kind: 'deliver', actions };
-  const { code, enhanced, text } = refusal;
-  return refusedFate({ code, enhanced, text });
+  const { code, enhanced, text, notification } = refusal;
+  return refusedFate({ code, enhanced, text }, notification);
 }
 
 /** What cannot be done is found out now, when the client can still hear of it, and never counts as done. */
@@ -127,8 +127,9 @@ function chooseActions(transaction: Transaction, source: MessageSource, fates: F
 /** RFC 3463: X.3.5, system incorrectly configured. */
 const misconfigured: Reply = { code: 451, enhanced: '4.3.5', text: 'server is misconfigured' };
 
-function refusedFate(reply: Reply): Fate {
-  return reply.code < 500 ? { kind: 'defer', by: 'deliver', reply } : { kind: 'refuse', reply };
+function refusedFate(reply: Reply, notification?: Uint8Array): Fate {
+  if (reply.code < 500) return { kind: 'defer', by: 'deliver', reply };
+  return { kind: 'refuse', reply, ...(notification && { notification }) };
 }
 
 /** Undefined where the verdict lets the mail through. */

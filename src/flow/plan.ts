@@ -74,6 +74,18 @@ function planRecipient(draft: Draft, recipient: Recipient, outcome: Outcome): vo
       return;
     case 'bounce':
       if (!wantsFailure(recipient)) return;
+      if (outcome.notification) {
+        draft.queue.push({
+          id: `${draft.transaction.id}/${recipient.id}/refused`,
+          work: {
+            kind: 'submit',
+            sender: '',
+            recipients: [draft.transaction.envelope.sender],
+            message: octets(outcome.notification),
+          },
+        });
+        return;
+      }
       draft.bounced.push({ recipient, action: 'failed', reply: outcome.reply });
       return;
     case 'wait':

@@ -8,8 +8,8 @@ export type Outcome =
   | { readonly kind: 'deliver'; readonly fate: Fate & { kind: 'deliver' } }
   /** The `deliver` hook said tempfail and the door could not pass that on: it runs again from our queue. */
   | { readonly kind: 'wait'; readonly reply: Reply }
-  /** Refused after a positive answer: the sender hears of it by DSN. */
-  | { readonly kind: 'bounce'; readonly reply: Reply }
+  /** Refused after a positive answer: the sender hears of it by DSN, or by what the rules have written. */
+  | { readonly kind: 'bounce'; readonly reply: Reply; readonly notification?: Uint8Array }
   /** Refused, but the sender may be forged: a DSN would be backscatter, so the copy goes to Junk. */
   | { readonly kind: 'junk'; readonly reply: Reply }
   /** The copy of that other recipient is this one's too. */
@@ -131,8 +131,11 @@ function outcomeOf(fate: Fate, senderVerified: boolean): Outcome {
       return { kind: 'deliver', fate };
     case 'defer':
       return { kind: 'wait', reply: fate.reply };
-    case 'refuse':
-      return { kind: senderVerified ? 'bounce' : 'junk', reply: fate.reply };
+    case 'refuse': {
+      const { reply, notification } = fate;
+      if (!senderVerified) return { kind: 'junk', reply };
+      return { kind: 'bounce', reply, ...(notification && { notification }) };
+    }
     default:
       return fate;
   }

@@ -30,7 +30,7 @@ export type Fate =
   | { readonly kind: 'deliver'; readonly actions?: readonly Action[] }
   /** Another recipient leads to the same mailbox: they share one copy and one fate. */
   | { readonly kind: 'same'; readonly as: RecipientId }
-  | { readonly kind: 'refuse'; readonly reply: Reply }
+  | { readonly kind: 'refuse'; readonly reply: Reply; readonly notification?: Uint8Array }
   | { readonly kind: 'defer'; readonly reply: Reply; readonly by: 'message' | 'deliver' }
   | { readonly kind: 'discard'; readonly reason: string }
   | { readonly kind: 'hold'; readonly reason: string };

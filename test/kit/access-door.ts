@@ -61,6 +61,7 @@ export async function openAccessDoor(
     trustedNetworks: [],
     proxyFrom: [],
     listeners: [listener],
+    pipelines: {},
     ...init.config,
     limits,
   } as Partial<Config> as Config;

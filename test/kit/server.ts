@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashPassword } from '../../src/users/password.ts';
 import { projectRoot } from './require.ts';
@@ -130,8 +130,10 @@ async function writeConfig(
 ): Promise<void> {
   mkdirSync(directory, { recursive: true });
   usersText ??= await usersFile();
-  for (const [name, text] of Object.entries(files))
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
     writeFileSync(join(directory, name), text, { mode: 0o600 });
+  }
   writeFileSync(join(directory, 'users.json'), usersText, { mode: 0o600 });
   const base = {
     hostname: 'mx.example.test',

@@ -1,6 +1,6 @@
 /** A whole server with rules: a user uploads a script by ManageSieve, and mail of all ways meets it. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { runCommand } from '../kit/command.ts';
@@ -21,7 +21,16 @@ const sieveConfig = {
   },
 };
 
-const server = await openServer({ config: sieveConfig, inbound: ['sieve'] });
+const server = await openServer({
+  config: sieveConfig,
+  inbound: [{ plugin: 'sieve', options: { programs: 'programs' } }],
+  files: {
+    'programs/mark': '#!/bin/sh\necho "X-Marked: for $USER"\nexec cat\n',
+    'programs/collect': '#!/bin/sh\nexec cat >"$(dirname "$0")/../collected-$1"\n',
+    'programs/fail': '#!/bin/sh\nexit 1\n',
+  },
+});
+for (const name of ['mark', 'collect', 'fail']) chmodSync(join(server.directory, 'programs', name), 0o755);
 after(() => server[Symbol.asyncDispose]());
 
 async function activate(user: string, script: string): Promise<void> {
@@ -89,6 +98,48 @@ test('reject is an answer for each recipient over LMTP', async () => {
   assert.match(replies[1]!, /^250/);
   const single = await send(['carol'], 'spam');
   assert.match(single.replies[0]!, /^550 5\.7\.1 no, thank you/);
+});
+
+test('refused for one of several recipients: a known sender gets the MDN that the rules wrote', async () => {
+  await activate('carol', 'require "reject"; reject "bitte nicht, schöne Grüße";');
+  await activate('bob', 'keep;');
+  await activate('alice', 'require ["fileinto", "mailbox"]; fileinto :create "Reports";');
+  const { replies } = await send(['carol', 'bob'], 'to two', {
+    from: 'alice@example.test',
+    login: 'alice@example.test',
+  });
+  assert.match(replies[0]!, /^250/);
+  await until('the MDN', () => folder('alice', 'Reports').length === 1);
+  const path = ['new', 'cur']
+    .map((part) => join(server.mailbox('alice'), '.Reports', part, folder('alice', 'Reports')[0]!))
+    .find(existsSync);
+  const text = readFileSync(path!, 'utf8');
+  assert.match(text, /^Subject: Rejected: to two$/m);
+  assert.match(text, /report-type=disposition-notification/);
+  assert.match(text, /bitte nicht, schöne Grüße/);
+});
+
+test('programs of the site: filter before the copy, pipe after it, and what fails leaves the mail', async () => {
+  const before = folder('carol').length;
+  await activate(
+    'carol',
+    `require ["vnd.dovecot.filter", "vnd.dovecot.pipe", "copy"];
+     filter "mark"; pipe :copy "collect" ["first"]; pipe "fail";`,
+  );
+  const { replies, id } = await send(['carol'], 'for programs');
+  assert.match(replies[0]!, /^250/);
+  await until('the implicit keep', () => folder('carol').length === before + 1);
+  await until('an idle queue', () => queueOf(server).length === 0);
+  const collected = readFileSync(join(server.directory, 'collected-first'), 'utf8');
+  assert.match(collected, /^X-Marked: for carol@example\.test\n/m);
+  assert.ok(collected.includes(id));
+  assert.ok(!collected.includes('\r'));
+  // The program that failed had the message to itself: it is kept, as it came.
+  const kept = folder('carol').map((name) => {
+    const [path] = ['new', 'cur'].map((part) => join(server.mailbox('carol'), part, name)).filter(existsSync);
+    return readFileSync(path!, 'utf8');
+  });
+  assert.equal(kept.filter((text) => text.includes(id)).length, 1);
 });
 
 test('a redirect to another user, who may redirect back: no loop, nothing lost', async () => {

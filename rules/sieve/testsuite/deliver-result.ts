@@ -37,7 +37,7 @@ function deliverOne(
       redirect(run, action, octets, store, config);
       return undefined;
     case 'reject': {
-      const reply = rejectMessage(run, action);
+      const reply = rejectMessage(run, action.reason);
       if (reply) store.sent.push({ ...reply, octets: Buffer.from(reply.message) });
       return undefined;
     }

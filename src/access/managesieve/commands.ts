@@ -3,6 +3,7 @@ import { authenticate, unauthenticate } from './authenticate.ts';
 import { capabilities } from './capability.ts';
 import { checkScript } from './check-script.ts';
 import type { Argument } from './parse.ts';
+import { scriptRulesOf } from './script-rules.ts';
 import type { Owner, Session } from './session.ts';
 import { starttls } from './starttls.ts';
 import { formatString, type Response } from './write.ts';
@@ -72,17 +73,17 @@ export const commands: Readonly<Record<string, Command | undefined>> = {
   },
   CHECKSCRIPT: {
     ...{ parameters: ['string'], usage: 'script', needsLogin: true },
-    run: withScripts(async ({ folders }, [content]) =>
-      checkScript('script', bytesOf(content), await folders()),
+    run: withScripts(async ({ folders }, [content], { house }) =>
+      checkScript('script', bytesOf(content), await folders(), scriptRulesOf(house.config())),
     ),
   },
   PUTSCRIPT: {
     ...{ parameters: ['string', 'string'], usage: 'name script', needsLogin: true },
-    run: withScripts(async ({ scripts, folders }, [name, content]) => {
+    run: withScripts(async ({ scripts, folders }, [name, content], { house }) => {
       const source = bytesOf(content);
       // Room first: what does not fit is not worth a compilation. RFC 5804 section 2.6.
       await scripts.assertRoom(textOf(name), source.length);
-      const checked = checkScript(textOf(name), source, await folders());
+      const checked = checkScript(textOf(name), source, await folders(), scriptRulesOf(house.config()));
       if (checked.status === 'OK') await scripts.write(textOf(name), source);
       return checked;
     }),

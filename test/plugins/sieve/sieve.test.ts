@@ -77,8 +77,8 @@ const cases: readonly {
     ],
   },
   {
-    name: 'reject',
-    script: 'require "reject"; reject "not today\r\nor tomorrow";',
+    name: 'ereject',
+    script: 'require "ereject"; ereject "not today\r\nor tomorrow";',
     want: [{ type: 'refuse', code: 550, enhanced: '5.7.1', text: 'not today\nor tomorrow' }],
   },
   {
@@ -268,4 +268,17 @@ test('a site script that does not compile keeps the server from starting', async
     run('keep;', {}, { baseDirectory, options: { before: ['bad.sieve'] } }),
     /bad: line 1/,
   );
+});
+
+test('reject brings the MDN that tells the sender where the client cannot be told any more', async () => {
+  const { answer } = await run('require "reject"; reject "nö";');
+  const [refusal] = answer.actions ?? [];
+  assert.ok(refusal?.type === 'refuse');
+  assert.equal(refusal.text, "refused by the recipient's rules");
+  const text = Buffer.from(refusal.notification!).toString('utf8');
+  assert.match(text, /^To: <ann@sender\.test>\r\n/m);
+  assert.match(text, /report-type=disposition-notification/);
+  assert.match(text, /was automatically rejected:\r\nnö\r\n/);
+  const bounce = await run('require "reject"; reject "no";', { sender: '' });
+  assert.equal('notification' in bounce.answer.actions![0]!, false);
 });
