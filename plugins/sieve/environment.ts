@@ -1,9 +1,9 @@
 /** What a script may ask about one delivery, from the hook's input and context. */
 import type { DeliverInput, HookContext } from 'mailfilter/plugin';
 import type { Environment, SieveEnvelope } from '../../rules/sieve/index.ts';
+import type { ProgramLimits, SitePrograms } from '../../rules/site-programs.ts';
 import type { SieveOptions } from './options.ts';
 import { seenBefore } from './seen.ts';
-import type { ProgramLimits, SitePrograms } from './site-programs.ts';
 import type { SiteScripts } from './site-scripts.ts';
 import { spamPercent, virusLevel } from './verdicts.ts';
 

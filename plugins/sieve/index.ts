@@ -11,11 +11,11 @@ import {
   type SieveAction,
   sieveExtensions,
 } from '../../rules/sieve/index.ts';
+import { openSitePrograms, type SitePrograms } from '../../rules/site-programs.ts';
 import { environmentOf } from './environment.ts';
 import type { SieveOptions } from './options.ts';
 import { planOf } from './plan.ts';
 import { Programs } from './programs.ts';
-import { openSitePrograms, type SitePrograms } from './site-programs.ts';
 import { readSiteScripts, type SiteScript, type SiteScripts } from './site-scripts.ts';
 
 interface Prepared {

@@ -1,10 +1,10 @@
 /** From what a script decided to what the core carries out: each Sieve action as actions of the delivery plan. */
 import type { Action, DeliverInput, HookContext } from 'mailfilter/plugin';
 import type { FileCarbonCopy, Outcome, SieveAction } from '../../rules/sieve/index.ts';
+import type { SitePrograms } from '../../rules/site-programs.ts';
 import { asMissing, folderName } from './environment.ts';
 import type { SieveOptions } from './options.ts';
 import { stateKey } from './seen.ts';
-import type { SitePrograms } from './site-programs.ts';
 
 type Context = HookContext<SieveOptions>;
 

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { sieveLimits } from '../../core/base/limits/rules.ts';
-import { openSitePrograms } from '../../plugins/sieve/site-programs.ts';
 import {
   type Environment,
   formatProblem,
@@ -11,6 +10,7 @@ import {
   runSieve,
   type SieveAction,
 } from '../../rules/sieve/index.ts';
+import { openSitePrograms } from '../../rules/site-programs.ts';
 import { exitCodes } from './exit-codes.ts';
 import { compileFile, includedFrom, readNeeded } from './sieve-source.ts';
 import { traceText } from './sieve-trace.ts';

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ProgramEnd } from '../../rules/sieve/index.ts';
+import type { ProgramEnd } from './sieve/index.ts';
 
 export interface SitePrograms {
   /** Absolute path, undefined where scripts may run no program of that name. */
