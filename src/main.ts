@@ -37,6 +37,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   },
   dkim: { summary: 'make keys for signing', load: () => import('./cli/dkim.ts') },
   explain: { summary: 'tell what happened to a message', load: () => import('./cli/explain.ts') },
+  replay: {
+    summary: 'put past mail through a new config and show what would change',
+    load: () => import('./cli/replay.ts'),
+  },
   learn: { summary: 'teach the Bayes classifier ham and spam', load: () => import('./cli/learn.ts') },
   queue: { summary: 'show and change mail that waits', load: () => import('./cli/queue.ts') },
   quarantine: {

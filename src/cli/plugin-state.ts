@@ -9,19 +9,17 @@ import { openDataDirectory, runDirectory } from '../data-directory.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { runningServer } from './running-server.ts';
 
-/** Runs `work` on what a plugin keeps; what it changed is kept when this resolves. */
-export async function withState<Answer>(
-  config: Config,
-  plugin: string,
-  work: (state: PluginState) => Promise<Answer>,
-): Promise<Answer> {
+export interface PluginStates {
+  forPlugin(name: string): PluginState;
+  /** What was changed is kept when this resolves. */
+  close(): Promise<void>;
+}
+
+/** @throws CommandError where the state is in the memory of a server that does not run */
+export function openPluginStates(config: Config): PluginStates {
   if (runningServer(config) !== undefined) {
     const calls = connectCalls(runDirectory(config.dataDirectory));
-    try {
-      return await work(calls.state(plugin));
-    } finally {
-      calls.close();
-    }
+    return { forPlugin: (name) => calls.state(name), close: async () => calls.close() };
   }
   if (config.state.engine === 'memory') {
     throw new CommandError(
@@ -32,10 +30,25 @@ export async function withState<Answer>(
   }
   const data = openDataDirectory(config.dataDirectory, undefined);
   const store = openState({ engine: 'sqlite', directory: data.path('state'), clock, log: silentLog });
+  return {
+    forPlugin: (name) => store.forPlugin(name),
+    close: async () => {
+      await store.close();
+      data.release();
+    },
+  };
+}
+
+/** Runs `work` on what a plugin keeps; what it changed is kept when this resolves. */
+export async function withState<Answer>(
+  config: Config,
+  plugin: string,
+  work: (state: PluginState) => Promise<Answer>,
+): Promise<Answer> {
+  const states = openPluginStates(config);
   try {
-    return await work(store.forPlugin(plugin));
+    return await work(states.forPlugin(plugin));
   } finally {
-    await store.close();
-    data.release();
+    await states.close();
   }
 }

@@ -81,6 +81,10 @@ test('spam and viruses', async (t) => {
   if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
   assert.match(await works('npx mailfilter quarantine list'), /^Nothing is held\.$/m);
   assert.match(await works('npx mailfilter explain --shadow --since 7d'), /^No plugin was on trial/);
+  assert.match(
+    await works('npx mailfilter replay --since 7d'),
+    /messages? replayed, 0 would have fared otherwise/,
+  );
 });
 
 test('rules for each user', async (t) => {
