@@ -2,6 +2,7 @@
 import { compareForm, isAddress, joinAddress, splitAddress } from './address.ts';
 import type { Edit } from './edit.ts';
 import type { Envelope, Recipient } from './envelope.ts';
+import { readMailParameters, readRcptParameters } from './esmtp-parameters.ts';
 import { badEdit, checkField, formatField } from './format-field.ts';
 import type { HeaderBlock } from './header.ts';
 
@@ -122,7 +123,7 @@ export function replacedBody(edits: readonly Edit[]): Uint8Array | undefined {
  * @throws OperationalError `bad-edit`; then nothing was applied.
  */
 export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], usedIds = 0): Envelope {
-  let { sender, parameters } = envelope;
+  let begun = envelope;
   let removedIds = Math.max(usedIds, envelope.removedIds ?? 0);
   let list: RecipientList | undefined;
   for (const edit of edits) {
@@ -131,8 +132,7 @@ export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], u
     const problem = checkEdit(edit);
     if (problem) throw badEdit(problem);
     if (edit.type === 'changeSender') {
-      sender = edit.address;
-      parameters = edit.parameters ?? parameters;
+      begun = withSender(begun, edit);
       continue;
     }
     list ??= new RecipientList(envelope.recipients, removedIds);
@@ -140,10 +140,25 @@ export function applyEnvelopeEdits(envelope: Envelope, edits: readonly Edit[], u
     else list.add(edit.address, edit.parameters);
   }
   const recipients = list?.changed ? list.all() : envelope.recipients;
-  const unchanged =
-    sender === envelope.sender && recipients === envelope.recipients && parameters === envelope.parameters;
-  if (unchanged) return envelope;
-  return { ...envelope, sender, recipients, parameters, ...(removedIds > 0 && { removedIds }) };
+  if (begun === envelope && recipients === envelope.recipients) return envelope;
+  return { ...begun, recipients, ...(removedIds > 0 && { removedIds }) };
+}
+
+/** ESMTP parameters that come with a sender take the place of those of the same name; the others stay. */
+function withSender(
+  envelope: Envelope,
+  { address, parameters }: Extract<Edit, { type: 'changeSender' }>,
+): Envelope {
+  if (parameters === undefined)
+    return address === envelope.sender ? envelope : { ...envelope, sender: address };
+  const fields = readMailParameters(parameters);
+  const others = { ...envelope.parameters, ...fields.parameters };
+  return {
+    ...envelope,
+    ...fields,
+    sender: address,
+    ...(Object.keys(others).length > 0 && { parameters: others }),
+  };
 }
 
 /** Recipients in order, found by address: an edit costs the same whatever their number. */
@@ -193,7 +208,7 @@ class RecipientList {
 function newRecipient(id: string, address: string, parameters: Recipient['parameters']): Recipient {
   const { local, domain } = splitAddress(address);
   const normal = joinAddress(local, domain);
-  return { id, address: normal, original: normal, notify: [], ...(parameters ? { parameters } : {}) };
+  return { id, address: normal, original: normal, ...readRcptParameters(parameters ?? {}) };
 }
 
 function highestId(recipients: readonly Recipient[], usedIds: number): number {

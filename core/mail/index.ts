@@ -37,6 +37,7 @@ export {
 } from './edits.ts';
 export { decodeWords, encodeWords } from './encoded-word.ts';
 export type { DsnNotify, Envelope, MailOrigin, Recipient, RecipientId } from './envelope.ts';
+export { type MailFields, mailWords, type RcptFields, rcptWords } from './esmtp-parameters.ts';
 export { decodeEntities, htmlToText } from './html-text.ts';
 export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from './message.ts';
 export {

@@ -3,6 +3,7 @@
  * A recipient counts as served by a 2yz after the data and by nothing else.
  */
 import { OperationalError } from '../base/errors.ts';
+import { encodeXtext } from '../base/xtext.ts';
 import { authenticate, type SmtpCredentials } from './smtp-auth.ts';
 import { SmtpChannel, type SmtpChannelOptions, type SmtpStage } from './smtp-channel.ts';
 import {
@@ -14,7 +15,6 @@ import {
   readLimits,
   type SmtpLimits,
   unfit,
-  xtext,
 } from './smtp-commands.ts';
 import { dotStuff, gathered } from './smtp-data.ts';
 import { isPositive, parseReply, refusal, refuseUnless, type SmtpReply } from './smtp-reply.ts';
@@ -159,7 +159,7 @@ export class SmtpClient {
     const offered = (this.#extensions.get(verb) ?? '').toUpperCase().split(' ');
     const words = Object.entries(attributes).filter(([name]) => offered.includes(name.toUpperCase()));
     if (words.length === 0) return;
-    const line = [verb, ...words.map(([name, value]) => `${name}=${xtext(value)}`)].join(' ');
+    const line = [verb, ...words.map(([name, value]) => `${name}=${encodeXtext(value)}`)].join(' ');
     refuseUnless(await this.command(line), verb);
     // The session begins anew after XCLIENT: a 220, then EHLO.
     if (verb === 'XCLIENT') await this.#hello();

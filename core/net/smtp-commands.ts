@@ -1,5 +1,6 @@
 /** MAIL and RCPT with their parameters, by what the server offers, and what must not be sent to a server that lacks it. RFC 5321 section 4.1.1. */
 import { domainToASCII } from 'node:url';
+import { encodeOrcpt, encodeXtext } from '../base/xtext.ts';
 import type { SmtpReply } from './smtp-reply.ts';
 
 export interface OutgoingRecipient {
@@ -110,7 +111,7 @@ export function mailCommand(
   if (requireTls === true) words.push('REQUIRETLS');
   if (extensions.has('DSN')) {
     if (ret !== undefined) words.push(`RET=${ret.toUpperCase()}`);
-    if (envid !== undefined) words.push(`ENVID=${xtext(envid)}`);
+    if (envid !== undefined) words.push(`ENVID=${encodeXtext(envid)}`);
   }
   return [...words, ...parameters].join(' ');
 }
@@ -121,7 +122,7 @@ export function rcptCommand(recipient: string | OutgoingRecipient, extensions: E
   if (extensions.has('DSN')) {
     const { notify = [], orcpt } = recipient;
     if (notify.length > 0) words.push(`NOTIFY=${notify.map((word) => word.toUpperCase()).join(',')}`);
-    if (orcpt !== undefined) words.push(`ORCPT=${orcptText(orcpt)}`);
+    if (orcpt !== undefined) words.push(`ORCPT=${encodeOrcpt(orcpt)}`);
   }
   return words.join(' ');
 }
@@ -143,28 +144,4 @@ function addressFor(address: string): string {
 
 function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
-}
-
-/** RFC 3461 section 4: printable ASCII but for `+` and `=` stands for itself. */
-export function xtext(text: string): string {
-  return [...Buffer.from(text)]
-    .map((octet) =>
-      octet > 32 && octet < 127 && octet !== 0x2b && octet !== 0x3d
-        ? String.fromCharCode(octet)
-        : `+${octet.toString(16).toUpperCase().padStart(2, '0')}`,
-    )
-    .join('');
-}
-
-function orcptText(orcpt: string): string {
-  const semicolon = orcpt.indexOf(';');
-  const [type, address] = [orcpt.slice(0, semicolon), orcpt.slice(semicolon + 1)];
-  // RFC 6533 section 3: the form of utf-8 that every server takes.
-  if (isAscii(address)) return `${type};${xtext(address)}`;
-  const escaped = [...address].map((character) => {
-    const code = character.codePointAt(0)!;
-    if (code > 126) return `\\x{${code.toString(16).toUpperCase()}}`;
-    return code > 32 && !'+=\\'.includes(character) ? character : `\\x{${code.toString(16).toUpperCase()}}`;
-  });
-  return `utf-8;${escaped.join('')}`;
 }

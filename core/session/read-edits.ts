@@ -90,12 +90,13 @@ function readParameters(value: unknown, where: string): { parameters?: Record<st
   if (value === undefined) return {};
   const parameters: Record<string, string | true> = {};
   for (const [keyword, content] of Object.entries(readObject(value, `${where}.parameters`))) {
-    // RFC 5321 section 4.1.2: esmtp-keyword and esmtp-value.
-    const isValue = content === true || (typeof content === 'string' && /^[!-<>-~]+$/.test(content));
+    // RFC 5321 section 4.1.2: esmtp-keyword and esmtp-value, which RFC 6531 section 3.3 lets be UTF-8.
+    const isValue =
+      content === true || (typeof content === 'string' && /^[^\x00-\x20\x7f-\x9f]+$/.test(content));
     if (!isValue || !/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(keyword)) {
       throw new BadAnswer(`${where}.parameters.${keyword} is no ESMTP parameter`);
     }
-    parameters[keyword] = content;
+    parameters[keyword.toUpperCase()] = content;
   }
   return { parameters };
 }

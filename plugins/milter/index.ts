@@ -38,11 +38,13 @@ export default definePlugin({
     mailFrom: (input, context) =>
       ask(input, context, async (session) => verdictOf(await session.mail(input, context.signal))),
     rcptTo(input, context) {
-      // An MTA asks its milters only about recipients that it would take.
-      if (input.route === 'unknown-user' || input.route === 'refused') return undefined;
-      const { address } = input.recipient;
+      const { route, recipient } = input;
+      // An MTA asks its milters only about recipients that it would take, and tells of the others where that is wanted.
+      const refused = route === 'unknown-user' || route === 'refused';
       return ask(input, context, async (session) =>
-        verdictOf(await session.rcpt(input, address, context.signal)),
+        refused
+          ? session.refusedRcpt(input, recipient, context.signal)
+          : verdictOf(await session.rcpt(input, recipient, context.signal)),
       );
     },
     data: (input, context) =>
@@ -50,9 +52,9 @@ export default definePlugin({
         const { signal } = context;
         const recipients: Record<string, RecipientResult> = {};
         // Those an alias stands for come after RCPT.
-        for (const { id, address } of input.envelope.recipients) {
-          const verdict = verdictOf(await session.rcpt(input, address, signal));
-          if (verdict) recipients[id] = { verdict };
+        for (const recipient of input.envelope.recipients) {
+          const verdict = verdictOf(await session.rcpt(input, recipient, signal));
+          if (verdict) recipients[recipient.id] = { verdict };
         }
         const verdict = verdictOf(await session.data(input, signal));
         return { ...(verdict && { verdict }), recipients };
@@ -61,8 +63,8 @@ export default definePlugin({
       ask(input, context, async (session) => {
         const { signal } = context;
         // Where the hooks of the steps before were never raised (a pipe), they are told now.
-        for (const { address } of input.envelope.recipients) {
-          const refused = verdictOf(await session.rcpt(input, address, signal));
+        for (const recipient of input.envelope.recipients) {
+          const refused = verdictOf(await session.rcpt(input, recipient, signal));
           if (refused) return { verdict: refused };
         }
         const refused = verdictOf(await session.data(input, signal));

@@ -50,6 +50,20 @@ export function rcptMacros(id: string, recipient: string): Macros {
   });
 }
 
+/** As Sendmail and Postfix tell of a recipient that they refuse: the mailer `error`, its status and its words. */
+export function refusedRcptMacros(id: string): Macros {
+  return defined({
+    i: id,
+    '{rcpt_mailer}': 'error',
+    '{rcpt_host}': '5.1.1',
+    '{rcpt_addr}': '550 5.1.1 recipient refused',
+  });
+}
+
+export function ofTransaction(id: string): Macros {
+  return new Map([['i', id]]);
+}
+
 /** Verified name, or the address as Sendmail writes it where there is none. */
 export function clientName({ remoteName, remoteIp }: Connection): string {
   return remoteName !== '' ? remoteName : remoteIp === '' ? 'localhost' : `[${remoteIp}]`;

@@ -2,23 +2,34 @@
  * One session with a milter, in step with a client's: whatever the milter has not heard of yet is told before the next
  * step, so that a hook may come first at any stage.
  */
+import { mailWords, rcptWords } from 'mailfilter/mail';
 import {
   type ActionName,
   actionBits,
   bodyChunkBytes,
   commandLetters,
+  type MacroStage,
   type MilterCommand,
   type MilterModification,
   type MilterReply,
   MilterWireError,
+  macroStages,
   type StepName,
   stepBits,
   type Terms,
   versionMax,
 } from 'mailfilter/milter';
-import type { DaemonAddress, HookInput, MessageInput, TransactionInput } from 'mailfilter/plugin';
+import type { DaemonAddress, HookInput, MessageInput, Recipient, TransactionInput } from 'mailfilter/plugin';
 
-import { clientName, connectMacros, heloMacros, mailMacros, rcptMacros } from './macros.ts';
+import {
+  clientName,
+  connectMacros,
+  heloMacros,
+  mailMacros,
+  ofTransaction,
+  rcptMacros,
+  refusedRcptMacros,
+} from './macros.ts';
 import { type MessageView, milterValue } from './message-view.ts';
 import { MilterSocket } from './milter-socket.ts';
 
@@ -33,8 +44,8 @@ export interface Outcome {
 
 const offer: Terms = {
   version: versionMax,
-  actions: new Set((Object.keys(actionBits) as ActionName[]).filter((name) => name !== 'setMacros')),
-  steps: new Set((Object.keys(stepBits) as StepName[]).filter((name) => name !== 'rejectedRecipients')),
+  actions: new Set(Object.keys(actionBits) as ActionName[]),
+  steps: new Set(Object.keys(stepBits) as StepName[]),
 };
 
 export class ClientSession {
@@ -104,24 +115,36 @@ export class ClientSession {
     if (before || this.#acceptsAll || this.#transaction?.id === input.id) return before;
     await this.#abort(signal);
     this.#transaction = { id: input.id, rcpts: new Set(), data: false, accepted: false };
-    const { sender, body, smtputf8, declaredSizeBytes } = input.envelope;
-    const words = [
-      ...(body === '7bit' ? [] : [`BODY=${body.toUpperCase()}`]),
-      ...(smtputf8 ? ['SMTPUTF8'] : []),
-      ...(declaredSizeBytes === undefined ? [] : [`SIZE=${declaredSizeBytes}`]),
-    ];
-    const command: MilterCommand = { type: 'mail', path: `<${sender}>`, arguments: words };
+    const { sender } = input.envelope;
+    const command: MilterCommand = {
+      type: 'mail',
+      path: `<${sender}>`,
+      arguments: mailWords(input.envelope),
+    };
     const macros = mailMacros(input.id, input, sender);
     return this.#ofMessage(await this.#step(command, macros, 'noMail', 'noReplyMail', signal));
   }
 
-  async rcpt(input: TransactionInput, address: string, signal: AbortSignal): Promise<Decision | undefined> {
+  async rcpt(
+    input: TransactionInput,
+    recipient: Recipient,
+    signal: AbortSignal,
+  ): Promise<Decision | undefined> {
+    const { address } = recipient;
     const before = await this.mail(input, signal);
     if (before || this.#done || this.#transaction!.rcpts.has(address)) return before;
     this.#transaction!.rcpts.add(address);
-    const command: MilterCommand = { type: 'rcpt', path: `<${address}>`, arguments: [] };
     const macros = rcptMacros(input.id, address);
-    return this.#ofMessage(await this.#step(command, macros, 'noRcpt', 'noReplyRcpt', signal));
+    return this.#ofMessage(await this.#step(rcptCommand(recipient), macros, 'noRcpt', 'noReplyRcpt', signal));
+  }
+
+  /** Of a recipient who is turned away, for a milter that counts them; what it says to that changes nothing. */
+  async refusedRcpt(input: TransactionInput, recipient: Recipient, signal: AbortSignal): Promise<void> {
+    if (!this.#terms.steps.has('rejectedRecipients')) return;
+    const before = await this.mail(input, signal);
+    if (before || this.#done) return;
+    const macros = refusedRcptMacros(input.id);
+    await this.#step(rcptCommand(recipient), macros, 'noRcpt', 'noReplyRcpt', signal);
   }
 
   async data(input: TransactionInput, signal: AbortSignal): Promise<Decision | undefined> {
@@ -129,7 +152,7 @@ export class ClientSession {
     if (before || this.#done || this.#transaction!.data) return before;
     this.#transaction!.data = true;
     if (this.#terms.version < 4) return undefined;
-    const macros = new Map([['i', input.id]]);
+    const macros = ofTransaction(input.id);
     return this.#ofMessage(await this.#step({ type: 'data' }, macros, 'noData', 'noReplyData', signal));
   }
 
@@ -137,13 +160,14 @@ export class ClientSession {
   async message(input: MessageInput, view: MessageView, signal: AbortSignal): Promise<Outcome> {
     const none: Outcome = { modifications: [], decision: undefined };
     if (this.#done) return none;
-    const decision = (await this.#sendHeader(view, signal)) ?? (await this.#sendBody(input, signal));
+    const decision =
+      (await this.#sendHeader(input.id, view, signal)) ?? (await this.#sendBody(input, signal));
     if (decision) {
       this.#transaction = undefined;
       if (decision.type !== 'accept') await this.#socket.send({ type: 'abort' }, signal);
       return { modifications: [], decision };
     }
-    await this.#sendMacros('endOfMessage', new Map([['i', input.id]]), signal);
+    await this.#sendMacros('endOfMessage', ofTransaction(input.id), signal);
     await this.#socket.send({ type: 'endOfMessage', chunk: Buffer.alloc(0) }, signal);
     const outcome = await this.#readOutcome(signal);
     this.#transaction = undefined;
@@ -162,7 +186,7 @@ export class ClientSession {
     return this.#acceptsAll || this.#transaction === undefined || this.#transaction.accepted;
   }
 
-  async #sendHeader({ fields }: MessageView, signal: AbortSignal): Promise<Decision | undefined> {
+  async #sendHeader(id: string, { fields }: MessageView, signal: AbortSignal): Promise<Decision | undefined> {
     const leadingSpace = this.#terms.steps.has('leadingSpace');
     for (const field of this.#terms.steps.has('noHeaders') ? [] : fields) {
       const value = milterValue(field, leadingSpace);
@@ -173,7 +197,14 @@ export class ClientSession {
       if (decision?.type === 'skip') break;
       if (decision) return decision;
     }
-    return this.#step({ type: 'endOfHeaders' }, undefined, 'noEndOfHeaders', 'noReplyEndOfHeaders', signal);
+    return this.#step(
+      { type: 'endOfHeaders' },
+      // Older ones know of no macros for this step.
+      this.#terms.macros?.endOfHeaders && ofTransaction(id),
+      'noEndOfHeaders',
+      'noReplyEndOfHeaders',
+      signal,
+    );
   }
 
   async #sendBody({ message }: MessageInput, signal: AbortSignal): Promise<Decision | undefined> {
@@ -222,12 +253,15 @@ export class ClientSession {
     return decisionOf(reply);
   }
 
+  /** Those that the milter named for the step, where it named some; else all there are. */
   async #sendMacros(
     command: MilterCommand['type'],
     macros: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#socket.send({ type: 'macros', for: commandLetters[command], macros }, signal);
+    const wanted = command in macroStages ? this.#terms.macros?.[command as MacroStage] : undefined;
+    const chosen = wanted === undefined ? macros : namedIn(wanted, macros);
+    await this.#socket.send({ type: 'macros', for: commandLetters[command], macros: chosen }, signal);
   }
 
   async #abort(signal: AbortSignal): Promise<void> {
@@ -245,6 +279,23 @@ export class ClientSession {
     if (decision?.type === 'accept' && this.#transaction) this.#transaction.accepted = true;
     return decision?.type === 'accept' ? undefined : decision;
   }
+}
+
+function rcptCommand(recipient: Recipient): MilterCommand {
+  return { type: 'rcpt', path: `<${recipient.address}>`, arguments: rcptWords(recipient) };
+}
+
+/** Single letters may be asked for with braces, and long names without. */
+function namedIn(
+  wanted: readonly string[],
+  macros: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const names = new Set(wanted.map(bareName));
+  return new Map([...macros].filter(([name]) => names.has(bareName(name))));
+}
+
+function bareName(name: string): string {
+  return name.replace(/^\{(.*)\}$/, '$1');
 }
 
 const modificationTypes: ReadonlySet<MilterReply['type']> = new Set<MilterModification['type']>([

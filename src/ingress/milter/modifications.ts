@@ -5,6 +5,7 @@ import { compareForm, formatPath } from '../../../core/mail/address.ts';
 import { applyHeaderEdits, replacedBody } from '../../../core/mail/apply-edits.ts';
 import type { Edit } from '../../../core/mail/edit.ts';
 import type { Recipient } from '../../../core/mail/envelope.ts';
+import { mailWords, rcptWords } from '../../../core/mail/esmtp-parameters.ts';
 import { readHeader } from '../../../core/mail/read-header.ts';
 import {
   type ActionName,
@@ -83,13 +84,13 @@ function sharedEdits({ outcomes, envelope, recipientEdits }: Decision): readonly
 }
 
 function* senderChange({ envelope }: Decision, { mailFrom }: MtaView): Generator<MilterModification> {
-  const parametersChanged = !isDeepStrictEqual(envelope.parameters, mailFrom.parameters);
+  const words = mailWords(envelope).join(' ');
+  const parametersChanged = words !== mailWords(mailFrom).join(' ');
   if (envelope.sender === mailFrom.sender && !parametersChanged) return;
-  const words = parametersChanged ? formatParameters(envelope.parameters) : '';
   yield {
     type: 'changeSender',
     path: formatPath(envelope.sender),
-    ...(words !== '' && { arguments: words }),
+    ...(parametersChanged && words !== '' && { arguments: words }),
   };
 }
 
@@ -102,19 +103,13 @@ function* recipientChanges(
     if (outcomes.get(recipient.id)?.kind !== 'discard') wanted.set(compareForm(recipient.address), recipient);
   }
   for (const [form, path] of paths) if (!wanted.has(form)) yield { type: 'deleteRecipient', path };
-  for (const [form, { address, parameters }] of wanted) {
+  for (const [form, recipient] of wanted) {
     if (paths.has(form)) continue;
-    const path = formatPath(address);
-    const words = formatParameters(parameters);
+    const path = formatPath(recipient.address);
+    const words = rcptWords(recipient).join(' ');
     if (words === '' || !actions.has('addRecipientWithArguments')) yield { type: 'addRecipient', path };
     else yield { type: 'addRecipientWithArguments', path, arguments: words };
   }
-}
-
-function formatParameters(parameters: Recipient['parameters'] = {}): string {
-  return Object.entries(parameters)
-    .map(([keyword, value]) => (value === true ? keyword : `${keyword}=${value}`))
-    .join(' ');
 }
 
 function quarantine({ outcomes }: Decision): MilterModification {

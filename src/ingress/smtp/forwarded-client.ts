@@ -1,7 +1,7 @@
 /** The client that a listed proxy names with XCLIENT or XFORWARD. Postfix's XCLIENT_README and XFORWARD_README. */
 import { isIP } from 'node:net';
+import { decodeXtext } from '../../../core/base/xtext.ts';
 import { plainIp } from '../../../core/net/ip.ts';
-import { decodeXtext } from './parameters.ts';
 
 export interface ForwardedClient {
   /** Undefined where the attribute was not given, '' where it was given as unavailable. */

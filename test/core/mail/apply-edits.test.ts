@@ -263,14 +263,39 @@ test('envelope: sender and recipients', () => {
   const edited = applyEnvelopeEdits(envelope, [
     changeSender(''),
     deleteRecipient('b@EXAMPLE.test'),
-    addRecipient('d@Example.TEST', { NOTIFY: 'x' }),
+    addRecipient('d@Example.TEST', { NOTIFY: 'NEVER', ORCPT: 'rfc822;a+2Bb@example.test', 'X-MINE': 'x' }),
     addRecipient('d@example.test'),
     addHeader('A', 'not for the envelope'),
   ]);
   assert.equal(edited.sender, '');
   assert.deepEqual(addresses(edited), ['r3 c@bücher.example', 'r4 d@example.test']);
-  assert.deepEqual(edited.recipients[1]?.parameters, { NOTIFY: 'x' });
+  assert.deepEqual(edited.recipients[1], {
+    id: 'r4',
+    address: 'd@example.test',
+    original: 'd@example.test',
+    notify: ['never'],
+    orcpt: 'rfc822;a+b@example.test',
+    parameters: { 'X-MINE': 'x' },
+  });
   assert.deepEqual(edited.recipients[0], envelope.recipients[1]);
+});
+
+test('envelope: ESMTP parameters of a new sender take the place of those of the same name', () => {
+  const begun: Envelope = { ...envelope, ret: 'full', envid: 'old', parameters: { 'X-A': '1', 'X-B': '2' } };
+  const edited = applyEnvelopeEdits(begun, [
+    changeSender('new@example.org', { ENVID: 'a+2Bb', BODY: '8BITMIME', 'X-B': true }),
+  ]);
+  const { sender, ret, envid, body, parameters } = edited;
+  assert.deepEqual(
+    { sender, ret, envid, body, parameters },
+    {
+      sender: 'new@example.org',
+      ret: 'full',
+      envid: 'a+b',
+      body: '8bitmime',
+      parameters: { 'X-A': '1', 'X-B': true },
+    },
+  );
 });
 
 test('envelope: equal addresses are one, however written', () => {

@@ -1,8 +1,10 @@
 /** MAIL and its parameters. RFC 5321 section 4.1.1.2, 1870, 6152, 3030, 3461, 4954, 6531, 8689. */
+import { decodeXtext } from '../../../../core/base/xtext.ts';
 import { parsePath } from '../../../../core/mail/address.ts';
+import { type Parameters, parseParameters } from '../../../../core/mail/esmtp-parameters.ts';
 import type { Reply } from '../../../../core/mail/reply.ts';
 import type { MailFrom } from '../../../flow/session.ts';
-import { decodeXtext, type Parameters, parseParameters } from '../parameters.ts';
+
 import { badSequence, replies, syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
 import type { Command } from './command.ts';

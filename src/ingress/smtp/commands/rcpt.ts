@@ -1,9 +1,10 @@
 /** RCPT and its parameters. RFC 5321 section 4.1.1.3, RFC 3461 section 4. */
+import { decodeOrcpt } from '../../../../core/base/xtext.ts';
 import { parsePath } from '../../../../core/mail/address.ts';
 import type { DsnNotify } from '../../../../core/mail/envelope.ts';
+import { type Parameters, parseParameters } from '../../../../core/mail/esmtp-parameters.ts';
 import type { Reply } from '../../../../core/mail/reply.ts';
 import type { RcptTo } from '../../../flow/session.ts';
-import { decodeOrcpt, type Parameters, parseParameters } from '../parameters.ts';
 import { badSequence, replies, syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession, Transaction } from '../session.ts';
 import type { Command } from './command.ts';

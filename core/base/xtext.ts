@@ -1,27 +1,17 @@
-/** ESMTP parameters of MAIL and RCPT, and the xtext in some of them. RFC 5321 section 4.1.2, RFC 3461 section 4. */
+/** xtext: text in the value of an ESMTP parameter, and ORCPT, which is made of it. RFC 3461 section 4, RFC 6533 section 3. */
 
-/** Keyword in upper case; `true` for one without a value. Undefined when the text breaks the grammar or repeats a keyword. */
-export type Parameters = ReadonlyMap<string, string | true>;
-
-const none: Parameters = new Map();
-
-export function parseParameters(text: string): Parameters | undefined {
-  if (text === '') return none;
-  const parameters = new Map<string, string | true>();
-  for (const word of text.split(' ')) {
-    if (word === '') continue;
-    const equals = word.indexOf('=');
-    const keyword = (equals === -1 ? word : word.slice(0, equals)).toUpperCase();
-    const value = equals === -1 ? true : word.slice(equals + 1);
-    if (!/^[A-Z0-9][A-Z0-9-]*$/.test(keyword) || parameters.has(keyword)) return undefined;
-    // RFC 6531 section 3.3 lets UTF-8 into the value; "=" turns up unencoded in AUTH and ORCPT of real clients.
-    if (value !== true && !/^[^\x00-\x20\x7f-\x9f]+$/.test(value)) return undefined;
-    parameters.set(keyword, value);
-  }
-  return parameters;
+/** Printable ASCII but for `+` and `=` stands for itself, any other octet of the UTF-8 text as `+` and two digits. */
+export function encodeXtext(text: string): string {
+  return [...Buffer.from(text)]
+    .map((octet) =>
+      octet > 32 && octet < 127 && octet !== 0x2b && octet !== 0x3d
+        ? String.fromCharCode(octet)
+        : `+${octet.toString(16).toUpperCase().padStart(2, '0')}`,
+    )
+    .join('');
 }
 
-/** Decodes xtext; undefined for a broken escape or one that hides a control character or non-ASCII octet. */
+/** Undefined for a broken escape or one that hides a control character or non-ASCII octet. */
 export function decodeXtext(text: string): string | undefined {
   if (!text.includes('+')) return text;
   if (/\+(?![0-9A-Fa-f]{2})/.test(text)) return undefined;
@@ -51,4 +41,17 @@ function decodeUtf8Address(text: string): string | undefined {
   });
   if (broken || /[\x00-\x1f\x7f-\x9f]/.test(decoded)) return undefined;
   return decodeXtext(decoded);
+}
+
+/** What decodeOrcpt undoes, in the form of the type utf-8 that every server takes. RFC 6533 section 3. */
+export function encodeOrcpt(orcpt: string): string {
+  const semicolon = orcpt.indexOf(';');
+  const [type, address] = [orcpt.slice(0, semicolon), orcpt.slice(semicolon + 1)];
+  if (!/[^\0-\x7f]/.test(address)) return `${type};${encodeXtext(address)}`;
+  const escaped = [...address].map((character) => {
+    const code = character.codePointAt(0)!;
+    if (code > 126) return `\\x{${code.toString(16).toUpperCase()}}`;
+    return code > 32 && !'+=\\'.includes(character) ? character : `\\x{${code.toString(16).toUpperCase()}}`;
+  });
+  return `utf-8;${escaped.join('')}`;
 }
