@@ -5,12 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { contentFilterLines, type MtaLines, mdaLines } from '../../src/cli/init/mta-lines.ts';
-import { launcher } from '../kit/command.ts';
+import { launcher, runCommand } from '../kit/command.ts';
 import { startExim } from '../kit/exim.ts';
 import { freePort, freePorts } from '../kit/free-port.ts';
 import { projectRoot, requireProgram } from '../kit/require.ts';
 import { messagesIn, startServer, until } from '../kit/server.ts';
 import { swaks } from '../kit/swaks.ts';
+import { bodyOf, edited, fieldsOf, messageFor } from './milter-cases.ts';
+import {
+  assertLarge,
+  assertUtf8,
+  killStartedWith,
+  sendLarge,
+  sendUtf8,
+  untilItHangs,
+} from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
@@ -57,6 +66,29 @@ test('LMTP to us is the delivery of Exim, with an answer for each recipient', as
   await send(t, port, 'tempfail');
   await until('a deferral', () => /== alice@example\.test.*come back later/.test(exim.log()));
   assert.equal(server.messages('alice').length, 1);
+  for (const told of ['discard', 'quarantine']) await send(t, port, told, 'bob@example.test');
+  await until(
+    `the end of both\n${exim.log()}`,
+    () => exim.log().match(/[=-]> bob@example\.test/g)?.length === 3,
+  );
+  assert.equal(server.messages('bob').length, 1);
+  for (const path of server.messages('bob')) rmSync(path);
+  const fresh = async () => {
+    await until('the next', () => server.messages('bob').length > 0);
+    const [path] = server.messages('bob');
+    const text = readFileSync(path!, 'latin1');
+    rmSync(path!);
+    return text;
+  };
+  await sendUtf8(port, 'bob@example.test');
+  assertUtf8(await fresh());
+  await sendLarge(port, 'bob@example.test');
+  assertLarge(await fresh());
+  await send(t, port, 'hang', 'bob@example.test');
+  await untilItHangs(server);
+  await server.kill();
+  await until('a deferral', () => /== bob@example\.test/.test(exim.log()));
+  assert.deepEqual(server.messages('bob'), []);
 });
 
 test('deliver is the pipe transport of Exim', async (t) => {
@@ -93,6 +125,7 @@ test('deliver is the pipe transport of Exim', async (t) => {
     readFileSync(mails()[0]!, 'latin1'),
     /^Return-Path: <ann@example\.org>\n[\s\S]*^X-Added: at the end$/m,
   );
+  const first = mails();
   await send(t, port, 'tempfail');
   await until(`a deferral\n${exim.log()}`, () => /== alice@example\.test/.test(exim.log()));
   await send(t, port, 'reject');
@@ -100,6 +133,24 @@ test('deliver is the pipe transport of Exim', async (t) => {
     throw new Error(exim.log());
   });
   assert.equal(mails().length, 1);
+  await send(t, port, 'discard');
+  await until('the end of it', () => exim.log().match(/=> alice/g)?.length === 2);
+  const fresh = async () => {
+    await until(`the next\n${exim.log()}`, () => mails().length === 2);
+    const path = mails().find((each) => !first.includes(each))!;
+    const text = readFileSync(path, 'latin1');
+    rmSync(path);
+    return text;
+  };
+  await sendUtf8(port, 'alice@example.test');
+  assertUtf8(await fresh());
+  await sendLarge(port, 'alice@example.test');
+  assertLarge(await fresh());
+  const waiting = exim.queued();
+  await send(t, port, 'hang');
+  await killStartedWith(config);
+  await until('the message to be kept, for nobody knows how far it came', () => /Frozen/.test(exim.log()));
+  assert.deepEqual([mails(), exim.queued()], [first, waiting + 1]);
 });
 
 test('content filter of Exim', async (t) => {
@@ -129,6 +180,8 @@ test('content filter of Exim', async (t) => {
     `  directory = ${folder}/Maildir`,
     '  maildir_format',
     '  create_directory',
+    '  return_path_add',
+    '  envelope_to_add',
     '  user = nobody',
   ];
   const exim = await startExim(t, {
@@ -138,10 +191,58 @@ test('content filter of Exim', async (t) => {
   });
   if (!exim) return;
   const mails = () => messagesIn(join(folder, 'Maildir'));
-  await send(t, port!, 'add');
-  await until(`mail\n${exim.log()}`, () => mails().length === 1);
-  assert.match(readFileSync(mails()[0]!, 'latin1'), /^X-Added: at the end$/m);
+  const delivered = async (what: string) => {
+    await until(`${what}\n${exim.log().slice(-3000)}`, () => mails().length > 0);
+    const [path] = mails();
+    const text = readFileSync(path!, 'latin1');
+    rmSync(path!);
+    return text;
+  };
+  const program = requireProgram(t, 'swaks')!;
+  for (const {
+    told: word,
+    want,
+    belowReceived = want,
+    body,
+    sender = 'ann@example.org',
+    to = 'alice',
+  } of edited) {
+    // How long Exim waits is its own affair here.
+    if (word === 'slow') continue;
+    const { reply } = await swaks(program, {
+      port: port!,
+      to: 'alice@example.test',
+      message: messageFor(word),
+    });
+    assert.match(reply, /^250 /);
+    const text = await delivered(word);
+    assert.equal(fieldsOf(text), belowReceived, word);
+    assert.match(bodyOf(text), body ?? /^hello\nworld\n+$/, word);
+    assert.match(text, new RegExp(`^Return-path: <${sender}>\\nEnvelope-to: ${to}@example\\.test\\n`), word);
+  }
+  await send(t, port!, 'differ', ['alice@example.test', 'bob@example.test']);
+  const copies = [await delivered('one'), await delivered('the other')];
+  assert.deepEqual(copies.map((text) => /^X-Only: one$/m.test(text)).sort(), [false, true]);
+  await sendUtf8(port!, 'alice@example.test');
+  assertUtf8(await delivered('SMTPUTF8'));
+  await sendLarge(port!, 'alice@example.test');
+  assertLarge(await delivered('30 MB'));
+
+  await send(t, port!, 'reject');
+  await until('a refusal', () => /\*\* alice@example\.test.*100% refused/.test(exim.log()));
+  for (const word of ['discard', 'quarantine']) await send(t, port!, word, 'dave@example.test');
+  await until(
+    'both to be taken',
+    () => exim.log().match(/=> dave@example\.test R=mailfilter/g)?.length === 2,
+  );
+  const list = await runCommand(['queue', 'list', '--json', '-c', server.configFile]);
+  assert.match(list.stdout, /"held"/);
   await send(t, port!, 'tempfail');
   await until(`a deferral\n${exim.log()}`, () => /== alice@example\.test.*come back later/.test(exim.log()));
-  assert.deepEqual([mails().length, exim.queued()], [1, 1]);
+  const waiting = exim.queued();
+  await send(t, port!, 'hang', 'carol@example.test');
+  await untilItHangs(server);
+  await server.kill();
+  await until('a deferral', () => /== carol@example\.test/.test(exim.log()));
+  assert.deepEqual([mails(), exim.queued()], [[], waiting + 1]);
 });

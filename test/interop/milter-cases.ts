@@ -20,8 +20,8 @@ export interface EditedCase {
   readonly told: string;
   /** fieldsOf the message. */
   readonly want: string;
-  /** Where Sendmail, which counts the fields that its configuration defines, has another place for it. */
-  readonly inSendmail?: string;
+  /** Where a Received field that the MTA's milters do not see is counted in: by Sendmail, and behind the queue. */
+  readonly belowReceived?: string;
   readonly body?: RegExp;
   readonly sender?: string;
   readonly to?: string;
@@ -34,7 +34,7 @@ export const edited: readonly EditedCase[] = [
   {
     told: 'middle',
     want: untouched.replace('To:', 'X-Middle: after the first field\nTo:'),
-    inSendmail: `X-Middle: after the first field\n${untouched}`,
+    belowReceived: `X-Middle: after the first field\n${untouched}`,
   },
   {
     told: 'change',

@@ -10,6 +10,7 @@ import { type OpenSmtpd, type OpenSmtpdOptions, startOpenSmtpd } from '../kit/op
 import { projectRoot, requireProgram } from '../kit/require.ts';
 import { messagesIn, startServer, until } from '../kit/server.ts';
 import { type Sent, type SwaksOptions, swaks } from '../kit/swaks.ts';
+import { assertLarge, killStartedWith, sendLarge, untilItHangs } from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
@@ -118,6 +119,21 @@ describe('filter of OpenSMTPD', () => {
   });
 });
 
+test('filter of OpenSMTPD killed in the middle: nothing is acknowledged, nothing delivered', async (t) => {
+  const setting = await withFilter(t);
+  if (!setting) return;
+  const { send, smtpd } = setting;
+  const sent = send({ do: 'hang' });
+  await until('the message to be at the filter', () =>
+    /smtp\].*event=|as told|smtp connected/.test(smtpd.log()),
+  );
+  await killStartedWith('opensmtpd-filter');
+  const { reply } = await sent;
+  // smtpd itself ends with its filter, so that the client may hear nothing at all.
+  assert.doesNotMatch(reply, /^2\d\d .*accepted/);
+  assert.deepEqual(smtpd.messages(), []);
+});
+
 test('LMTP to us is the delivery of OpenSMTPD', async (t) => {
   const server = await startServer({ inbound: [{ plugin }] });
   t.after(() => server.stop());
@@ -126,6 +142,20 @@ test('LMTP to us is the delivery of OpenSMTPD', async (t) => {
   assert.match((await setting.send({ do: 'add' })).reply, /^250 /);
   await until(`mail\n${setting.smtpd.log()}`, () => server.messages('alice').length === 1);
   assert.match(readFileSync(server.messages('alice')[0]!, 'latin1'), /^X-Added: at the end$/m);
+  rmSync(server.messages('alice')[0]!);
+  await sendLarge(setting.smtpd.port, 'alice@example.test');
+  await until('30 MB', () => server.messages('alice').length === 1);
+  assertLarge(readFileSync(server.messages('alice')[0]!, 'latin1'));
+  // A refusal is put off as well: its mail.lmtp knows no other error.
+  assert.match((await setting.send({ do: 'tempfail' })).reply, /^250 /);
+  await until('a delivery put off', () => /result=TempFail.*come back later/.test(setting.smtpd.log()));
+  const putOff = () => setting.smtpd.log().match(/result=TempFail/g)?.length ?? 0;
+  const before = putOff();
+  assert.match((await setting.send({ do: 'hang' })).reply, /^250 /);
+  await untilItHangs(server);
+  await server.kill();
+  await until(`a delivery put off\n${setting.smtpd.log()}`, () => putOff() > before);
+  assert.equal(server.messages('alice').length, 1);
 });
 
 test('deliver is the mda of OpenSMTPD', async (t) => {
@@ -158,5 +188,15 @@ test('deliver is the mda of OpenSMTPD', async (t) => {
   await until('a delivery put off', () => /result=TempFail/i.test(setting.smtpd.log()));
   assert.match((await setting.send({ do: 'reject' })).reply, /^250 /);
   await until('a delivery refused', () => /result=PermFail/i.test(setting.smtpd.log()));
-  assert.equal(mails().length, 1);
+  const first = mails();
+  assert.equal(first.length, 1);
+  await sendLarge(setting.smtpd.port, 'alice@example.test');
+  await until('30 MB', () => mails().length === 2);
+  assertLarge(readFileSync(mails().find((path) => !first.includes(path))!, 'latin1'));
+  const putOff = () => setting.smtpd.log().match(/result=TempFail/g)?.length ?? 0;
+  const before = putOff();
+  assert.match((await setting.send({ do: 'hang' })).reply, /^250 /);
+  await killStartedWith(config);
+  await until(`a delivery put off\n${setting.smtpd.log()}`, () => putOff() > before);
+  assert.equal(mails().length, 2);
 });

@@ -10,6 +10,14 @@ import { type Postfix, startPostfix } from '../kit/postfix.ts';
 import { projectRoot, requireProgram } from '../kit/require.ts';
 import { startServer, until } from '../kit/server.ts';
 import { swaks } from '../kit/swaks.ts';
+import {
+  assertLarge,
+  assertUtf8,
+  killStartedWith,
+  sendLarge,
+  sendUtf8,
+  untilItHangs,
+} from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 const deliver = (config: string) => `${process.execPath} ${launcher} deliver -c ${config}`;
@@ -48,7 +56,34 @@ test('LMTP to us is the delivery of Postfix, with an answer for each recipient',
   await send(t, postfix, 'tempfail');
   await logs(postfix, /to=<alice@example\.test>.*dsn=4\.7\.1.*come back later/);
   assert.equal(server.messages('alice').length, 1);
+  const fresh = freshOf(() => server.messages('bob'));
+  await sendUtf8(postfix.port, 'bob@example.test');
+  assertUtf8(await fresh());
+  await sendLarge(postfix.port, 'bob@example.test');
+  assertLarge(await fresh());
+  for (const word of ['discard', 'quarantine']) {
+    await send(t, postfix, word, 'bob@example.test');
+  }
+  await send(t, postfix, 'reject', 'bob@example.test');
+  await logs(postfix, /to=<bob@example\.test>.*dsn=5\.7\.1, status=bounced.*100% refused/);
+  await send(t, postfix, 'hang', 'bob@example.test');
+  await untilItHangs(server);
+  await server.kill();
+  await logs(postfix, /to=<bob@example\.test>.*status=deferred.*(?:lost connection|refused)/);
+  assert.equal(server.messages('bob').length, 3);
 });
+
+/** The text of the message that came since the last call. */
+function freshOf(mails: () => string[]): () => Promise<string> {
+  const seen = new Set(mails());
+  return async () => {
+    const fresh = () => mails().filter((path) => !seen.has(path));
+    await until('a message', () => fresh().length > 0);
+    const [path] = fresh();
+    seen.add(path!);
+    return readFileSync(path!, 'latin1');
+  };
+}
 
 test('deliver is the pipe transport of Postfix, for users of the running server', async (t) => {
   const server = await startServer({ inbound: [{ plugin }] });
@@ -79,6 +114,9 @@ test('deliver is the pipe transport of Postfix, for users of the running server'
   await logs(postfix, /to=<nobody@example\.test>.*dsn=5\.1\.1.*no such user here/);
   await send(t, postfix, 'reject');
   await logs(postfix, /to=<alice@example\.test>.*dsn=5\.7\.1, status=bounced.*100% refused/);
+  await send(t, postfix, 'hang');
+  await killStartedWith(`deliver\0-c\0${server.configFile}`);
+  await logs(postfix, /to=<alice@example\.test>.*dsn=4\.3\.0, status=deferred/);
   await server.stop();
   await send(t, postfix, 'add');
   await logs(postfix, /to=<alice@example\.test>.*dsn=4\.3\.2, status=deferred.*no server takes mail/);
@@ -119,6 +157,9 @@ test('deliver is the mailbox_command of Postfix, for system users', async (t) =>
   await logs(postfix, /dsn=4\.7\.1, status=deferred.*come back later/);
   await send(t, postfix, 'reject', to);
   await logs(postfix, /dsn=5\.7\.1, status=bounced.*100% refused/);
+  await send(t, postfix, 'hang', to);
+  await killStartedWith(config);
+  await logs(postfix, /dsn=4\.3\.0, status=deferred.*(?:signal 9|killed)/i);
   assert.equal(mbox().match(/^From /gm)?.length, 1);
 });
 

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { createTransport } from 'nodemailer';
 import { contentFilterLines, type MtaLines, proxyFilterLines } from '../../src/cli/init/mta-lines.ts';
 import { runCommand } from '../kit/command.ts';
 import { freePort } from '../kit/free-port.ts';
@@ -10,6 +9,7 @@ import { type Postfix, startPostfix } from '../kit/postfix.ts';
 import { projectRoot, requireProgram } from '../kit/require.ts';
 import { startServer, type TestServer, until } from '../kit/server.ts';
 import { type Sent, type SwaksOptions, swaks } from '../kit/swaks.ts';
+import { assertLarge, assertUtf8, sendLarge, sendUtf8, untilItHangs } from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
@@ -115,22 +115,11 @@ async function passes({ send, delivered }: Setting): Promise<void> {
   assert.match(await delivered('carol'), /hello/);
 }
 
-async function passesLarge({ postfix, delivered }: Setting): Promise<void> {
-  const transport = createTransport({ host: '127.0.0.1', port: postfix.port, ignoreTLS: true });
-  const large = Buffer.alloc(30 << 20, 'a line of sixty-four octets, its end included, again and again\r\n');
-  const envelope = { from: 'ann@example.org', to: ['alice@example.test'] };
-  await transport.sendMail({
-    envelope,
-    raw: Buffer.concat([Buffer.from('Subject: large\r\nX-Do: size\r\n\r\n'), large]),
-  });
-  const text = await delivered('alice');
-  assert.match(text, new RegExp(`^X-Size: ${large.length}$`, 'm'));
-  await transport.sendMail({
-    envelope,
-    raw: Buffer.from('Subject: grün\r\nX-Do: envelope\r\n\r\nü\r\n', 'utf8'),
-  });
-  assert.match(await delivered('alice'), /^X-Envelope: ann@example\.org/m);
-  transport.close();
+async function passesSpecial({ postfix, delivered }: Setting): Promise<void> {
+  await sendLarge(postfix.port, 'alice@example.test');
+  assertLarge(await delivered('alice'));
+  await sendUtf8(postfix.port, 'alice@example.test');
+  assertUtf8(await delivered('alice'));
 }
 
 describe('content filter behind the queue of Postfix', () => {
@@ -144,7 +133,7 @@ describe('content filter behind the queue of Postfix', () => {
     );
     assert.match(await setting.delivered('alice'), /^X-Only: one$/m);
     assert.doesNotMatch(await setting.delivered('bob'), /^X-Only/m);
-    await passesLarge(setting);
+    await passesSpecial(setting);
     assert.deepEqual(await setting.postfix.queue(), []);
   });
 
@@ -174,7 +163,7 @@ describe('content filter behind the queue of Postfix', () => {
     if (!setting) return;
     const { send, postfix, server } = setting;
     await send({ do: 'hang' });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await untilItHangs(server);
     await server.kill();
     await until(
       'the deferred message',
@@ -190,7 +179,7 @@ describe('proxy filter before the queue of Postfix', () => {
     const setting = await setUp(t, 'proxy-filter');
     if (!setting) return;
     await passes(setting);
-    await passesLarge(setting);
+    await passesSpecial(setting);
   });
 
   test('the client hears each refusal, and Postfix keeps nothing', async (t) => {
@@ -220,7 +209,7 @@ describe('proxy filter before the queue of Postfix', () => {
     const setting = await setUp(t, 'proxy-filter');
     if (!setting) return;
     const sent = setting.send({ do: 'hang' });
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await untilItHangs(setting.server);
     await setting.server.kill();
     assert.match((await sent).reply, /^4\d\d /);
     assert.deepEqual(setting.postfix.messages('alice'), []);

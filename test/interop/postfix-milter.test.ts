@@ -11,6 +11,7 @@ import { startServer, type TestServer, until } from '../kit/server.ts';
 import { type Sent, type SwaksOptions, swaks } from '../kit/swaks.ts';
 
 import { bodyOf, edited, fieldsOf, messageFor } from './milter-cases.ts';
+import { untilItHangs } from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
@@ -143,11 +144,7 @@ describe('behind Postfix', () => {
     });
     await t.test('a filter killed while it decides: try again, and nothing was edited', async () => {
       const sent = send({ message: 'Message-ID: <hang@example.org>\nX-Do: hang\n\nhello\n' });
-      await until(
-        'the message',
-        () => postfix.log().includes('hang') || /as-told|milter/.test(postfix.log()),
-      );
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await untilItHangs(server);
       await server.kill();
       assert.match((await sent).reply, /^4\d\d /);
     });

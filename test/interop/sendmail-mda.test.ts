@@ -9,6 +9,7 @@ import { projectRoot, requireProgram } from '../kit/require.ts';
 import { startSendmail } from '../kit/sendmail.ts';
 import { messagesIn, until } from '../kit/server.ts';
 import { swaks } from '../kit/swaks.ts';
+import { assertLarge, killStartedWith, sendLarge } from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
@@ -44,6 +45,16 @@ test('deliver is the local mailer of Sendmail', async (t) => {
     /^Return-Path: <ann@example\.org>\n[\s\S]*^X-Added: at the end$/m,
   );
   await send('tempfail');
-  await until('the message in the queue', () => sendmail.queued().length > 0);
+  await until('the message in the queue', () => sendmail.queued().length === 1);
   assert.equal(mails().length, 1);
+  const first = mails();
+  await sendLarge(sendmail.port, 'nobody@example.test');
+  await until('30 MB', () => mails().length === 2);
+  assertLarge(readFileSync(mails().find((path) => !first.includes(path))!, 'latin1'));
+  await send('hang');
+  await killStartedWith(config);
+  await until('that one in the queue as well', () => sendmail.queued().length === 2);
+  await send('reject');
+  await until('a refusal', () => /100% refused/.test(sendmail.log()));
+  assert.equal(mails().length, 2);
 });

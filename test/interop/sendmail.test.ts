@@ -7,10 +7,12 @@ import { startSendmail } from '../kit/sendmail.ts';
 import { startServer, until } from '../kit/server.ts';
 import { type SwaksOptions, swaks } from '../kit/swaks.ts';
 import { bodyOf, edited, fieldsOf, messageFor } from './milter-cases.ts';
+import { assertLarge, sendLarge, untilItHangs } from './special-mail.ts';
 
 const plugin = join(projectRoot, 'test/interop/plugins/as-told.ts');
 
 const refused: { at: string; from?: string; to?: string; told?: string; args?: string[]; want: RegExp }[] = [
+  { at: 'connect', args: ['--local-interface', '127.0.0.2'], want: /^554 / },
   { at: 'helo', args: ['--helo', 'helo-reject.example.org'], want: /^550 5\.7\.1 / },
   { at: 'mail', from: 'mail-reject@example.org', want: /^550 5\.7\.1 and that is final/ },
   { at: 'mail, for now', from: 'mail-tempfail@example.org', want: /^451 4\.7\.1 come back later/ },
@@ -47,11 +49,11 @@ test('behind Sendmail: every edit, refusal, discard and quarantine', async (t) =
     seen.add(fresh()[0]!);
     return [...seen].at(-1)!;
   };
-  for (const { told, want, inSendmail = want, body, sender = 'ann@example.org', to = 'alice' } of edited) {
+  for (const { told, want, belowReceived = want, body, sender = 'ann@example.org', to = 'alice' } of edited) {
     await t.test(`edited: ${told || 'nothing'}`, async () => {
       assert.match((await send(told)).reply, /^250 /);
       const text = await delivered(to);
-      assert.equal(fieldsOf(text), inSendmail);
+      assert.equal(fieldsOf(text), belowReceived);
       assert.match(bodyOf(text), body ?? /^hello\nworld\n+$/);
       assert.match(text, new RegExp(`^From ${sender} `));
     });
@@ -61,6 +63,15 @@ test('behind Sendmail: every edit, refusal, discard and quarantine', async (t) =
       assert.match((await send(told, options)).reply, want);
     });
   }
+  await t.test('30 MB', async () => {
+    await sendLarge(port, 'carol@example.test');
+    assertLarge(await delivered('carol'));
+  });
+  await t.test('one recipient is discarded', async () => {
+    assert.match((await send('drop-one', { to: 'erin@example.test,bob@example.test' })).reply, /^250 /);
+    await delivered('bob');
+    assert.deepEqual(sendmail.messages('erin'), []);
+  });
   await t.test('several lines and percent signs come through', async () => {
     assert.match((await send('reject')).transcript, /550-5\.7\.1 100% refused\n/);
   });
@@ -76,8 +87,7 @@ test('behind Sendmail: every edit, refusal, discard and quarantine', async (t) =
   });
   await t.test('a filter killed while it decides: try again, and nothing was edited', async () => {
     const sent = send('hang', { to: 'dave@example.test' });
-    await until('the end of the message', () => /X-Do: hang/.test(sendmail.log()));
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await untilItHangs(server);
     await server.kill();
     assert.match((await sent).reply, /^4\d\d /);
     assert.deepEqual(sendmail.messages('dave'), []);

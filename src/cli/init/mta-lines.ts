@@ -167,6 +167,8 @@ export function mdaLines(command: string): MtaLines[] {
         '  message_suffix =',
         '  return_fail_output',
         '  temp_errors = 70 : 73 : 74 : 75 : 78',
+        // Without it the mail of a process that was killed would go back to its sender.
+        '  freeze_signal',
       ],
     },
     {

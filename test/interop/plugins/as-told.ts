@@ -36,8 +36,8 @@ const edits: Readonly<Record<string, readonly Edit[]>> = {
 export default definePlugin({
   name: 'as-told',
   hooks: {
-    connect: ({ connection }) =>
-      connection.remoteIp === '192.0.2.1' ? reject(554, '5.7.1', 'not you') : undefined,
+    connect: ({ connection: { remoteIp } }) =>
+      remoteIp === '192.0.2.1' || remoteIp === '127.0.0.2' ? reject(554, '5.7.1', 'not you') : undefined,
     helo: ({ session }) => at('helo', session.helo),
     mailFrom: ({ envelope }) => at('mail', envelope.sender),
     rcptTo: ({ recipient }) => at('rcpt', recipient.address),
@@ -46,7 +46,10 @@ export default definePlugin({
       const told = message.headers.get('X-Do') ?? '';
       let octets = 0;
       for await (const chunk of message.body()) octets += (chunk as Buffer).length;
-      if (told === 'hang') await new Promise((resolve) => setTimeout(resolve, 20_000));
+      if (told === 'hang') {
+        console.log('as told: hang');
+        await new Promise((resolve) => setTimeout(resolve, 20_000));
+      }
       if (told === 'slow') await new Promise((resolve) => setTimeout(resolve, 7000));
       if (told === 'differ') {
         return { recipients: { [envelope.recipients[0]!.id]: { edits: [addHeader('X-Only', 'one')] } } };
