@@ -1,5 +1,6 @@
 /** What is wrong in an rcfile, by line, and what of it needs programs. Nothing is run. */
-import { compilePattern, PatternError } from './pattern.ts';
+import { PatternError } from './expression.ts';
+import { compilePattern } from './pattern.ts';
 import { type Item, type Problem, parseRcfile, type Recipe } from './rcfile.ts';
 
 export interface ProgramUse {

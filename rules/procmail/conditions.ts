@@ -1,7 +1,8 @@
 /** A recipe's conditions: expressions, programs, sizes, variables, weighted or not. procmailrc(5), procmailsc(5). */
 import { type Expansion, expandQuoted, expandWords, type Scope } from './expand.ts';
+import { PatternError } from './expression.ts';
 import { type Mail, partsOf, unfolded } from './mail.ts';
-import { compilePattern, PatternError } from './pattern.ts';
+import { compilePattern } from './pattern.ts';
 import type { Condition } from './rcfile.ts';
 import { extract, Search } from './search.ts';
 import type { Command, Parts, Step, StepFacts, StepOutcome } from './steps.ts';

@@ -1,7 +1,8 @@
 /** procmail's expressions: what they match, where MATCH begins, and that none runs away. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compilePattern, PatternError } from '../../../rules/procmail/pattern.ts';
+import { PatternError } from '../../../rules/procmail/expression.ts';
+import { compilePattern } from '../../../rules/procmail/pattern.ts';
 import { extract, Search } from '../../../rules/procmail/search.ts';
 
 const matches = (expression: string, text: string, caseSensitive = false) =>
