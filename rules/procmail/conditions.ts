@@ -43,12 +43,13 @@ export interface ConditionsResult {
 
 const wholeMail: Parts = { header: true, body: true };
 
-interface Weight {
+export interface Weight {
   readonly weight: number;
   readonly exponent: number;
 }
 
-type Area = Parts | { readonly variable: string };
+/** Where a condition looks. */
+export type Area = Parts | { readonly variable: string };
 
 export function* evaluateConditions(
   conditions: readonly Condition[],
@@ -77,55 +78,78 @@ interface Judged {
 const weighted = /^([-+]?(?:\d+\.?\d*|\.\d+))\^([-+]?(?:\d+\.?\d*|\.\d+))(?:[ \t]+|$)/;
 const variableArea = /^([A-Za-z_][A-Za-z_0-9]*)[ \t]*\?\?[ \t]*/;
 
-function* evaluate(
-  condition: Condition,
+/** A condition with what stands before its expression read off. */
+export interface ReadCondition {
+  readonly weight: Weight | undefined;
+  readonly inverted: boolean;
+  readonly area: Area;
+  /** `? program`, a size or an expression. */
+  readonly text: string;
+}
+
+export function* readCondition(
+  condition: string,
   flags: ReadonlySet<string>,
-  house: ConditionHouse,
-  score: number,
-): Generator<Step, Judged, StepOutcome> {
-  let { text } = condition;
+  scope: Scope,
+): Expansion<ReadCondition> {
+  let text = condition;
   let weight: Weight | undefined;
   let inverted = false;
   let area: Area = { header: flags.has('H') || !flags.has('B'), body: flags.has('B') };
   for (;;) {
     text = text.replace(/^[ \t\n]+/, '');
     const [whole, number, exponent] = weighted.exec(text) ?? [];
+    const [areaWhole, name] = variableArea.exec(text) ?? [];
     if (whole !== undefined) {
       weight = { weight: Number(number), exponent: Number(exponent) };
       text = text.slice(whole.length);
-      // Nothing can be added to what is infinite.
-      if (score >= scoreMax) return { matched: true, added: 0 };
-      continue;
-    }
-    const [areaWhole, name] = variableArea.exec(text) ?? [];
-    if (areaWhole !== undefined) {
+    } else if (areaWhole !== undefined) {
       area = /^(?:B|H|HB|BH)$/.test(name!)
         ? { header: name!.includes('H'), body: name!.includes('B') }
         : { variable: name! };
       text = text.slice(areaWhole.length);
-      continue;
-    }
-    if (text.startsWith('!')) {
+    } else if (text.startsWith('!')) {
       inverted = !inverted;
       text = text.slice(1);
     } else if (text.startsWith('$')) {
-      const expanded = yield* answered(expandQuoted(text.slice(1).trimStart(), house), condition.line, house);
-      text = expanded;
+      text = yield* expandQuoted(text.slice(1).trimStart(), scope);
       // A dollar that stays one is the expression's.
-      if (expanded.startsWith('$')) break;
+      if (text.startsWith('$')) break;
     } else {
       break;
     }
   }
+  return { weight, inverted, area, text };
+}
+
+/** `< 1000`, `> 1000`: undefined for any other text. */
+export function sizeOf(text: string): { readonly sign: '<' | '>'; readonly octets: number } | undefined {
+  const [, sign, octets] = /^([<>])[ \t]*(\d+)[ \t]*$/.exec(text) ?? [];
+  return sign === undefined ? undefined : { sign: sign as '<' | '>', octets: Number(octets) };
+}
+
+/** A backslash in front takes from what follows the meaning it has at the start of a condition. */
+export function expressionOf(text: string): string {
+  return text.startsWith('\\') ? text.slice(1) : text;
+}
+
+function* evaluate(
+  condition: Condition,
+  flags: ReadonlySet<string>,
+  house: ConditionHouse,
+  score: number,
+): Generator<Step, Judged, StepOutcome> {
+  // Nothing can be added to what is infinite.
+  if (score >= scoreMax && weighted.test(condition.text.trimStart())) return { matched: true, added: 0 };
+  const reading = readCondition(condition.text, flags, house);
+  const { weight, inverted, area, text } = yield* answered(reading, condition.line, house);
   if (text.startsWith('?')) {
     const parts = 'variable' in area ? wholeMail : area;
     return yield* runTest(condition.line, text.slice(1).trim(), parts, weight, inverted, house);
   }
-  const size = /^([<>])[ \t]*(\d+)[ \t]*$/.exec(text);
-  if (size !== null) return compareSize(size[1]!, Number(size[2]), weight, inverted, house.mail);
-  // A backslash in front takes from what follows the meaning it has at the start of a condition.
-  const expression = text.startsWith('\\') ? text.slice(1) : text;
-  return search(expression, area, flags.has('D'), weight, inverted, house);
+  const size = sizeOf(text);
+  if (size !== undefined) return compareSize(size.sign, size.octets, weight, inverted, house.mail);
+  return search(expressionOf(text), area, flags.has('D'), weight, inverted, house);
 }
 
 /** An expansion with its backquotes run. */

@@ -15,6 +15,8 @@ export interface Assignment {
 export interface Recipe {
   readonly kind: 'recipe';
   readonly line: number;
+  /** The last line of its action. */
+  readonly endLine: number;
   /** Letters as they stood, unknown ones left out. */
   readonly flags: ReadonlySet<string>;
   /** `implicit`: named after the destination. */
@@ -129,7 +131,7 @@ class Parser {
       this.#complain('Incomplete recipe');
       return undefined;
     }
-    return { kind: 'recipe', line, flags, lock, conditions, action };
+    return { kind: 'recipe', line, endLine: this.#lineBefore(), flags, lock, conditions, action };
   }
 
   #flags(): Set<string> {
@@ -288,6 +290,11 @@ class Parser {
   #lineNow(): number {
     for (; this.#lineAt < this.#at; this.#lineAt++) if (this.#source[this.#lineAt] === '\n') this.#line += 1;
     return this.#line;
+  }
+
+  /** Of the octet that was read last. */
+  #lineBefore(): number {
+    return this.#lineNow() - (this.#source[this.#at - 1] === '\n' ? 1 : 0);
   }
 
   #complain(message: string): void {

@@ -20,25 +20,41 @@ export interface Deed {
     | 'backquotes';
   /** The folder, the recipients, the program. */
   readonly text: string;
+  /** Of a store: each folder, and MAILDIR, which they are relative to. */
+  readonly folders?: readonly string[];
+  readonly directory?: string;
 }
+
+/** How a program ends in the rehearsal; undefined: as said below. */
+export type Answer = (
+  step: Extract<Step, { type: 'program' | 'test' | 'output' }>,
+) => StepOutcome | undefined;
 
 /**
  * @param read the text of an rcfile, an octet a character; undefined where there is none
  * Programs of conditions count as failed, filters leave the mail as it is, backquotes give nothing.
  */
-export function rehearseProcmail(input: RunInput, read: (path: string) => string | undefined): Rehearsal {
+export function rehearseProcmail(
+  input: RunInput,
+  read: (path: string) => string | undefined,
+  answer: Answer = () => undefined,
+): Rehearsal {
   const deeds: Deed[] = [];
   const running = runProcmail(input);
   let step = running.next();
   while (!step.done) {
     const deed = deedOf(step.value);
     if (deed !== undefined) deeds.push(deed);
-    step = running.next(outcomeOf(step.value, read));
+    step = running.next(outcomeOf(step.value, read, answer));
   }
   return { ...step.value, deeds };
 }
 
-function outcomeOf(step: Step, read: (path: string) => string | undefined): StepOutcome {
+function outcomeOf(step: Step, read: (path: string) => string | undefined, answer: Answer): StepOutcome {
+  if (step.type === 'program' || step.type === 'test' || step.type === 'output') {
+    const known = answer(step);
+    if (known !== undefined) return known;
+  }
   if (step.type === 'test') return { ok: true, exitCode: 1 };
   if (step.type === 'store') return { ok: true, name: step.folders.join(' '), length: step.input.length };
   if (step.type !== 'read') return { ok: true, exitCode: 0 };
@@ -49,7 +65,10 @@ function outcomeOf(step: Step, read: (path: string) => string | undefined): Step
 function deedOf(step: Step): Deed | undefined {
   switch (step.type) {
     case 'store':
-      return { line: step.line, kind: 'store', text: step.folders.join(' ') };
+      return {
+        ...{ line: step.line, kind: 'store', text: step.folders.join(' '), folders: step.folders },
+        directory: step.environment.MAILDIR ?? '/',
+      };
     case 'forward':
       return { line: step.line, kind: 'forward', text: step.recipients.join(' ') };
     case 'program': {

@@ -73,6 +73,8 @@ export const procmailLimits = {
   patternStepsMax: 2000,
   /** Recipes that a trace tells of. */
   tracedRecipesMax: 1000,
+  /** Of files that an rcfile includes, when it is converted: what is inlined twice counts twice. */
+  convertedCharactersMax: 4 * MiB,
 } as const;
 
 /** What a Sieve script may be and do. RFC 5228 section 2.10.5 leaves limits to the implementation. */
