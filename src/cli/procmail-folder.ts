@@ -17,11 +17,10 @@ export async function* mailOf(path: string): AsyncGenerator<FolderMail> {
     yield* mailOfMbox(path);
     return;
   }
-  if (!isDirectory(join(path, 'cur')))
+  if (partsOf(path).length === 0)
     throw new CommandError(exitCodes.noInput, `${path} is no Maildir: there is no folder cur in it`);
-  for (const part of ['cur', 'new']) {
+  for (const part of partsOf(path)) {
     const folder = join(path, part);
-    if (!isDirectory(folder)) continue;
     for (const file of readdirSync(folder).sort()) {
       if (file.startsWith('.')) continue;
       const octets = readFileSync(join(folder, file));
@@ -33,8 +32,14 @@ export async function* mailOf(path: string): AsyncGenerator<FolderMail> {
 /** How many there are, where that is known before they are read. */
 export function mailCount(path: string): number | undefined {
   if (!isDirectory(path)) return undefined;
-  const parts = ['cur', 'new'].map((part) => join(path, part)).filter(isDirectory);
-  return parts.reduce((sum, part) => sum + readdirSync(part).length, 0);
+  return partsOf(path).reduce((sum, part) => sum + readdirSync(join(path, part)).length, 0);
+}
+
+/** Folders of a Maildir that are there. */
+function partsOf(path: string): string[] {
+  const isThere = (part: string) =>
+    statSync(join(path, part), { throwIfNoEntry: false })?.isDirectory() === true;
+  return ['cur', 'new'].filter(isThere);
 }
 
 function isDirectory(path: string): boolean {

@@ -18,6 +18,7 @@ export interface FieldTests {
 /** Names one expression may stand for. */
 const waysMax = 200;
 const space = 32;
+const newline = 10;
 /** Names with which no other field in use begins, so that `^From.*x` means that field. */
 const wholeNames = ['From', 'To', 'Cc', 'Subject', 'Sender', 'Reply-To'];
 const bounceLine = Buffer.from('From MAILER-DAEMON  Sat Nov 21 09:00:00 2026\n\n');
@@ -94,21 +95,23 @@ class FieldTestsOf {
   }
 
   #fieldTest(names: readonly string[], rest: Expression): Test {
+    const present: Test = { kind: 'asked', text: `exists ${quotedList(names)}`, requires: [] };
     const marks = itemsOf(rest).some(({ kind }) => kind === 'mark');
-    if (isNullable(rest) && !marks)
-      return { kind: 'asked', text: `exists ${quotedList(names)}`, requires: [] };
+    if (isNullable(rest) && !marks) return present;
     if (marks && names.length > 1) throw new CannotConvert('MATCH may come from several fields');
-    const value = after(rest, space);
-    if (value === undefined)
-      throw new CannotConvert(
-        marks
-          ? 'MATCH would begin with the white space before the value, which Sieve does not see'
-          : 'it looks for a value without white space before it, which Sieve does not see',
+    if (crossesLines(rest, true))
+      this.#notes.add(
+        '\\< and \\> are the end of a line as well: procmail may find the name of the next field',
       );
-    return valueTest(anchored(withoutBlanks(value)), {
+    const value = behindSpace(rest);
+    if (value === undefined)
+      throw new CannotConvert('it looks for a value without white space before it, which Sieve does not see');
+    const test = valueTest(anchored(withoutBlanks(value)), {
       ...{ command: 'header', source: ` ${quotedList(names)}`, requires: [], kind: 'line' },
       caseSensitive: this.#caseSensitive,
     });
+    // A field whose value may be anything has to be there.
+    return test.kind === 'constant' ? present : test;
   }
 
   /** The sender of the From_ line is the envelope's. */
@@ -168,6 +171,30 @@ function step(prefix: string, item: Expression | undefined, rest: readonly Expre
   if (isAnything(item) && wholeNames.some((each) => each.toLowerCase() === name.toLowerCase()))
     return { name, rest: sequence([item!, ...rest]), of: 'begins' };
   throw new CannotConvert('the names of the fields are not plain in it');
+}
+
+/** A `\<` or `\>` stands in it that more than the end follows. */
+function crossesLines(expression: Expression, last: boolean): boolean {
+  if (expression.kind === 'octet') return !last && expression.set[newline] === 1;
+  if (expression.kind === 'repeat') return crossesLines(expression.item, false);
+  if (expression.kind === 'alternatives') return expression.items.some((item) => crossesLines(item, last));
+  const items = itemsOf(expression);
+  if (expression.kind !== 'sequence') return false;
+  return items.some((item, at) => crossesLines(item, last && at === items.length - 1));
+}
+
+/** What is left to match when the space before the value has been. @throws CannotConvert where that would be MATCH's */
+function behindSpace(rest: Expression): Expression | undefined {
+  const items = itemsOf(rest);
+  const at = items.findIndex(({ kind }) => kind === 'mark');
+  if (at < 0) return after(rest, space);
+  const [before, behind] = [sequence(items.slice(0, at)), sequence(items.slice(at + 1))];
+  if (isNullable(before) && after(behind, space) !== undefined)
+    throw new CannotConvert(
+      'MATCH would begin with the white space before the value, which Sieve does not see',
+    );
+  const value = after(before, space);
+  return value && sequence([withoutBlanks(value), items[at]!, behind]);
 }
 
 function reachesDate(expression: Expression): boolean {
