@@ -1,15 +1,13 @@
 /** What the mta answers to calls of other roles: mail goes into the queue, state and moves to the rooms that keep them. */
-import { createHash } from 'node:crypto';
 import { OperationalError } from '../core/base/errors.ts';
 import type { Json } from '../core/base/json.ts';
 import type { Recipient } from '../core/mail/envelope.ts';
-import type { MessageSource } from '../core/mail/source.ts';
-import { emptyPipelineState } from '../core/pipeline/request.ts';
 import type { StateStore } from '../core/state/store.ts';
-import type { MovedMessage, StateQuestion, SubmittedMail, WireCalls } from './calls/mta-calls.ts';
+import type { StateQuestion, SubmittedMail, WireCalls } from './calls/mta-calls.ts';
 import type { House } from './flow/house.ts';
 import { changeQueue } from './queue/change.ts';
 import type { Queue } from './queue/queue.ts';
+import { inMemory, raiseMoved, transactionIdOf } from './raise-moved.ts';
 
 export interface AskedRooms {
   readonly queue: Queue;
@@ -20,7 +18,7 @@ export interface AskedRooms {
 export function answerCalls(current: () => House, { queue, state }: AskedRooms): WireCalls {
   return {
     submit: (mail) => enqueue(current(), queue, mail),
-    moved: (message) => raiseMoved(current(), message),
+    moved: (message) => raiseMoved(current(), queue, message),
     state: (question) => askState(state, question),
     queue: (change) => changeQueue(queue, change),
   };
@@ -41,50 +39,9 @@ async function enqueue({ config, clock }: House, queue: Queue, mail: SubmittedMa
   await queue.enqueue([entry], inMemory(message));
 }
 
-/** In the pipeline that takes in mail for the user. What the hooks answer changes nothing: the message lies where it lies. */
-async function raiseMoved(house: House, { message, ...moved }: MovedMessage): Promise<void> {
-  const { pipelines, config, clock } = house;
-  const id = transactionIdOf(`${moved.user}/${clock.now()}/${Math.random()}`);
-  for (const pipeline of Object.keys(config.pipelines)) {
-    if (!pipelines.has(pipeline, 'moved')) continue;
-    await pipelines.run({
-      pipeline,
-      stages: ['moved'],
-      id,
-      connection: { ...noConnection, id, openedAt: clock.now() },
-      session: { helo: '', esmtp: false, user: moved.user },
-      message: inMemory(message),
-      moved,
-      state: emptyPipelineState,
-    });
-    pipelines.forget(id);
-  }
-}
-
-const noConnection = {
-  door: 'mda',
-  listener: '',
-  localIp: '',
-  localPort: 0,
-  remoteIp: '',
-  remotePort: 0,
-  remoteName: '',
-  trusted: true,
-} as const;
-
 async function askState(store: StateStore, question: StateQuestion): Promise<Json | undefined> {
   const { plugin, method, parameters } = question;
   const keys = store.forPlugin(plugin);
   const ask = keys[method].bind(keys) as (...parameters: readonly (Json | undefined)[]) => Promise<Json>;
   return ask(...parameters);
-}
-
-function transactionIdOf(id: string): string {
-  return createHash('sha256').update(id).digest('hex').slice(0, 16).toUpperCase();
-}
-
-function inMemory(message: Uint8Array): MessageSource {
-  const buffer = new SharedArrayBuffer(message.length);
-  new Uint8Array(buffer).set(message);
-  return { kind: 'memory', buffer, offset: 0, length: message.length };
 }

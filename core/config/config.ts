@@ -159,6 +159,8 @@ export interface Config {
       readonly active: string;
       readonly scriptsMax: number;
       readonly storageBytesMax: number;
+      /** Scripts run at IMAP events. RFC 6785. */
+      readonly imap: boolean;
     };
   };
   readonly routes: readonly RouteConfig[];

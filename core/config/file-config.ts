@@ -52,7 +52,13 @@ export interface FileConfig {
     subaddressSeparator: string;
     quotaBytes: number;
     pipeline?: string;
-    sieve: { directory?: string; active?: string; scriptsMax: number; storageBytesMax: number };
+    sieve: {
+      directory?: string;
+      active?: string;
+      scriptsMax: number;
+      storageBytesMax: number;
+      imap: boolean;
+    };
   };
   routes?: FileRoute[];
   queue: {

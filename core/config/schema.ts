@@ -325,6 +325,10 @@ export const configSchema: JsonSchema = {
           'Link to the active script, or a script itself, with the same placeholders. Default: .dovecot.sieve in the folder.',
         ),
         scriptsMax: whole('Scripts of one user.', 100, 1, 10_000),
+        imap: flag(
+          'Scripts that a mailbox names in its annotation /shared/imapsieve/script run when users add, copy, move or flag messages by IMAP. RFC 6785.',
+          false,
+        ),
         storageBytesMax: whole('Octets of all scripts of one user.', 4 * 1024 * 1024, 1024, 2 ** 40),
       }),
     }),

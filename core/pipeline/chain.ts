@@ -347,7 +347,7 @@ function replyOf(
   delivered: PipelineOutcome['recipients'],
   trace: readonly TraceEntry[],
 ): RunReply {
-  const { verdict, envelope, pending, gathered } = standing;
+  const { verdict, envelope, pending, gathered, actions } = standing;
   const recipients: Record<string, PipelineOutcome['recipients'][string]> = { ...delivered };
   for (const [id, own] of Object.entries(standing.recipients))
     recipients[id] = { ...recipients[id], verdict: own };
@@ -357,6 +357,7 @@ function replyOf(
     ...(envelope !== request.envelope && { envelope }),
     ...(pending !== undefined && pending.recipient !== request.recipient && { recipient: pending.recipient }),
     ...(pending !== undefined && pending.added.length > 0 && { addedRecipients: pending.added }),
+    ...(actions.length > 0 && { actions }),
     change: stateChange(request.state, gathered),
     trace,
   };

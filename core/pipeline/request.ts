@@ -6,6 +6,7 @@ import type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
 import type { FailurePolicy, PipelineEntry } from '../plugin/entry.ts';
 import type { Connection, Session } from '../session/connection.ts';
+import type { ImapEvent } from '../session/imap-event.ts';
 import type { Gathered } from '../session/merge.ts';
 import type { Action } from '../session/plan.ts';
 import type { HookName } from '../session/powers.ts';
@@ -43,6 +44,7 @@ export interface PipelineRequest {
     readonly from: string;
     readonly to: string;
     readonly flags: readonly string[];
+    readonly event?: ImapEvent;
   };
   /** close only. */
   readonly reason?: string;
@@ -105,6 +107,8 @@ export interface PipelineOutcome {
   /** rcptTo: the recipient as rewritten, when it changed; further recipients a plugin expanded it into. */
   readonly recipient?: Recipient;
   readonly addedRecipients?: readonly string[];
+  /** moved: what rules for the event ask for; absent where none spoke. */
+  readonly actions?: readonly Action[];
   readonly state: PipelineState;
   readonly trace: readonly TraceEntry[];
 }

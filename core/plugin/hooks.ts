@@ -4,6 +4,7 @@ import type { Json } from '../base/json.ts';
 import type { Envelope, Recipient } from '../mail/envelope.ts';
 import type { Message } from '../mail/message.ts';
 import type { Connection, Session } from '../session/connection.ts';
+import type { ImapEvent } from '../session/imap-event.ts';
 import type { HookName, Power } from '../session/powers.ts';
 import type { AuthResult, HookResult, Results, ScoredSymbol } from '../session/results.ts';
 
@@ -49,10 +50,13 @@ export interface SendInput extends MessageInput {
 export interface MovedInput {
   readonly user: string;
   readonly message: Message;
+  /** The folder it lies in now is `to`; equal where it was not moved: added, or its flags were changed. */
   readonly from: string;
   readonly to: string;
   readonly flags: readonly string[];
   readonly results: Results;
+  /** The script that the mailbox names for what happens to it by IMAP; none where it names none. RFC 6785. */
+  readonly event?: ImapEvent;
 }
 export interface CloseInput extends HookInput {
   /** `quit`, `lost`, `timeout`, `limit`, `shutdown`. */

@@ -3,6 +3,7 @@ import type { Json } from '../base/json.ts';
 import type { Envelope, Recipient } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
 import type { Connection, Session } from '../session/connection.ts';
+import type { ImapEvent } from '../session/imap-event.ts';
 import type { AuthResult, ScoredSymbol } from '../session/results.ts';
 
 /** What a test may say; all else is an ordinary SMTP transaction from 192.0.2.1 to alice@example.test. */
@@ -32,6 +33,7 @@ export interface TestInput {
   readonly from?: string;
   readonly to?: string;
   readonly flags?: readonly string[];
+  readonly event?: ImapEvent;
   /** close. */
   readonly reason?: string;
 }

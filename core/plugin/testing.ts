@@ -335,7 +335,14 @@ function plainInput(
     case 'send':
       return { ...message, nextHop: test.nextHop ?? 'mx.example.org' };
     case 'moved':
-      return { user, from: test.from ?? 'INBOX', to: test.to ?? 'Junk', flags: test.flags ?? [], results };
+      return {
+        user,
+        from: test.from ?? 'INBOX',
+        to: test.to ?? 'Junk',
+        flags: test.flags ?? [],
+        results,
+        ...(test.event && { event: test.event }),
+      };
   }
 }
 

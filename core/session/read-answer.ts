@@ -46,7 +46,8 @@ export const stageRights: Readonly<Record<HookName, StageRights>> = {
   // One recipient at a time: what it changes is that recipient's copy.
   deliver: { ...none, verdict: true, message: true, actions: true },
   send: { ...none, verdict: true, message: true, sender: true },
-  moved: observingStage,
+  // The message lies in its mailbox: what becomes of it there, and what goes out because of it. RFC 6785.
+  moved: { ...observingStage, actions: true },
   close: observingStage,
 };
 
@@ -205,6 +206,6 @@ function readProperties(value: unknown, where: string): Readonly<Record<string, 
 }
 
 function readActionsOf(value: unknown, rights: StageRights): HookAnswer['actions'] {
-  if (!rights.actions) throw new BadAnswer('actions are for the deliver hook alone');
+  if (!rights.actions) throw new BadAnswer('actions are for the hooks deliver and moved');
   return readActions(value);
 }

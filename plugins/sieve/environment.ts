@@ -7,20 +7,58 @@ import { seenBefore } from './seen.ts';
 import type { SiteScripts } from './site-scripts.ts';
 import { spamPercent, virusLevel } from './verdicts.ts';
 
+type Context = HookContext<SieveOptions>;
+
+/** Of one delivery. */
 export function environmentOf(
   input: DeliverInput,
-  context: HookContext<SieveOptions>,
+  context: Context,
   site: SiteScripts,
   programs: SitePrograms,
 ): Environment {
+  const { envelope, recipient, options } = { ...input, ...context };
+  const whose = {
+    user: input.user,
+    addresses: input.addresses,
+    id: input.id,
+    octets: input.message.length,
+    sender: envelope.sender,
+    recipient: recipient.address,
+  };
+  return {
+    ...commonEnvironment(whose, context, site, programs),
+    envelope: envelopeOf(input),
+    item: (name) => configItem(name, context) ?? items[name]?.(input, context),
+    spamPercent: () => spamPercent(input, options.spamScoreMax),
+    virusLevel: () => virusLevel(input),
+  };
+}
+
+/** Whose script runs, over what. */
+export interface Whose {
+  readonly user: string;
+  readonly addresses: readonly string[];
+  /** Of the transaction. */
+  readonly id: string;
+  /** Of the message. */
+  readonly octets: number;
+  readonly sender: string;
+  readonly recipient: string;
+}
+
+/** What scripts may ask whatever made them run. */
+export function commonEnvironment(
+  whose: Whose,
+  context: Context,
+  site: SiteScripts,
+  programs: SitePrograms,
+): Omit<Environment, 'envelope'> {
   const { clock, mailboxes, scripts, options } = context;
   const folder = (name: string) => folderName(name, options.folderSeparator);
   return {
     now: clock.now(),
     zoneMinutes: (epochMs) => -new Date(epochMs).getTimezoneOffset(),
-    envelope: envelopeOf(input),
-    settings: settingsOf(input, context),
-    item: (name) => itemOf(name, input, context),
+    settings: settingsOf(whose, context),
     mailboxExists: (name) => mailboxes.exists(folder(name)).catch(asMissing),
     specialUseExists: async (attribute, name) => {
       const found = await mailboxes.specialUse(attribute);
@@ -28,15 +66,13 @@ export function environmentOf(
     },
     metadata: (name, annotation) => mailboxes.metadata(folder(name), annotation),
     serverMetadata: (annotation) => mailboxes.metadata('', annotation),
-    duplicateSeen: (key) => seenBefore('duplicate', key, input, context),
-    vacationSeen: (key) => seenBefore('vacation', key, input, context),
+    duplicateSeen: (key) => seenBefore('duplicate', key, whose, context),
+    vacationSeen: (key) => seenBefore('vacation', key, whose, context),
     script: async ({ location, name }) =>
       location === 'global' ? site.global.get(name)?.source : (await scripts.load('sieve', name))?.source,
     programExists: (name) => programs.pathOf(name) !== undefined,
     runProgram: (name, parameters, octets) =>
-      programs.run(name, parameters, octets, programLimits(input, context)),
-    spamPercent: () => spamPercent(input, options.spamScoreMax),
-    virusLevel: () => virusLevel(input),
+      programs.run(name, parameters, octets, programLimits(whose, context)),
   };
 }
 
@@ -66,10 +102,7 @@ function envelopeOf({ envelope, recipient, session }: DeliverInput): SieveEnvelo
   };
 }
 
-function settingsOf(
-  { user, addresses }: DeliverInput,
-  { options, hostname }: HookContext<SieveOptions>,
-): Environment['settings'] {
+function settingsOf({ user, addresses }: Whose, { options, hostname }: Context): Environment['settings'] {
   const { vacationMinDays, vacationMaxDays, vacationDefaultDays, folderSeparator } = options;
   return {
     userAddress: user,
@@ -86,26 +119,26 @@ function settingsOf(
 
 const secondsOfDay = 86_400;
 
-type Item = (input: DeliverInput, context: HookContext<SieveOptions>) => string | undefined;
+type Item = (input: DeliverInput, context: Context) => string | undefined;
 
 const configPrefix = 'vnd.dovecot.config.';
 
-function itemOf(name: string, input: DeliverInput, context: HookContext<SieveOptions>): string | undefined {
-  if (!name.startsWith(configPrefix)) return items[name]?.(input, context);
+/** vnd.dovecot.config. */
+export function configItem(name: string, { options }: Context): string | undefined {
+  if (!name.startsWith(configPrefix)) return undefined;
   const wanted = name.slice(configPrefix.length);
-  const found = Object.entries(context.options.settings).find(([each]) => each.toLowerCase() === wanted);
-  return found?.[1];
+  return Object.entries(options.settings).find(([each]) => each.toLowerCase() === wanted)?.[1];
 }
 
 /** Within the time that the hook has. */
 function programLimits(
-  { user, envelope, recipient, message }: DeliverInput,
-  { options, deadline, clock }: HookContext<SieveOptions>,
+  { user, sender, recipient, octets }: Whose,
+  { options, deadline, clock }: Context,
 ): ProgramLimits {
   return {
     timeoutMs: Math.min(options.programTimeoutSeconds * 1000, deadline - clock.now() - deadlineReserveMs),
-    outputBytesMax: message.length + outputMoreBytesMax,
-    environment: { SENDER: envelope.sender, RECIPIENT: recipient.address, USER: user },
+    outputBytesMax: octets + outputMoreBytesMax,
+    environment: { SENDER: sender, RECIPIENT: recipient, USER: user },
   };
 }
 

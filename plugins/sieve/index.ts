@@ -13,6 +13,7 @@ import {
 } from '../../rules/sieve/index.ts';
 import { openSitePrograms, type SitePrograms } from '../../rules/site-programs.ts';
 import { environmentOf } from './environment.ts';
+import { eventEnvironment, whyNotAtEvent } from './imap-event.ts';
 import type { SieveOptions } from './options.ts';
 import { planOf } from './plan.ts';
 import { Programs } from './programs.ts';
@@ -128,7 +129,26 @@ export default definePlugin({
         { trace: options.trace, limits: { redirectsMax: options.redirectsMax } },
       );
       await tell(outcome, context);
-      const actions = await planOf(outcome, input, context, prepared.sitePrograms);
+      const plan = { user: input.user, smtputf8: input.envelope.smtputf8, folder: 'INBOX' };
+      const actions = await planOf(outcome, plan, context, prepared.sitePrograms);
+      return actions && { actions: [...actions] };
+    },
+    async moved(input, context) {
+      const { event, user, to } = input;
+      const program = event && (await eventProgram(event.script, context));
+      if (!program) return undefined;
+      const { options, prepared } = context;
+      const outcome = await runSieve(
+        program,
+        lazyMessage(input.message),
+        eventEnvironment(input, event, context, prepared.site, prepared.sitePrograms),
+        { trace: options.trace, limits: { redirectsMax: options.redirectsMax } },
+      );
+      await tell(outcome, context);
+      // The message lies where it lies: a script that failed changes nothing.
+      if (outcome.error) return undefined;
+      const plan = { user, smtputf8: true, folder: to };
+      const actions = await planOf(outcome, plan, context, prepared.sitePrograms);
       return actions && { actions: [...actions] };
     },
   },
@@ -151,6 +171,21 @@ async function programsFor(context: Context): Promise<Program[]> {
       );
   }
   return found;
+}
+
+/** The user's script of that name, else the site's. */
+async function eventProgram(name: string, context: Context): Promise<Program | undefined> {
+  const { scripts, prepared } = context;
+  const script = (await scripts.load('sieve', name)) ?? prepared.site.global.get(name);
+  if (script === undefined) {
+    await complain(`a mailbox names the script "${name}", which is not there`, 'script-missing', context);
+    return undefined;
+  }
+  const { program, errors } = prepared.programs.compile(script);
+  const problem = program ? whyNotAtEvent(program) : formatProblem(errors![0], script.name);
+  if (problem === undefined) return program;
+  await complain(`${script.name}: ${problem}`, 'script-broken', context);
+  return undefined;
 }
 
 async function complain(text: string, event: string, { scripts, log }: Context): Promise<void> {

@@ -1,5 +1,5 @@
 /** From what a script decided to what the core carries out: each Sieve action as actions of the delivery plan. */
-import type { Action, DeliverInput, HookContext } from 'mailfilter/plugin';
+import type { Action, HookContext } from 'mailfilter/plugin';
 import type { FileCarbonCopy, Outcome, SieveAction } from '../../rules/sieve/index.ts';
 import type { SitePrograms } from '../../rules/site-programs.ts';
 import { asMissing, folderName } from './environment.ts';
@@ -8,10 +8,19 @@ import { stateKey } from './seen.ts';
 
 type Context = HookContext<SieveOptions>;
 
+/** What the plan is for. */
+export interface PlanFor {
+  readonly user: string;
+  /** The client takes words that are not ASCII. */
+  readonly smtputf8: boolean;
+  /** Where a keep keeps the message. */
+  readonly folder: string;
+}
+
 /** Undefined where nothing but the implicit keep is left: that is the core's, which knows where mail goes without rules. */
 export async function planOf(
   outcome: Outcome,
-  input: DeliverInput,
+  input: PlanFor,
   context: Context,
   programs: SitePrograms,
 ): Promise<readonly Action[] | undefined> {
@@ -38,7 +47,7 @@ function isPlainKeep(action: SieveAction): boolean {
 }
 
 interface Planning {
-  readonly input: DeliverInput;
+  readonly input: PlanFor;
   readonly context: Context;
   readonly programs: SitePrograms;
   /** Some action but the one at hand takes the message. */
@@ -52,7 +61,7 @@ async function planned(action: SieveAction, planning: Planning): Promise<Action[
       return [
         {
           type: 'store',
-          mailbox: 'INBOX',
+          mailbox: input.folder,
           flags: keptFlags(action.flags),
           edits: action.edits,
           ...(action.implicit && { implicit: true }),
@@ -100,11 +109,11 @@ async function planned(action: SieveAction, planning: Planning): Promise<Action[
 /** Pigeonhole's spec-bosch-sieve-extprograms section 5: a program that fails does not cancel the implicit keep. */
 function piped(
   { program, arguments: parameters, copy, try: isTry, edits }: Extract<SieveAction, { type: 'pipe' }>,
-  { programs, isDelivered }: Planning,
+  { input, programs, isDelivered }: Planning,
 ): Action[] {
   const path = programs.pathOf(program);
   // It was there when the script ran.
-  if (path === undefined) return isDelivered ? [] : [{ type: 'store', mailbox: 'INBOX' }];
+  if (path === undefined) return isDelivered ? [] : [{ type: 'store', mailbox: input.folder }];
   const onFailure = copy || (isTry && isDelivered) ? 'ignore' : 'keep';
   return [{ type: 'run', argv: [path, ...parameters], edits, ofSite: { onFailure } }];
 }
@@ -162,9 +171,9 @@ async function carbonCopy(
 }
 
 /** RFC 5429 section 2.2: what the transaction cannot carry is told in ASCII. */
-function refusalText(reason: string, { envelope }: DeliverInput): string {
+function refusalText(reason: string, { smtputf8 }: PlanFor): string {
   const text = reason.trim().replace(/\r?\n/g, '\n');
-  const sayable = envelope.smtputf8 ? /^[^\x00-\x09\x0b-\x1f\x7f]+$/ : /^[\x20-\x7e\n]+$/;
+  const sayable = smtputf8 ? /^[^\x00-\x09\x0b-\x1f\x7f]+$/ : /^[\x20-\x7e\n]+$/;
   return sayable.test(text) && text.length <= refusalCharactersMax
     ? text
     : "refused by the recipient's rules";

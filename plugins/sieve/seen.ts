@@ -13,7 +13,7 @@ export function stateKey(kind: SeenKind, key: string, user: string): string {
 export async function seenBefore(
   kind: SeenKind,
   key: string,
-  { id, user }: DeliverInput,
+  { id, user }: Pick<DeliverInput, 'id' | 'user'>,
   { state }: Pick<HookContext, 'state'>,
 ): Promise<boolean> {
   const holder = await state.get(stateKey(kind, key, user));

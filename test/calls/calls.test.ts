@@ -26,7 +26,7 @@ function calls(seen: SubmittedMail[]): WireCalls {
       if (mail.sender === 'bug') throw new Error('a bug');
       seen.push(mail);
     },
-    moved: async () => {},
+    moved: async () => [],
     queue: async ({ ids }) => ids,
     state: async ({ plugin, method, parameters }) => [
       plugin,

@@ -137,7 +137,10 @@ function writtenDown(submitted: SubmittedMail[], moved: MovedMessage[]): MtaCall
   return {
     submit: async (mail) => void submitted.push(mail),
     queue: async ({ ids }) => ids,
-    moved: async (message) => void moved.push(message),
+    moved: async (message) => {
+      moved.push(message);
+      return [];
+    },
     state: () => {
       throw new Error('this test has no state');
     },

@@ -381,4 +381,5 @@ export const fakeSieve: Config['mailbox']['sieve'] = {
   active: '/nowhere/{domain}/{user}/.dovecot.sieve',
   scriptsMax: 1,
   storageBytesMax: 1,
+  imap: false,
 };

@@ -1,4 +1,5 @@
 /** The capabilities of a session at its present state: what is listed works, what does not work now is not listed. RFC 9051 section 7.2.2. */
+import { imapsieveCapability } from './imapsieve.ts';
 import type { Session } from './session.ts';
 
 const always = ['IMAP4rev1', 'IMAP4rev2', 'ENABLE', 'ID', 'LITERAL+', 'SASL-IR'];
@@ -69,6 +70,8 @@ function beforeLogin(session: Session): string[] {
 
 function whenLoggedIn(session: Session): string[] {
   const found = [...afterLogin, `APPENDLIMIT=${session.house.config().limits.messageBytesMax}`];
+  const imapsieve = imapsieveCapability(session.house);
+  if (imapsieve !== undefined) found.push(imapsieve);
   if (!session.isCompressed) found.push('COMPRESS=DEFLATE');
   return found;
 }

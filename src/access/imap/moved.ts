@@ -1,6 +1,7 @@
-/** Tells the mta that a user moved messages: bayes and IMAPSIEVE learn from it. RFC 6785. */
+/** Tells the mta that a user moved messages: bayes learns from it, and rules of the mailbox run. RFC 6785. */
 import { describeError } from '../../../core/base/errors.ts';
 import type { Copied } from '../../mailbox/mailbox.ts';
+import { runEvent, scriptOf } from './imapsieve.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -12,13 +13,13 @@ export function tellOfMoves(session: Session, to: string, copied: Copied): void 
   const { name: from } = session.selected.folder;
   const { account, house, user } = session;
   const work = async () => {
-    const target = await account.openFolder(to, { readOnly: true });
+    const script = await scriptOf(session, to);
+    const event = script === undefined ? undefined : ({ script, cause: 'COPY', changedFlags: [] } as const);
+    const target = await account.openFolder(to, { readOnly: event === undefined });
     try {
       await target.refresh();
       for await (const { uid, octets } of target.messages(copied.to, 'all')) {
-        const index = target.snapshot.indexOf(uid);
-        const flags = index < 0 ? [] : target.snapshot.flagNames(index);
-        await house.mta.moved({ user: user.address, message: octets, from, to, flags });
+        await runEvent({ house, account, folder: target, user: user.address, uid, octets, from, event });
       }
     } finally {
       target.close();

@@ -34,7 +34,7 @@ export function scriptHome(
       path: join(folder, '{user}', 'mail'),
       subaddressSeparator: '+',
       quotaBytes: 0,
-      sieve: { directory, active, scriptsMax: 5, storageBytesMax: 20_000, ...quota },
+      sieve: { directory, active, scriptsMax: 5, storageBytesMax: 20_000, imap: false, ...quota },
     },
   };
 }

@@ -1,6 +1,7 @@
 /** APPEND of one message or several, whole or put together from others. RFC 9051 section 6.3.12, RFC 3502, 4469, 9755. */
 import type { AppendMessage } from '../../../mailbox/mailbox.ts';
 import { command } from '../command.ts';
+import { tellOfEvent } from '../imapsieve.ts';
 import { type MessageSource, readMessageSource, takesMessageLiteral, uploaded } from '../message-source.ts';
 import type { Cursor } from '../parse/cursor.ts';
 import { readDateTime } from '../parse/date.ts';
@@ -64,7 +65,9 @@ export async function appendAll(session: Session, folder: string, messages: read
       if (upload.octets === 0) throw no('an empty message was given up');
       ready.push({ upload, flags, ...(internalDate !== undefined && { internalDate }) });
     }
-    return await intoTarget(session.account.append(folder, ready));
+    const appended = await intoTarget(session.account.append(folder, ready));
+    tellOfEvent(session, folder, 'APPEND', () => new Map(appended.uids.map((uid) => [uid, []])));
+    return appended;
   } finally {
     for (const upload of made) await upload.discard();
   }

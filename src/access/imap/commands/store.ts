@@ -1,8 +1,10 @@
 /** STORE and UID STORE. RFC 9051 section 6.4.6, RFC 7162 section 3.1.3. */
 
 import { isKeyword, isSystemFlag } from '../../../mailbox/flags.ts';
-import type { FlagChange } from '../../../mailbox/mailbox.ts';
+import type { FlagChange, Stored } from '../../../mailbox/mailbox.ts';
+import type { Snapshot } from '../../../mailbox/snapshot.ts';
 import { type Call, command, type Done } from '../command.ts';
+import { tellOfEvent } from '../imapsieve.ts';
 import type { Cursor } from '../parse/cursor.ts';
 import { readSet, type SequenceSet } from '../parse/sequence-set.ts';
 import { bad } from '../refusal.ts';
@@ -58,18 +60,34 @@ export function readFlags(input: Cursor): string[] {
   return flags;
 }
 
+/** By UID, what the command changed: what was so before is no event. RFC 6785 section 4.3. */
+function changedFlags(before: Snapshot, { done, snapshot }: Stored): Map<number, readonly string[]> {
+  const changed = new Map<number, readonly string[]>();
+  for (const uid of done) {
+    const [old, now] = [before, snapshot].map((each) => each.flagNames(each.indexOf(uid)));
+    const different = [
+      ...now!.filter((flag) => !old!.includes(flag)),
+      ...old!.filter((flag) => !now!.includes(flag)),
+    ];
+    if (different.length > 0) changed.set(uid, different);
+  }
+  return changed;
+}
+
 async function change(session: Session, given: StoreArguments, call: Call): Promise<Done | undefined> {
   const { unchangedSince } = given;
   if (unchangedSince !== undefined) session.enableCondstore();
   const { selected } = session;
   const { folder } = session.writable;
   const uids = selected.uidsOf(given.set, call.uid);
+  const before = folder.snapshot;
   const stored = await folder.store(
     uids,
     given.change,
     unchangedSince === undefined ? {} : { unchangedSince },
   );
   const { view } = selected;
+  tellOfEvent(session, folder.name, 'FLAG', () => changedFlags(before, stored));
   session.announceStored(stored.done, given.silent);
   if (stored.modified.length > 0) {
     const numbers = call.uid ? stored.modified : stored.modified.map((uid) => view.seqOf(uid));

@@ -1,0 +1,111 @@
+/** Raises the `moved` hooks: plugins hear of what users do to their mail, and rules for IMAP events are carried out. RFC 6785. */
+import { createHash } from 'node:crypto';
+import type { Envelope, Recipient } from '../core/mail/envelope.ts';
+import type { MessageSource } from '../core/mail/source.ts';
+import { emptyPipelineState } from '../core/pipeline/request.ts';
+import type { Action } from '../core/session/plan.ts';
+import type { MailboxAction, MovedMessage } from './calls/mta-calls.ts';
+import type { House } from './flow/house.ts';
+import type { Queue, QueueWork } from './queue/queue.ts';
+
+/** In each pipeline that hears of moves; rules of the mailbox run in the one that takes in mail for it. */
+export async function raiseMoved(
+  house: House,
+  queue: Pick<Queue, 'enqueue'>,
+  { message, event, ...moved }: MovedMessage,
+): Promise<readonly MailboxAction[]> {
+  const { pipelines, config, clock } = house;
+  const id = transactionIdOf(`${moved.user}/${clock.now()}/${Math.random()}`);
+  const hearing = Object.keys(config.pipelines).filter((name) => pipelines.has(name, 'moved'));
+  const ruling = config.mailbox.pipeline ?? 'inbound';
+  const [first] = hearing.includes(ruling) ? [ruling] : hearing;
+  const source = inMemory(message);
+  const asked: Action[] = [];
+  for (const pipeline of hearing) {
+    const { actions = [] } = await pipelines.run({
+      pipeline,
+      stages: ['moved'],
+      id,
+      connection: { ...noConnection, id, openedAt: clock.now() },
+      session: { helo: '', esmtp: false, user: moved.user },
+      message: source,
+      moved: { ...moved, ...(event && pipeline === first && { event }) },
+      state: emptyPipelineState,
+    });
+    pipelines.forget(id);
+    asked.push(...actions);
+  }
+  await carryOut(house, queue, { id, user: moved.user, source }, asked);
+  return asked.filter((action) => action.type === 'store' || action.type === 'discard');
+}
+
+const noConnection = {
+  door: 'mda',
+  listener: '',
+  localIp: '',
+  localPort: 0,
+  remoteIp: '',
+  remotePort: 0,
+  remoteName: '',
+  trusted: true,
+} as const;
+
+interface Moved {
+  readonly id: string;
+  readonly user: string;
+  readonly source: MessageSource;
+}
+
+/** What leaves the mailbox is queued, so that it goes out once; keys hold from then on. */
+async function carryOut(
+  house: House,
+  queue: Pick<Queue, 'enqueue'>,
+  { id, user, source }: Moved,
+  actions: readonly Action[],
+): Promise<void> {
+  const owner: Recipient = { id: 'r1', address: user, original: user, notify: [] };
+  const envelope: Envelope = {
+    ...{ sender: user, recipients: [owner], body: '8bitmime', smtputf8: false, requireTls: false },
+    origin: 'user',
+  };
+  const createdAt = house.clock.now();
+  const entries = actions.flatMap((action, ordinal) => {
+    const work = workOf(action, owner);
+    if (work === undefined) return [];
+    return [{ id: `imap/${id}/${ordinal}`, transactionId: id, work, envelope, edits: [], createdAt }];
+  });
+  if (entries.length > 0) await queue.enqueue(entries, source);
+  for (const action of actions) {
+    if (action.type !== 'remember') continue;
+    const { plugin = '', key, seconds } = action;
+    await house.state(plugin).set(key, id, { ttlSeconds: seconds });
+  }
+}
+
+function workOf(action: Action, owner: Recipient): QueueWork | undefined {
+  switch (action.type) {
+    case 'redirect': {
+      const { address, edits = [] } = action;
+      return { kind: 'submit', sender: owner.address, recipients: [address], edits };
+    }
+    case 'reply': {
+      const { sender, recipients, message, once } = action;
+      const octets = Buffer.from(message).toString('latin1');
+      return { kind: 'submit', sender, recipients, message: octets, ...(once && { once }) };
+    }
+    case 'run':
+      return action.ofSite && { kind: 'run', argv: action.argv, recipients: [owner], edits: action.edits };
+    default:
+      return undefined;
+  }
+}
+
+export function transactionIdOf(id: string): string {
+  return createHash('sha256').update(id).digest('hex').slice(0, 16).toUpperCase();
+}
+
+export function inMemory(message: Uint8Array): MessageSource {
+  const buffer = new SharedArrayBuffer(message.length);
+  new Uint8Array(buffer).set(message);
+  return { kind: 'memory', buffer, offset: 0, length: message.length };
+}
