@@ -1,5 +1,6 @@
 /** Scores mail by what users and operator taught: Bayes after Robinson and Fisher, for the site and for each user. */
 import { definePlugin, type HookAnswer } from 'mailfilter/plugin';
+import type { Clue } from '../../rules/bayes/classify.ts';
 import { judge, type Kind, learn, site } from '../../rules/bayes/memory.ts';
 import { bayesOptions } from '../../rules/bayes/options.ts';
 import { tokensOf } from '../../rules/bayes/tokens.ts';
@@ -21,6 +22,7 @@ export default definePlugin({
         return { result: { scanned: false, reason: 'untaught', ...taught } };
       }
       const probability = Math.round(judgement.probability * 10_000) / 10_000;
+      log('judged', { probability, by: strongest(judgement.clues) });
       return {
         symbols: [symbolOf(judgement.probability, options.factor)],
         result: { scanned: true, probability, clues: judgement.clues.length },
@@ -40,6 +42,14 @@ export default definePlugin({
     },
   },
 });
+
+/** For those who ask why. */
+const cluesTold = 8;
+
+function strongest(clues: readonly Clue[]): string {
+  const told = clues.slice(0, cluesTold);
+  return told.map(({ token, probability }) => `${token} ${probability.toFixed(2)}`).join(', ');
+}
 
 /** The database of a user has a say where the message is for that user alone: it has one score. */
 function soleUser(recipients: readonly { readonly address: string }[]): string[] {

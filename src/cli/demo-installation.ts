@@ -6,6 +6,7 @@ import { addUser, listUsers, setPassword } from '../users/file.ts';
 import { demoRules } from './demo-messages.ts';
 import {
   configText,
+  embeddedFilters,
   installationFiles,
   programDirectory,
   writeCertificate,
@@ -120,7 +121,9 @@ function demoSettings(): Record<string, unknown> {
     pipelines: {
       inbound: [
         { plugin: 'content-rules', options: { rules: [demoRules.refuse] } },
+        ...embeddedFilters,
         { plugin: 'header-rules', options: { rules: [demoRules.edit] } },
+        'policy',
         'sieve',
       ],
       outbound: ['strip-origin'],

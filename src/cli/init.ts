@@ -10,6 +10,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import { defineFilters } from './init/filter-behind-mta.ts';
 import {
   configText,
+  embeddedFilters,
   ensureSigningKey,
   installationFiles,
   writeCertificate,
@@ -116,7 +117,10 @@ function serverSettings(server: {
     user,
     domains,
     listeners,
-    pipelines: { inbound: [...verifiers, 'sieve'], outbound: ['strip-origin', signer(domains)] },
+    pipelines: {
+      inbound: [...verifiers, clientChecks, ...embeddedFilters, 'policy', 'sieve'],
+      outbound: ['strip-origin', signer(domains)],
+    },
     users: { file: installationFiles.users },
     mailbox: { format: 'maildir', path: join(data, 'mail/{domain}/{user}') },
     routes: [
@@ -134,6 +138,9 @@ const verifiers = [
   { plugin: 'dkim-verify', options: { temperror: 'mark', partialBody: 'policy' } },
   { plugin: 'dmarc' },
 ];
+
+/** A name that does not fit is a few points; where DNS fails the mail is judged without. */
+const clientChecks = { plugin: 'helo-checks', onFailure: 'continue', options: { ownName: 'score' } };
 
 const selector = 'mail';
 

@@ -1,16 +1,18 @@
-/** `mailfilter learn`: teaches the Bayes classifier, tells why it judges as it does, takes a lesson back. */
+/** `mailfilter learn`: teaches the Bayes classifier one message or all of a mailbox, tells why it judges so, takes a lesson back. */
+import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { openedFileBytesMax } from '../../core/base/limits/message.ts';
 import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
-import { openMessage } from '../../core/mail/open-message.ts';
 import { judge, type Kind, learn, site, undo } from '../../rules/bayes/memory.ts';
 import { bayesOptions } from '../../rules/bayes/options.ts';
-import { tokensOf } from '../../rules/bayes/tokens.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { type FoundMessage, filesBelow, messagesIn, messagesOf } from './message-files.ts';
 import { withState } from './plugin-state.ts';
-import { readMessage } from './read-message.ts';
+import { readInput } from './read-message.ts';
 import { formatTable } from './table.ts';
+import { readTokens, teachAll, tell } from './teach.ts';
 
 interface Options {
   config?: string;
@@ -25,14 +27,17 @@ export function define(command: Command): void {
   for (const kind of ['ham', 'spam'] as const) {
     command
       .command(kind)
-      .description(`the message on standard input is ${kind}`)
+      .argument('[path...]', 'messages, mboxes, Maildirs, or folders with any of these')
+      .description(`the message on standard input is ${kind}, or all that lie in the paths are`)
       .option(...configOption)
       .option(...userOption)
-      .action((options: Options) => teach(kind, options));
+      .option('--json', 'print JSON')
+      .action((paths: string[], options: Options) => teach(kind, paths, options));
   }
   command
     .command('why')
-    .description('how the message on standard input is judged, and by which tokens')
+    .argument('[file]', 'the message, where it is not on standard input')
+    .description('how a message is judged, and by which tokens')
     .option(...configOption)
     .option('--user <address>', 'as mail for that user, whose own database counts too')
     .addOption(new Option('--clues <number>', 'tokens to show').default(30).argParser(wholeNumber))
@@ -47,21 +52,54 @@ export function define(command: Command): void {
     .action(takeBack);
 }
 
-async function teach(kind: Kind, { config: named, user }: Options): Promise<void> {
+async function teach(kind: Kind, paths: string[], { config: named, user, json }: Options): Promise<void> {
   const config = loadConfig(findConfig(named));
-  const tokens = await readTokens(config);
+  const { limits } = config;
   const { expireDays } = optionsOf(config);
-  const { id, learnt, corrected } = await withState(config, 'bayes', (state) =>
-    learn(state, user ?? site, kind, tokens, expireDays),
+  const files = filesBelow(paths);
+  // Before the state is opened, which may be as another user.
+  const input = paths.length === 0 ? messagesIn('standard input', await readInput(inputBytesMax)) : [];
+  const tally = await withState(config, 'bayes', (state) =>
+    teachAll(paths.length === 0 ? input : withProgress(files), {
+      limits,
+      learn: (tokens) => learn(state, user ?? site, kind, tokens, expireDays),
+    }),
   );
-  const before = corrected ? ', which it was not before' : '';
-  const said = learnt ? `learnt as ${kind}${before}` : `was learnt as ${kind} before`;
-  process.stdout.write(`${id} ${said}: ${tokens.length} tokens\n`);
+  for (const { name, reason } of tally.unreadable) process.stderr.write(`${name}: ${reason}\n`);
+  if (tally.messages === tally.unreadable.length) {
+    const where = paths.length === 0 ? 'standard input' : paths.join(', ');
+    throw new CommandError(
+      tally.messages === 0 ? exitCodes.noInput : exitCodes.dataError,
+      `nothing to learn in ${where}`,
+    );
+  }
+  process.stdout.write(json === true ? `${JSON.stringify(tally, null, 2)}\n` : tell(tally, kind));
 }
 
-async function why({ config: named, user, json, clues: shown = 30 }: Options): Promise<void> {
+/** As much as an mbox may have. */
+const inputBytesMax = openedFileBytesMax;
+/** Often enough for eyes. */
+const progressMs = 100;
+
+function* withProgress(files: readonly string[]): Generator<FoundMessage> {
+  const shown = process.stderr.isTTY;
+  let told = performance.now();
+  for (const [index, file] of files.entries()) {
+    if (shown && performance.now() - told >= progressMs) {
+      told = performance.now();
+      process.stderr.write(`${index} of ${files.length} files\x1b[K\r`);
+    }
+    yield* messagesOf(file);
+  }
+  if (shown) process.stderr.write('\x1b[K');
+}
+
+async function why(
+  file: string | undefined,
+  { config: named, user, json, clues: shown = 30 }: Options,
+): Promise<void> {
   const config = loadConfig(findConfig(named));
-  const tokens = await readTokens(config);
+  const tokens = await tokensToJudge(file, config);
   const options = optionsOf(config);
   const owners = user === undefined ? [site] : [site, user];
   const { taught, judgement } = await withState(config, 'bayes', (state) =>
@@ -101,11 +139,19 @@ async function takeBack(id: string, { config: named, user }: Options): Promise<v
   process.stdout.write(`${id} is no longer learnt as ${kind}\n`);
 }
 
-async function readTokens({ limits }: Config): Promise<string[]> {
-  const { source } = await readMessage(limits.messageBytesMax);
-  const tokens = await tokensOf(openMessage(source, [], { limits }));
-  if (tokens === undefined) {
-    throw new CommandError(exitCodes.dataError, 'the message is too large or too broken to be read');
+async function tokensToJudge(file: string | undefined, { limits }: Config): Promise<string[]> {
+  if (file !== undefined && !existsSync(file)) {
+    throw new CommandError(exitCodes.noInput, `there is no ${file}`);
+  }
+  const found =
+    file === undefined ? messagesIn('standard input', await readInput(inputBytesMax)) : messagesOf(file);
+  const [message] = found;
+  if (message === undefined || found.length > 1) {
+    throw new CommandError(exitCodes.usage, `why: give one message, not ${found.length}`);
+  }
+  const tokens = await readTokens(message.octets, limits);
+  if (typeof tokens === 'string') {
+    throw new CommandError(exitCodes.dataError, `${message.name}: ${tokens}`);
   }
   return tokens;
 }

@@ -6,6 +6,7 @@ import type { PluginState } from '../../core/plugin/hooks.ts';
 import { openState } from '../../core/state/store.ts';
 import { connectCalls } from '../calls/connect.ts';
 import { openDataDirectory, runDirectory } from '../data-directory.ts';
+import { become, systemUser } from '../privileges.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { runningServer } from './running-server.ts';
 
@@ -15,7 +16,10 @@ export interface PluginStates {
   close(): Promise<void>;
 }
 
-/** @throws CommandError where the state is in the memory of a server that does not run */
+/**
+ * Where no server runs root becomes the config's user for good.
+ * @throws CommandError where the state is in the memory of a server that does not run
+ */
 export function openPluginStates(config: Config): PluginStates {
   if (runningServer(config) !== undefined) {
     const calls = connectCalls(runDirectory(config.dataDirectory));
@@ -28,7 +32,10 @@ export function openPluginStates(config: Config): PluginStates {
       'Start the server, or set "state": { "engine": "sqlite" }.',
     );
   }
-  const data = openDataDirectory(config.dataDirectory, undefined);
+  // What root made there the server could not write to.
+  const owner = process.getuid?.() === 0 && config.user !== undefined ? systemUser(config.user) : undefined;
+  const data = openDataDirectory(config.dataDirectory, owner);
+  if (owner) become(owner);
   const store = openState({ engine: 'sqlite', directory: data.path('state'), clock, log: silentLog });
   return {
     forPlugin: (name) => store.forPlugin(name),

@@ -2,10 +2,18 @@
 import type { MessageSource } from '../../core/mail/source.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
+type MemorySource = Extract<MessageSource, { kind: 'memory' }>;
+
 /** The message in shared memory, line ends as the plugins expect them; output will have those of the input. */
 export async function readMessage(
   bytesMax: number,
-): Promise<{ source: Extract<MessageSource, { kind: 'memory' }>; lineEnds: 'crlf' | 'lf' }> {
+): Promise<{ source: MemorySource; lineEnds: 'crlf' | 'lf' }> {
+  const octets = await readInput(bytesMax);
+  return { source: inMemory(octets), lineEnds: octets.includes('\r\n') ? 'crlf' : 'lf' };
+}
+
+/** @throws CommandError when there is nothing, or more than `bytesMax` octets */
+export async function readInput(bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
@@ -18,11 +26,14 @@ export async function readMessage(
     }
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks).toString('latin1');
-  if (text === '') throw new CommandError(exitCodes.noInput, 'there is no message on standard input');
-  const canonical = text.replace(/\r?\n/g, '\r\n');
+  if (length === 0) throw new CommandError(exitCodes.noInput, 'there is no message on standard input');
+  return Buffer.concat(chunks);
+}
+
+/** As a door would hand it in: CRLF line ends. */
+export function inMemory(octets: Buffer): MemorySource {
+  const canonical = octets.toString('latin1').replace(/\r?\n/g, '\r\n');
   const buffer = new SharedArrayBuffer(canonical.length);
   Buffer.from(buffer).write(canonical, 'latin1');
-  const lineEnds = text.includes('\r\n') ? 'crlf' : 'lf';
-  return { source: { kind: 'memory', buffer, offset: 0, length: canonical.length }, lineEnds };
+  return { kind: 'memory', buffer, offset: 0, length: canonical.length };
 }

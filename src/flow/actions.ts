@@ -12,7 +12,7 @@ type Mailbox = Destination & { kind: 'mailbox' };
 /** The implicit keep. */
 export const keep: Action & { readonly type: 'store' } = { type: 'store', mailbox: 'INBOX' };
 /** The same for mail that is suspect. */
-export const junk: Action = { type: 'store', mailbox: 'Junk', create: true };
+export const junk: Extract<Action, { type: 'store' }> = { type: 'store', mailbox: 'Junk', create: true };
 
 /**
  * The actions of one local recipient as they will be planned.
@@ -25,7 +25,11 @@ export function localActions(
   asked: readonly Action[] | undefined,
   source: MessageSource,
 ): readonly Action[] {
-  const actions = placeKeeps(asked, (place) => withoutRules(transaction, user, place));
+  const actions = placeKeeps(
+    asked,
+    (place) => withoutRules(transaction, user, place),
+    isQuarantined(transaction.state) ? junk : undefined,
+  );
   if (!actions.some(({ type }) => type === 'redirect')) return actions;
   if (!isLooping(transaction, recipient, source)) return actions;
   const { house, id } = transaction;
@@ -78,12 +82,14 @@ function problemOf(action: Action, format: 'maildir' | 'mbox'): string | undefin
 /**
  * What no rule names a place for goes where the last `keepIn` says.
  * @param withoutRules what is done where no rule spoke, with that place
+ * @param usual the place where no `keepIn` says one; INBOX where that is absent too
  */
 export function placeKeeps(
   asked: readonly Action[] = [],
   withoutRules: (place: Action | undefined) => readonly Action[],
+  usual?: Extract<Action, { type: 'store' }>,
 ): readonly Action[] {
-  const place = asked.findLast((action) => action.type === 'keepIn');
+  const place = asked.findLast((action) => action.type === 'keepIn') ?? usual;
   const rules = asked.filter((action) => action.type !== 'keepIn');
   if (place === undefined) return rules.length === 0 ? withoutRules(undefined) : rules;
   const { mailbox, create = false } = place;
@@ -94,14 +100,10 @@ export function placeKeeps(
 }
 
 /** `forward` in the users file takes the place of the mailbox, unless the user's own address is among it. */
-function withoutRules(
-  { house, state }: Transaction,
-  user: User,
-  place: Action | undefined,
-): readonly Action[] {
+function withoutRules({ house }: Transaction, user: User, place: Action | undefined): readonly Action[] {
   const isOwn = (address: string) => house.users?.owns(user, address) === true;
   const elsewhere = user.forward.filter((address) => !isOwn(address));
-  const kept = place ?? (isQuarantined(state) ? junk : keep);
+  const kept = place ?? keep;
   if (elsewhere.length === 0) return [kept];
   const redirects = elsewhere.map((address): Action => ({ type: 'redirect', address }));
   return user.forward.some(isOwn) ? [kept, ...redirects] : redirects;

@@ -29,3 +29,5 @@ export const htmlDepthMax = 1000;
 export const parsedFieldBytesMax = 256 * KiB;
 /** Forged results deleted one by one: far above what any way through relays leaves, and each goes through the whole header. */
 export const forgedResultsMax = 20;
+/** A file of messages that a command opens whole; an mbox is looked through in memory. */
+export const openedFileBytesMax = 1024 * MiB;
