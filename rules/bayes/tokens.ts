@@ -1,15 +1,23 @@
-/** What a message says, as tokens: words of any script, names in the header, hosts of links, the make of the HTML. */
+/** What a message says, as tokens: words of any script and pairs of them, the header's words, hosts of links, the make of the HTML. */
 import { bayesLimits } from '../../core/base/limits/filters.ts';
-import type { Message, ParsedMessage } from '../../core/mail/message.ts';
+import type { Headers, Message, ParsedMessage } from '../../core/mail/message.ts';
 
-/** Fields that say who wrote and with what; those that tell of lists and of the way it came are left out. */
+/** Fields that say who wrote and with what; those that tell of recipients, lists and the way it came are left out. */
 const fields: Readonly<Record<string, string>> = {
   subject: 'S',
   from: 'F',
   'reply-to': 'R',
   'x-mailer': 'M',
   'user-agent': 'M',
+  'x-mimeole': 'M',
   'content-type': 'C',
+  'content-transfer-encoding': 'C',
+  'x-priority': 'P',
+  'x-msmail-priority': 'P',
+  importance: 'P',
+  organization: 'O',
+  'accept-language': 'L',
+  'x-accept-language': 'L',
 };
 
 /**
@@ -30,12 +38,13 @@ export async function tokensOf(message: Message): Promise<string[] | undefined> 
     const value = message.headers.decoded(name) ?? '';
     add(marked(mark, words(value.slice(0, bayesLimits.fieldCharacters))));
   }
+  add(makeTokens(message.headers));
   add(attachmentTokens(parsed));
   const html = typeof parsed.html === 'string' ? parsed.html.slice(0, bayesLimits.textCharacters) : '';
   const text = (parsed.text ?? '').slice(0, bayesLimits.textCharacters);
   add(linkTokens(`${html}\n${text}`));
   add(markupTokens(html));
-  add(words(text));
+  add(wordsAndPairs(text));
   return [...found];
 }
 
@@ -44,16 +53,33 @@ const word = /[\p{L}\p{M}\p{N}$€£¥%!'’_.@-]+/gu;
 const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 
 function* words(text: string): Generator<string> {
-  for (const [found] of text.normalize('NFKC').matchAll(word)) {
-    const bare = trimmed(found);
+  for (const bare of wordsIn(text)) yield* wordTokens(bare);
+}
+
+/** Two words that follow each other say more than each: `free money`. */
+function* wordsAndPairs(text: string): Generator<string> {
+  let before = '';
+  for (const bare of wordsIn(text)) {
+    yield* wordTokens(bare);
     const lower = bare.toLowerCase();
-    const characters = lower.length;
-    if (unspaced.test(lower)) yield* pairs(lower);
-    else if (characters > bayesLimits.wordCharacters) yield `long:${lower[0]}:${Math.floor(characters / 10)}`;
-    else if (characters > 2) {
-      yield lower;
-      if (characters > 3 && bare !== lower && bare === bare.toUpperCase()) yield `caps:${lower}`;
-    }
+    const pairable = lower !== '' && lower.length <= bayesLimits.wordCharacters && !unspaced.test(lower);
+    if (pairable && before !== '') yield `${before} ${lower}`;
+    before = pairable ? lower : '';
+  }
+}
+
+function* wordsIn(text: string): Generator<string> {
+  for (const [found] of text.normalize('NFKC').matchAll(word)) yield trimmed(found);
+}
+
+function* wordTokens(bare: string): Generator<string> {
+  const lower = bare.toLowerCase();
+  const characters = lower.length;
+  if (unspaced.test(lower)) yield* pairs(lower);
+  else if (characters > bayesLimits.wordCharacters) yield `long:${lower[0]}:${Math.floor(characters / 10)}`;
+  else if (characters > 2) {
+    yield lower;
+    if (characters > 3 && bare !== lower && bare === bare.toUpperCase()) yield `caps:${lower}`;
   }
 }
 
@@ -73,6 +99,20 @@ function* pairs(text: string): Generator<string> {
 
 function* marked(mark: string, tokens: Iterable<string>): Generator<string> {
   for (const token of tokens) yield `${mark}:${token}`;
+}
+
+/** What the writing program gives away: its zone, and how its Message-IDs look. */
+function* makeTokens(headers: Headers): Generator<string> {
+  const zone = /[+-]\d{4}\b/.exec(headers.get('Date') ?? '')?.[0];
+  yield `D:${zone ?? 'none'}`;
+  const [, left = '', host = ''] =
+    /<?([^<>@\s]{0,200})@([^<>@\s]{1,200})/.exec(headers.get('Message-ID') ?? '') ?? [];
+  const shape = left
+    .replace(/\d+/g, '9')
+    .replace(/[a-z]+/g, 'a')
+    .replace(/[A-Z]+/g, 'A');
+  yield `I:${shape.slice(0, bayesLimits.wordCharacters)}`;
+  yield `I:@${host.toLowerCase().slice(-bayesLimits.wordCharacters)}`;
 }
 
 /** The host of a link and each domain above it, and whether it is an address of numbers. */

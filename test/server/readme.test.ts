@@ -79,6 +79,21 @@ test('start in a minute', async (t) => {
 
 test('spam and viruses', async (t) => {
   if (requireProgram(t, 'npm') === undefined || server === undefined) return t.skip('needs the server');
+  mkdirSync(join(clone.folder, 'samples/spam'), { recursive: true });
+  const numbers = Array.from({ length: 50 }, (_, index) => index + 1);
+  const sample = (n: number, words: string) => `Subject: number ${n}\n\n${words} word${n}\n`;
+  for (const n of numbers)
+    writeFileSync(join(clone.folder, `samples/spam/${n}.eml`), sample(n, 'casino jackpot winner'));
+  const mbox = numbers.map(
+    (n) => `From ann Sat Nov 21 10:00:00 2026\n${sample(n, 'meeting agenda review')}\n`,
+  );
+  writeFileSync(join(clone.folder, 'samples/ham.mbox'), mbox.join(''));
+  assert.equal(await works('npx mailfilter learn spam samples/spam'), '50 messages: 50 learnt as spam\n');
+  assert.equal(await works('npx mailfilter learn ham samples/ham.mbox'), '50 messages: 50 learnt as ham\n');
+  assert.match(
+    await works('npx mailfilter learn why samples/spam/1.eml'),
+    /^spam with probability (?:1\.0|0\.99).*^casino jackpot +/ms,
+  );
   assert.match(await works('npx mailfilter quarantine list'), /^Nothing is held\.$/m);
   assert.match(await works('npx mailfilter explain --shadow --since 7d'), /^No plugin was on trial/);
   assert.match(

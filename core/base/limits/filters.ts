@@ -2,8 +2,8 @@
 
 /** The classifier of plugins/bayes: what of a message it looks at. */
 export const bayesLimits = {
-  /** More tokens hardly change a judgement, and each is a key that is read. */
-  tokensMax: 1500,
+  /** More tokens hardly change a judgement, and each is a key that is read: for user and site, in one question. */
+  tokensMax: 1900,
   /** Of decoded text, and of HTML. */
   textCharacters: 100_000,
   fieldCharacters: 2000,
@@ -11,7 +11,7 @@ export const bayesLimits = {
   wordCharacters: 30,
   attachments: 50,
   /** The strongest tokens that are combined. */
-  cluesMax: 150,
+  cluesMax: 600,
 } as const;
 
 /** Daemons that plugins ask: clamd, spamd, rspamd. */

@@ -1,9 +1,9 @@
-/** Tokens: words of every script, hosts of links, the make of HTML; bounded. And Fisher's combining at its ends. */
+/** Tokens: words of every script, hosts of links, the make of HTML; bounded. And how clues are combined. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bayesLimits } from '../../../core/base/limits/filters.ts';
 import { openMessage } from '../../../core/mail/open-message.ts';
-import { chiSquared, classify } from '../../../rules/bayes/classify.ts';
+import { classify } from '../../../rules/bayes/classify.ts';
 import { tokensOf } from '../../../rules/bayes/tokens.ts';
 import { memorySource } from '../../kit/message-source.ts';
 
@@ -24,6 +24,13 @@ const cases: readonly [name: string, message: string, want: readonly string[], a
     ['letters beyond ASCII', `${utf8}Größe ПРИВЕТ`, ['größe', 'привет', 'caps:привет']],
     ['wide letters are the plain ones', `${utf8}ｃａｓｉｎｏ`, ['casino']],
     ['scripts without spaces in pairs', `${utf8}中奖通知`, ['中奖', '奖通', '通知']],
+    ['pairs of words', `${utf8}Buy free, money now`, ['buy free', 'free money', 'money now']],
+    ['no pair across a script without spaces', `${utf8}buy 中奖 now`, ['中奖', 'buy'], ['buy now', 'buy 中']],
+    [
+      'what wrote the message',
+      'Date: Sat, 21 Nov 2026 10:00:00 +0900\nMessage-ID: <20261121.AB7c@Mail.Test>\nX-Priority: 1 (Highest)\n\nx',
+      ['D:+0900', 'I:9.A9a', 'I:@mail.test', 'P:highest'],
+    ],
     ['an encoded subject', 'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nx', ['S:grüße']],
     ['a word too long for one', `${utf8}${'a'.repeat(95)}`, ['long:a:9']],
     ['hosts of links', `${utf8}see http://www.shop.test:80/x`, ['U:www.shop.test', 'U:shop.test']],
@@ -35,8 +42,8 @@ const cases: readonly [name: string, message: string, want: readonly string[], a
       ['font'],
     ],
     [
-      'lists and the way it came are not looked at',
-      'List-Id: <secret.test>\nReceived: from secret\n\nx',
+      'recipients, lists and the way it came are not looked at',
+      'List-Id: <secret.test>\nTo: <secret@a.test>\nReceived: from secret\n\nx',
       [],
       ['secret'],
     ],
@@ -72,16 +79,24 @@ test('tokens: a message that cannot be read has none', async () => {
   );
 });
 
-test('chi-squared: values of the tables', () => {
-  for (const [value, degrees, want] of [
-    [0, 2, 1],
-    [5.991, 2, 0.05],
-    [18.307, 10, 0.05],
-    [124.342, 100, 0.05],
-    [1e6, 300, 0],
-  ] as const) {
-    assert.ok(Math.abs(chiSquared(value, degrees) - want) < 1e-4, `${value} ${degrees}`);
-  }
+test('classify: clues that agree are surer together, and what many messages showed is surer than what one did', () => {
+  const taught = { spam: 100, ham: 100 };
+  const of = (...counts: [spam: number, ham: number][]) =>
+    classify(taught, new Map(counts.map(([spam, ham], index) => [`t${index}`, { spam, ham }]))).probability;
+  assert.ok(of([3, 0]) > 0.9);
+  assert.ok(of([3, 0], [3, 0], [3, 0]) > of([3, 0]));
+  assert.ok(of([50, 0]) > of([1, 0]));
+  assert.ok(of([3, 0], [3, 0], [0, 3]) > 0.5 && of([3, 0], [3, 0], [0, 3]) < of([3, 0], [3, 0]));
+  assert.ok(of([0, 3], [0, 3]) < 0.02);
+  // A token of both kinds alike is no clue, and hundreds of clues end neither above 1 nor as no number.
+  assert.equal(of([50, 50]), 0.5);
+  const sure = of(...Array.from({ length: 600 }, (): [number, number] => [100, 0]));
+  assert.ok(sure > 0.999 && sure <= 1, String(sure));
+});
+
+test('classify: ten times as much ham as spam was taught, and a word as frequent in both is no clue', () => {
+  const { probability } = classify({ spam: 10, ham: 100 }, new Map([['hello', { spam: 5, ham: 50 }]]));
+  assert.equal(probability, 0.5);
 });
 
 test('classify: nothing known is undecided, and equal clues for both sides too', () => {
