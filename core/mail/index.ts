@@ -40,6 +40,7 @@ export type { DsnNotify, Envelope, MailOrigin, Recipient, RecipientId } from './
 export { type MailFields, mailWords, type RcptFields, rcptWords } from './esmtp-parameters.ts';
 export { decodeEntities, htmlToText } from './html-text.ts';
 export type { HeaderField, Headers, Message, ParsedMessage, TooLarge } from './message.ts';
+export { decodeTransfer } from './mime-decode.ts';
 export {
   formatReceived,
   parseReceived,

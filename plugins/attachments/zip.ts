@@ -1,0 +1,93 @@
+/** Lists a zip file by its central directory, and reads single files of it in memory. PKWARE APPNOTE sections 4.3 and 4.4. */
+import type { Readable } from 'node:stream';
+import { fromBuffer, getFileNameLowLevel, type Entry as ZipEntry, type ZipFile } from 'yauzl';
+import { type Entry, type Listing, unreadable } from './listing.ts';
+
+/** @param entriesMax more are not listed, and the listing is then incomplete */
+export async function listZip(octets: Buffer, entriesMax: number): Promise<Listing> {
+  let zip: ZipFile;
+  try {
+    zip = await open(octets);
+  } catch {
+    return unreadable; // whatever yauzl does not take is told as such
+  }
+  const entries: Entry[] = [];
+  try {
+    for await (const entry of entriesOf(zip)) {
+      if (entries.length >= entriesMax) return { entries, incomplete: true, encrypted: false };
+      const file = readEntry(zip, entry);
+      // A folder.
+      if (!file.name.endsWith('/')) entries.push(file);
+    }
+  } catch (error) {
+    // The central directory itself may be encrypted, or a file with more than a password. APPNOTE section 7.
+    const encrypted = /strong encryption/.test(String(error));
+    return { entries, incomplete: true, encrypted };
+  }
+  return { entries, incomplete: false, encrypted: false };
+}
+
+// Names are decoded here: yauzl refuses a file for a name such as `..\\a`, and that would hide the others.
+function open(octets: Buffer): Promise<ZipFile> {
+  return new Promise((resolve, fail) => {
+    fromBuffer(octets, { lazyEntries: true, decodeStrings: false }, (error, zip) => {
+      if (error) fail(error);
+      else resolve(zip);
+    });
+  });
+}
+
+async function* entriesOf(zip: ZipFile): AsyncGenerator<ZipEntry> {
+  for (;;) {
+    const entry = await next(zip);
+    if (entry === undefined) return;
+    yield entry;
+  }
+}
+
+function next(zip: ZipFile): Promise<ZipEntry | undefined> {
+  return new Promise((resolve, fail) => {
+    const done = () => zip.removeAllListeners();
+    zip.once('entry', (entry: ZipEntry) => {
+      done();
+      resolve(entry);
+    });
+    zip.once('end', () => {
+      done();
+      resolve(undefined);
+    });
+    zip.once('error', (error: Error) => {
+      done();
+      fail(error);
+    });
+    zip.readEntry();
+  });
+}
+
+function readEntry(zip: ZipFile, entry: ZipEntry): Entry {
+  const encrypted = entry.isEncrypted();
+  return {
+    name: getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false),
+    encrypted,
+    size: entry.uncompressedSize,
+    packedSize: entry.compressedSize,
+    ...(!encrypted && { read: (octetsMax) => readFile(zip, entry, octetsMax) }),
+  };
+}
+
+async function readFile(zip: ZipFile, entry: ZipEntry, octetsMax: number): Promise<Buffer> {
+  const stream = await new Promise<Readable>((resolve, fail) => {
+    zip.openReadStream(entry, (error, opened) => {
+      if (error) fail(error);
+      else resolve(opened);
+    });
+  });
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= octetsMax) break;
+  }
+  return Buffer.concat(chunks).subarray(0, octetsMax);
+}
