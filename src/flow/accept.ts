@@ -27,7 +27,7 @@ import { createDoubt } from './journal-doubt.ts';
 import { createJournalFiles } from './journal-files.ts';
 import { createSegments } from './journal-segments.ts';
 import { type JournalFile, writePlan } from './plan-text.ts';
-import { type RecoveryReport, recoverJournal, rewriteSegments } from './replay.ts';
+import { queuedIn, type RecoveryReport, recoverJournal, rewriteSegments } from './replay.ts';
 import { storeDurably } from './store-durably.ts';
 import { storeQueued } from './store-queued.ts';
 
@@ -36,7 +36,7 @@ export interface AcceptanceOptions extends DeliveryEvents {
   readonly dataDirectory: string;
   readonly durability: 'journal' | 'file';
   readonly journal: { readonly segmentBytes: number; readonly checkpointMs: number };
-  readonly queue: Pick<Queue, 'enqueue'>;
+  readonly queue: Pick<Queue, 'enqueue' | 'directory' | 'settle' | 'renew'>;
   /** As carrying out needs it. */
   readonly remember?: CarryOutOptions['remember'];
   readonly log: FlowLog;
@@ -93,7 +93,10 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
     removeFiles: (names) => {
       for (const name of names) files.remove(name);
     },
-    rewrite: (used) => rewriteSegments(used, files.directory),
+    rewrite: async (used) => {
+      await rewriteSegments(used, files.directory);
+      await options.queue.renew(queuedIn(used, files.directory));
+    },
   });
   const inlineBytesMax = Math.min(journalInlineBytesMax, Math.floor(segmentBytes / 4));
   /** Messages on disk whose delivery or queueing goes on. */
@@ -188,6 +191,7 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
         bootId,
         doubt,
         fileSystems,
+        queue: options.queue,
         carryOut,
         log,
       });
@@ -205,6 +209,7 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
     store: (action, edits, source, smtputf8 = false) =>
       storeQueued({ action, edits, source, smtputf8, directorySync }),
     async drain() {
+      await options.queue.settle();
       await Promise.race([Promise.all(unsettled), sleep(drainMs, undefined, { ref: false })]);
       // The first may be one that began before; a failed one is followed by one that writes copies again.
       for (let round = 0; round < 3 && !(await checkpoint.run(true)); round += 1);

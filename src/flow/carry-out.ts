@@ -33,7 +33,7 @@ export interface DeliveryEvents {
 export interface CarryOutOptions extends DeliveryEvents {
   /** Sets keys of plugins' state; called in the turn in which the mail is accepted, so that the next mail finds them. */
   readonly remember?: (keys: readonly RememberedKey[]) => Promise<void>;
-  readonly queue: Pick<Queue, 'enqueue'>;
+  readonly queue: Pick<Queue, 'enqueue' | 'directory'>;
   readonly fileSystems: FileSystems;
   readonly clock: Clock;
   readonly log: FlowLog;
@@ -104,10 +104,17 @@ export function createCarryOut(options: CarryOutOptions): CarryOut {
     );
   }
 
+  /** The journal's record stands behind it until a checkpoint, which syncs whole file systems, or only what it is told of. */
+  function enqueue(work: Work, entries: readonly NewQueueEntry[]): Promise<void> {
+    if (fileSystems.byPath) return options.queue.enqueue(entries, work.source);
+    fileSystems.cover(options.queue.directory);
+    return options.queue.enqueue(entries, work.source, work.finder ? 'kept-again' : 'kept');
+  }
+
   async function enqueueAtLast(work: Work, entries: readonly NewQueueEntry[]): Promise<boolean> {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        await options.queue.enqueue(entries, work.source);
+        await enqueue(work, entries);
         return true;
       } catch (error) {
         log.error('enqueue-failed', { id: work.accepted.id, error: describeError(error), attempt });

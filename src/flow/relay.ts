@@ -16,7 +16,7 @@ type Relay = QueueWork & { readonly kind: 'relay' };
 
 /**
  * One attempt for entries of one message that share route, edits and what the send hooks made of them.
- * @param keep notes durably what the send hooks answered, so that they run once
+ * @param keep notes what the send hooks answered, so that they run once
  */
 export async function relay(
   house: House,

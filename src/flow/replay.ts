@@ -15,6 +15,7 @@ import { createFinder } from '../delivery/find.ts';
 import { rewriteCopy } from '../delivery/rewrite.ts';
 import { mboxFolderPath } from '../mailbox/folders.ts';
 import { pruneTombstones, readTombstones } from '../mailbox/tombstones.ts';
+import type { Queue } from '../queue/queue.ts';
 import type { Accepted } from './accepted.ts';
 import { type CarryOut, withUsableFolder } from './carry-out.ts';
 import type { FileSystems } from './file-systems.ts';
@@ -54,6 +55,7 @@ export interface RecoveryOptions {
   readonly bootId: string;
   readonly doubt: Doubt;
   readonly fileSystems: FileSystems;
+  readonly queue: Pick<Queue, 'directory'>;
   readonly carryOut: CarryOut;
   readonly log: FlowLog;
 }
@@ -192,7 +194,12 @@ function keepFiles(replay: Replay, segment: UsedSegment, names: readonly string[
 }
 
 /** Its copies belong to the next checkpoint, which knows only what this process wrote. */
-function coverCopies({ fileSystems, files, log }: Replay, segment: UsedSegment, record: SegmentRecord): void {
+function coverCopies(
+  { fileSystems, files, queue, log }: Replay,
+  segment: UsedSegment,
+  record: SegmentRecord,
+): void {
+  fileSystems.cover(queue.directory);
   for (const planned of storesOf(files.directory, record)) {
     const action = withUsableFolder(planned, log);
     const directory = directoryOf(action);
@@ -310,6 +317,24 @@ export async function rewriteSegments(used: readonly UsedSegment[], filesDirecto
         if (action.format === 'mbox' && mboxes.has(mbox)) continue;
         mboxes.add(mbox);
         await rewriteCopy(action, finder);
+      }
+    }
+  }
+}
+
+/** Messages of these segments' records, which the queue may have. */
+export async function* queuedIn(
+  used: readonly UsedSegment[],
+  filesDirectory: string,
+): AsyncGenerator<{ transactionId: string; source: MessageSource }> {
+  for (const { path } of used) {
+    const found = findSegments(join(path, '..')).find((segment) => segment.path === path);
+    for (const record of found ? readSegment(found, unknownBoot, () => undefined) : []) {
+      try {
+        const { accepted, source } = await readRecord(filesDirectory, record);
+        yield { transactionId: accepted.id, source };
+      } catch (error) {
+        if (!(error instanceof LostRecord)) throw error;
       }
     }
   }

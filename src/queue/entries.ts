@@ -6,7 +6,7 @@ import { queueLimits } from '../../core/base/limits/outbound.ts';
 import type { Edit } from '../../core/mail/edit.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import { ownLane } from './lanes.ts';
-import { messageFormat } from './message-files.ts';
+import { messageFormat, unwritten } from './message-files.ts';
 import type {
   FailureReply,
   NewQueueEntry,
@@ -44,14 +44,22 @@ export class Entries {
     this.#database = database;
   }
 
-  /** Adds what is neither here nor done; answers how many were new. */
-  add(entries: readonly NewQueueEntry[], length: number, expireMs: number, now: number): number {
+  /**
+   * Adds what is neither here nor done; answers how many were new.
+   * @param format of the message's file, `unwritten` while only the journal has it
+   */
+  add(
+    entries: readonly NewQueueEntry[],
+    { length, format = messageFormat }: { readonly length: number; readonly format?: number },
+    expireMs: number,
+    now: number,
+  ): number {
     const contexts = new Map<unknown, Map<unknown, number>>();
     let added = 0;
     for (const entry of entries) {
       if (this.isKnown(entry.id)) continue;
       const { transactionId } = entry;
-      this.#run('INSERT OR IGNORE INTO messages VALUES (?, ?, ?)', transactionId, length, messageFormat);
+      this.#run('INSERT OR IGNORE INTO messages VALUES (?, ?, ?)', transactionId, length, format);
       const context = this.#contextNumber(entry, contexts);
       const held = entry.work.kind === 'held';
       const destination = destinationOf(entry.work);
@@ -90,6 +98,16 @@ export class Entries {
 
   hasMessage(transactionId: string): boolean {
     return this.#get('SELECT 1 FROM messages WHERE id = ?', transactionId) !== undefined;
+  }
+
+  /** Whether the message's file was promised to be there; until then the journal has it. */
+  isWritten(transactionId: string): boolean {
+    const row = this.#get('SELECT format FROM messages WHERE id = ?', transactionId);
+    return row !== undefined && row.format !== unwritten;
+  }
+
+  setWritten(transactionId: string): void {
+    this.#run('UPDATE messages SET format = ? WHERE id = ?', messageFormat, transactionId);
   }
 
   /** Every lane that has something waiting or failed, and when its first is due. */
@@ -221,18 +239,18 @@ export class Entries {
     );
   }
 
-  /** Any state -> gone; the id is remembered. Answers the transaction whose last entry this was, if it was. */
-  finish(id: string, now: number): string | undefined {
+  /** Any state -> gone; the id is remembered. Undefined when it was gone; `last`: the transaction whose last entry it was. */
+  finish(id: string, now: number): { readonly last?: string } | undefined {
     const row = this.#get('DELETE FROM entries WHERE id = ? RETURNING message', id);
     if (row === undefined) return undefined;
     this.#run('INSERT OR REPLACE INTO done VALUES (?, ?)', id, now);
     const message = row.message as string;
-    if (this.#get('SELECT 1 FROM entries WHERE message = ? LIMIT 1', message) !== undefined) return undefined;
+    if (this.#get('SELECT 1 FROM entries WHERE message = ? LIMIT 1', message) !== undefined) return {};
     this.#run('DELETE FROM contexts WHERE message = ?', message);
     // The number may be given again, to the context of other mail.
     this.#lastContext = undefined;
     this.#run('DELETE FROM messages WHERE id = ?', message);
-    return message;
+    return { last: message };
   }
 
   /** waiting or failed -> waiting, due now. */
@@ -360,9 +378,9 @@ export class Entries {
   }
 
   /** Transactions with a message, one after the other. */
-  *messages(): Generator<{ id: string; length: number }> {
-    for (const row of this.#statement('SELECT id, length FROM messages').iterate()) {
-      yield { id: row.id as string, length: row.length as number };
+  *messages(): Generator<{ id: string; written: boolean }> {
+    for (const row of this.#statement('SELECT id, format FROM messages').iterate()) {
+      yield { id: row.id as string, written: row.format !== unwritten };
     }
   }
 

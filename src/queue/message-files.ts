@@ -4,20 +4,22 @@ import { closeSync, constants, mkdirSync, opendirSync, openSync, renameSync, unl
 import { copyFile, link, open, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
-import { queueLimits } from '../../core/base/limits/outbound.ts';
 import { storageError } from '../../core/base/storage-error.ts';
 import { writeAll } from '../../core/base/write-all.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { GroupSync } from './group-sync.ts';
+import { RecentMessages } from './recent.ts';
 
 /** Version of the files' format: 1 is the bare message, CRLF line ends, no envelope. Each message's row names its own. */
 export const messageFormat = 1;
+/** In the place of a format: there is no file yet, the message lies in the journal. */
+export const unwritten = 0;
 
 export class MessageFiles {
   readonly #directory: string;
   readonly #directoryFd: number;
   readonly #directorySync: GroupSync;
-  readonly #writing = new Map<string, Promise<void>>();
+  readonly #writing = new Map<string, { readonly synced: boolean; readonly ended: Promise<void> }>();
   readonly #removing = new Map<string, Promise<void>>();
   /** How many are about to use a transaction's file: it is not removed meanwhile. */
   readonly #pins = new Map<string, number>();
@@ -45,15 +47,21 @@ export class MessageFiles {
   }
 
   /**
-   * Writes the message, or shares a write that is under way. Durable, name and content, when it resolves. Rejects
-   * with an OperationalError of the storage, leaving no file.
+   * Writes the message, or shares a write that is under way. When it resolves the file is there, whole; with `synced`
+   * also durable, name and content. Rejects with an OperationalError of the storage, leaving no file of its own.
    */
-  write(transactionId: string, source: MessageSource): Promise<void> {
+  async write(transactionId: string, source: MessageSource, synced = true): Promise<void> {
     const running = this.#writing.get(transactionId);
-    if (running !== undefined) return running;
-    const writing = this.#write(transactionId, source).finally(() => this.#writing.delete(transactionId));
-    this.#writing.set(transactionId, writing);
-    return writing;
+    if (running !== undefined) {
+      if (running.synced === synced) return running.ended;
+      await running.ended.catch(() => {});
+      return this.write(transactionId, source, synced);
+    }
+    const ended = this.#write(transactionId, source, synced).finally(() =>
+      this.#writing.delete(transactionId),
+    );
+    this.#writing.set(transactionId, { synced, ended });
+    return ended;
   }
 
   /** Where the message lies, or undefined when its file is not there, or not as long as it was. */
@@ -115,54 +123,22 @@ export class MessageFiles {
     renameSync(path, join(lostDirectory, name));
   }
 
-  async #write(transactionId: string, source: MessageSource): Promise<void> {
+  async #write(transactionId: string, source: MessageSource, synced: boolean): Promise<void> {
     const path = this.path(transactionId);
     const temporary = `${path}.tmp`;
     try {
       await this.#removing.get(transactionId);
-      if (source.kind === 'memory') await writeBytes(temporary, source);
-      else await linkOrCopy(source.path, temporary);
+      if (source.kind === 'memory') await writeBytes(temporary, source, synced);
+      else await linkOrCopy(source.path, temporary, synced);
       await rename(temporary, path);
       // rename(2) leaves both names where they are links to one file.
       if (source.kind === 'file') await unlinkIfThere(temporary);
-      await this.#directorySync.sync();
+      if (synced) await this.#directorySync.sync();
       if (source.kind === 'memory') this.#recent.keep(transactionId, source);
     } catch (error) {
       await unlinkIfThere(temporary).catch(() => {});
       throw storageError(error, 'write queued message');
     }
-  }
-}
-
-/**
- * Small messages that were just written: most are sent at once, and need not be read again. The files stay what counts;
- * this is forgotten with the process.
- */
-class RecentMessages {
-  readonly #kept = new Map<string, MessageSource & { kind: 'memory' }>();
-  #octets = 0;
-
-  keep(transactionId: string, { buffer, offset, length }: MessageSource & { kind: 'memory' }): void {
-    if (length > queueLimits.recentMessageBytesMax) return;
-    const own = new SharedArrayBuffer(length);
-    new Uint8Array(own).set(new Uint8Array(buffer, offset, length));
-    this.forget(transactionId);
-    this.#kept.set(transactionId, { kind: 'memory', buffer: own, offset: 0, length });
-    this.#octets += length;
-    for (const [oldest] of this.#kept) {
-      if (this.#octets <= queueLimits.recentBytesMax) return;
-      this.forget(oldest);
-    }
-  }
-
-  get(transactionId: string, length: number): MessageSource | undefined {
-    const found = this.#kept.get(transactionId);
-    return found?.length === length ? found : undefined;
-  }
-
-  forget(transactionId: string): void {
-    this.#octets -= this.#kept.get(transactionId)?.length ?? 0;
-    this.#kept.delete(transactionId);
   }
 }
 
@@ -174,24 +150,29 @@ export function fileName(transactionId: string): string {
     : `${createHash('sha256').update(transactionId).digest('hex')}.hash.eml`;
 }
 
-async function writeBytes(path: string, source: MessageSource & { kind: 'memory' }): Promise<void> {
+async function writeBytes(
+  path: string,
+  source: MessageSource & { kind: 'memory' },
+  synced: boolean,
+): Promise<void> {
   const handle = await anew(path, () => open(path, 'wx', 0o600));
   try {
     await writeAll(handle.fd, [new Uint8Array(source.buffer, source.offset, source.length)]);
-    await handle.datasync();
+    if (synced) await handle.datasync();
   } finally {
     await handle.close();
   }
 }
 
 /** A spool file never changes, so that a second name is as good as a copy; another file system needs the copy. */
-async function linkOrCopy(from: string, to: string): Promise<void> {
+async function linkOrCopy(from: string, to: string, synced: boolean): Promise<void> {
   try {
     await anew(to, () => link(from, to));
   } catch (error) {
     if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(errnoOf(error) ?? '')) throw error;
     await anew(to, () => copyFile(from, to, constants.COPYFILE_EXCL));
   }
+  if (!synced) return;
   const handle = await open(to, 'r');
   try {
     await handle.sync();

@@ -30,8 +30,9 @@ import { CommitGroup } from '../../core/state/commit-group.ts';
 import { openDatabase } from '../../core/state/sqlite-file.ts';
 import { Entries } from './entries.ts';
 import { ownLane } from './lanes.ts';
-import { fileName, MessageFiles, messageFormat } from './message-files.ts';
+import { fileName, MessageFiles, messageFormat, unwritten } from './message-files.ts';
 import type {
+  Backing,
   NewQueueEntry,
   Queue,
   QueueEntry,
@@ -42,6 +43,7 @@ import type {
 } from './queue.ts';
 import { retryDelayMs } from './schedule.ts';
 import { steps } from './tables.ts';
+import { Unwritten } from './unwritten.ts';
 import { WalSync } from './wal-sync.ts';
 import { QueueWorker } from './worker.ts';
 
@@ -145,7 +147,12 @@ class DiskQueue implements Queue {
   readonly #wal: WalSync;
   readonly #group: CommitGroup;
   readonly #expireMs: number;
+  readonly #unwritten = new Unwritten();
+  /** Transactions whose last entry is gone, though perhaps not yet on disk. */
+  #gone: string[] = [];
+  #goneTimer: NodeJS.Timeout | undefined;
   #worker: QueueWorker | undefined;
+  #unwrittenTimer: NodeJS.Timeout | undefined;
   #forgetTimer: NodeJS.Timeout | undefined;
   #foldersSynced = false;
   #closed = false;
@@ -161,29 +168,128 @@ class DiskQueue implements Queue {
     this.#expireMs = init.expireSeconds * 1000;
   }
 
-  async enqueue(entries: readonly NewQueueEntry[], source: MessageSource): Promise<void> {
+  get directory(): string {
+    return this.#init.directory;
+  }
+
+  async enqueue(entries: readonly NewQueueEntry[], source: MessageSource, backing?: Backing): Promise<void> {
     const transactionId = entries[0]?.transactionId;
     if (transactionId === undefined) return;
     if (entries.some((entry) => entry.transactionId !== transactionId)) {
       throw new TypeError('entries of one call belong to one transaction');
     }
+    const known = entries.every(({ id }) => this.#entries.isKnown(id));
+    if (backing === 'kept' && !known && this.#mayStayUnwritten(entries, source)) {
+      return this.#enqueueUnwritten(transactionId, entries, source);
+    }
     const unpin = this.#files.pin(transactionId);
     let wrote = false;
     let added = 0;
     try {
-      if (!entries.every(({ id }) => this.#entries.isKnown(id)) && !this.#entries.hasMessage(transactionId)) {
+      if (this.#needsFile(transactionId, known, backing)) {
         wrote = true;
-        await this.#files.write(transactionId, source);
+        await this.#files.write(transactionId, source, backing === undefined);
       }
+      const entriesNow = this.#waiting(entries);
+      const add = () => {
+        const added = this.#entries.add(entriesNow, source, this.#expireMs, this.#init.clock.now());
+        if (wrote) this.#entries.setWritten(transactionId);
+        return added;
+      };
       // Also where nothing is new: what an earlier call began may not be on disk yet.
-      added = await this.#group.run(() =>
-        this.#entries.add(this.#waiting(entries), source.length, this.#expireMs, this.#init.clock.now()),
-      );
+      added = await (backing === undefined ? this.#group.run(add) : this.#group.runUnsynced(add));
+      if (wrote) this.#unwritten.settle(transactionId);
     } finally {
       unpin();
       if (wrote && added === 0) await this.#takeBack(transactionId);
     }
     this.#worker?.wake();
+  }
+
+  async settle(): Promise<void> {
+    await this.#writeUnwritten(Number.POSITIVE_INFINITY);
+  }
+
+  async renew(messages: Parameters<Queue['renew']>[0]): Promise<void> {
+    for await (const { transactionId, source } of messages) {
+      if (!this.#entries.isWritten(transactionId)) continue;
+      const unpin = this.#files.pin(transactionId);
+      try {
+        await this.#files.write(transactionId, source);
+      } finally {
+        unpin();
+        await this.#removeUnused(transactionId);
+      }
+    }
+    this.#wal.distrust();
+    await this.#group.run(() => {});
+  }
+
+  /** A file of an earlier call that a crash cut off may be there and yet not be whole. */
+  #needsFile(transactionId: string, known: boolean, backing: Backing | undefined): boolean {
+    if (backing === 'kept-again' && this.#entries.hasMessage(transactionId)) return true;
+    return !known && !this.#entries.isWritten(transactionId);
+  }
+
+  /** Mail that is sent at once; what waits anyway is written at once. */
+  #mayStayUnwritten(
+    entries: readonly NewQueueEntry[],
+    source: MessageSource,
+  ): source is MessageSource & { kind: 'memory' } {
+    return (
+      this.#unwritten.hasRoomFor(source) &&
+      !this.#entries.hasMessage(entries[0]!.transactionId) &&
+      entries.every(({ work, notBefore }) => work.kind === 'relay' && notBefore === undefined)
+    );
+  }
+
+  async #enqueueUnwritten(
+    transactionId: string,
+    entries: readonly NewQueueEntry[],
+    source: MessageSource & { kind: 'memory' },
+  ): Promise<void> {
+    const { clock } = this.#init;
+    const settled = this.#unwritten.keep(transactionId, source, clock.monotonicMs());
+    try {
+      await this.#group.runUnsynced(() =>
+        this.#entries.add(entries, { length: source.length, format: unwritten }, this.#expireMs, clock.now()),
+      );
+    } catch (error) {
+      this.#unwritten.settle(transactionId);
+      throw error;
+    }
+    this.#worker?.wake();
+    this.#unwrittenTimer ??= setTimeout(() => this.#lookAtUnwritten(), queueLimits.unwrittenLookMs);
+    return settled;
+  }
+
+  #lookAtUnwritten(): void {
+    const before = this.#init.clock.monotonicMs() - queueLimits.unwrittenMs;
+    this.#writeUnwritten(before).finally(() => {
+      const again = this.#unwritten.size > 0 && !this.#closed;
+      this.#unwrittenTimer = again
+        ? setTimeout(() => this.#lookAtUnwritten(), queueLimits.unwrittenLookMs)
+        : undefined;
+    });
+  }
+
+  /** Never rejects: what cannot be written is tried again, and the journal keeps it meanwhile. */
+  async #writeUnwritten(before: number): Promise<void> {
+    for (const transactionId of this.#unwritten.olderThan(before)) {
+      const source = this.#unwritten.get(transactionId);
+      if (source === undefined) continue;
+      const unpin = this.#files.pin(transactionId);
+      try {
+        await this.#files.write(transactionId, source, false);
+        await this.#group.runUnsynced(() => this.#entries.setWritten(transactionId));
+        this.#unwritten.settle(transactionId);
+      } catch (error) {
+        this.#init.log.error('queue-write-failed', { id: transactionId, error: describeError(error) });
+      } finally {
+        unpin();
+        await this.#removeUnused(transactionId);
+      }
+    }
   }
 
   /** Recipients who just said "later" are not asked again at once. */
@@ -211,10 +317,13 @@ class DiskQueue implements Queue {
         groupMax: outbound.recipientsPerMessage,
         clock,
         log,
+        unwritten: this.#unwritten,
         finish: (ids, before) => this.#finish(ids, before).then(() => {}),
+        finishSoon: (ids) => this.#finishSoon(ids),
       },
       handlers,
     );
+    this.#missMessages();
     this.#worker.wake();
     this.#forgetTimer = setInterval(() => this.#forgetDone(), 60_000).unref();
   }
@@ -227,7 +336,8 @@ class DiskQueue implements Queue {
     const entry = this.#entries.find(id);
     if (entry === undefined) return undefined;
     const path = this.#files.path(entry.transactionId);
-    return { entry, source: { kind: 'file', path, length: entry.length } };
+    const source = this.#unwritten.get(entry.transactionId);
+    return { entry, source: source ?? { kind: 'file', path, length: entry.length } };
   }
 
   count(): Record<QueueStatus, number> {
@@ -268,7 +378,10 @@ class DiskQueue implements Queue {
   async #close(): Promise<void> {
     clearInterval(this.#forgetTimer);
     await this.#worker?.stop();
+    await this.settle();
+    clearTimeout(this.#unwrittenTimer);
     await this.#group.drain();
+    await this.#removeGone();
     this.#closed = true;
     this.#wal.close();
     this.#database.close();
@@ -285,14 +398,21 @@ class DiskQueue implements Queue {
     const known = new Set<string>();
     for (const { id } of entries.messages()) {
       known.add(fileName(id));
-      if (!existsSync(this.#files.path(id))) {
-        log.error('queue-message-missing', { id, file: this.#files.path(id) });
-      }
     }
     const strays = this.#files.sweep({ known: (name) => known.has(name), lostDirectory });
     if (strays > 0 && lostDirectory !== undefined)
       log.error('queue-messages-lost', { files: strays, movedTo: lostDirectory });
     else if (strays > 0) log.info('queue-files-removed', { files: strays });
+  }
+
+  /** Said once the journal was replayed, which brings back what it kept for the queue. */
+  #missMessages(): void {
+    for (const { id } of this.#entries.messages()) {
+      const file = this.#files.path(id);
+      if (!this.#unwritten.get(id) && !existsSync(file)) {
+        this.#init.log.error('queue-message-missing', { id, file });
+      }
+    }
   }
 
   /** An attempt that a crash cut off counts as one, so that a message that brings the server down is not tried without pause. */
@@ -324,16 +444,58 @@ class DiskQueue implements Queue {
     return changed;
   }
 
-  /** Entries of one message. */
+  /** Entries of one message; their end is on disk when it resolves. */
   async #finish(ids: readonly string[], before = () => {}): Promise<boolean> {
     const { found, last } = await this.#group.run(() => {
-      const found = ids.some((id) => this.#entries.find(id) !== undefined);
       before();
-      const ended = ids.map((id) => this.#entries.finish(id, this.#init.clock.now()));
-      return { found, last: ended.find((message) => message !== undefined) };
+      return this.#end(ids);
     });
     if (last !== undefined) await this.#removeUnused(last);
     return found;
+  }
+
+  /** As `#finish`, on disk a moment later: a power cut before that has them sent once more. */
+  async #finishSoon(ids: readonly string[]): Promise<void> {
+    const { last } = await this.#group.runUnsynced(() => this.#end(ids));
+    if (last === undefined) return;
+    // It never had a file, and the journal's checkpoint will sync what was just written.
+    if (this.#unwritten.get(last) !== undefined && !this.#files.isPinned(last)) {
+      this.#unwritten.settle(last);
+      return;
+    }
+    this.#gone.push(last);
+    this.#goneTimer ??= setTimeout(() => this.#removeGone(), queueLimits.removeAfterMs);
+  }
+
+  /** Within a transaction. Answers whether there was one, and the message where they were its last. */
+  #end(ids: readonly string[]): { found: boolean; last: string | undefined } {
+    const now = this.#init.clock.now();
+    let found = false;
+    let last: string | undefined;
+    for (const id of ids) {
+      const ended = this.#entries.finish(id, now);
+      if (ended === undefined) continue;
+      found = true;
+      last = ended.last ?? last;
+    }
+    return { found, last };
+  }
+
+  /** Never before the end of the entries is on disk: they would come back after a power cut, and their message not. */
+  async #removeGone(): Promise<void> {
+    clearTimeout(this.#goneTimer);
+    this.#goneTimer = undefined;
+    const gone = this.#gone;
+    this.#gone = [];
+    if (gone.length === 0) return;
+    try {
+      await this.#sync();
+    } catch (error) {
+      // The next start removes them.
+      this.#init.log.warn('queue-files-left', { messages: gone.length, error: describeError(error) });
+      return;
+    }
+    await Promise.all(gone.map((transactionId) => this.#removeUnused(transactionId)));
   }
 
   /** Removes a file that was written for nothing, once nothing that is not yet committed can bring its entries back. */
@@ -351,6 +513,7 @@ class DiskQueue implements Queue {
   async #removeUnused(transactionId: string): Promise<void> {
     if (this.#closed || this.#files.isPinned(transactionId) || this.#entries.hasMessage(transactionId))
       return;
+    this.#unwritten.settle(transactionId);
     try {
       await this.#files.remove(transactionId);
     } catch (error) {

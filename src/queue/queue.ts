@@ -172,8 +172,8 @@ export interface QueueHandlers {
   /** Called for what is due. May be called again for the same entry after a crash. */
   attempt(entry: QueueEntry, source: MessageSource): Promise<Attempt>;
   /**
-   * The same for relays: entries of one message that go the same way, with the same edits. `keep` notes, durably, what
-   * the send hooks made of them.
+   * The same for relays: entries of one message that go the same way, with the same edits. `keep` notes what the
+   * send hooks made of them, for later attempts; they run again only after a power cut.
    */
   relay?(
     entries: readonly QueueEntry[],
@@ -188,9 +188,26 @@ export interface QueueHandlers {
   expired(failures: readonly Failure[], source: MessageSource): Promise<{ readonly hold: string } | void>;
 }
 
+/**
+ * Who enqueues has the entries and the message on disk, and keeps them until the queue has answered and a sync of the
+ * queue's file system, begun after that, has succeeded. `again`: an earlier call may have been lost in part.
+ */
+export type Backing = 'kept' | 'kept-again';
+
 export interface Queue {
-  /** Durable when it resolves; the message is written once per transaction whatever the number of entries. */
-  enqueue(entries: readonly NewQueueEntry[], source: MessageSource): Promise<void>;
+  /** Absolute: where everything of it lies. */
+  readonly directory: string;
+  /**
+   * Durable when it resolves, unless somebody keeps it; the message is written once per transaction whatever the number
+   * of entries, and perhaps never where somebody keeps it.
+   */
+  enqueue(entries: readonly NewQueueEntry[], source: MessageSource, backing?: Backing): Promise<void>;
+  /** Writes files for messages that have none yet: who keeps them is answered. */
+  settle(): Promise<void>;
+  /** After a failed sync of its file system: writes these messages again, and the database; what it has not stays away. */
+  renew(
+    messages: AsyncIterable<{ readonly transactionId: string; readonly source: MessageSource }>,
+  ): Promise<void>;
   /** Begins to work. */
   start(handlers: QueueHandlers): void;
   /** In order of arrival, a bounded number: go on with `after`. */

@@ -29,4 +29,6 @@ export const steps = [
   // A message to ten thousand: those of one destination are found without looking at the others.
   `DROP INDEX entries_message;
    CREATE INDEX entries_alike ON entries (message, lane, status, next_attempt_at)`,
+  // A message's format may be 0: it has no file yet. Earlier versions would take it for lost.
+  'SELECT 1',
 ];

@@ -37,6 +37,11 @@ export class WalSync {
     if (this.#failed) this.#checkpoint();
   }
 
+  /** After somebody else's sync failed: the next one writes everything anew. */
+  distrust(): void {
+    this.#failed = true;
+  }
+
   close(): void {
     closeSync(this.#fd);
   }

@@ -11,10 +11,12 @@ import type { MessageFiles } from './message-files.ts';
 import { noticesOf, wantsDelayNotice } from './notices.ts';
 import type { Attempt, FailureReply, QueueEntry, QueueHandlers, RelayAttempt } from './queue.ts';
 import { isExpired, nextAttemptAt, type Schedule } from './schedule.ts';
+import type { Unwritten } from './unwritten.ts';
 
 export interface WorkerInit {
   readonly entries: Entries;
   readonly files: MessageFiles;
+  readonly unwritten: Pick<Unwritten, 'get'>;
   readonly group: CommitGroup;
   readonly schedule: Schedule;
   readonly lanes: LaneLimits;
@@ -24,12 +26,19 @@ export interface WorkerInit {
   readonly log: Log;
   /** Removes entries of one message for good, and the message when they were its last; `before` in the same transaction. */
   finish(ids: readonly string[], before?: () => void): Promise<void>;
+  /** As `finish`; a power cut may undo it. */
+  finishSoon(ids: readonly string[]): Promise<void>;
 }
 
 /** RFC 3463 section 3.5: X.4.7 is delivery time expired. */
 const expiredReply = { code: 554, enhanced: '5.4.7', text: 'delivery time expired' };
 /** The message is gone although the queue promised to keep it: the sender must hear that it was not delivered. */
 const lostReply = { code: 554, enhanced: '5.3.0', text: 'the message was lost before delivery' };
+
+/** The journal has it and could not give it back so far: it will. */
+const unreplayed: readonly Attempt[] = [
+  { outcome: 'retry', reason: 'the message is not back from the journal yet' },
+];
 
 export class QueueWorker {
   readonly #init: WorkerInit;
@@ -168,13 +177,16 @@ export class QueueWorker {
 
   /** The entries are marked before anything is done: where that cannot be written, their end could not be either. */
   async #carryOut(id: string): Promise<Feedback> {
-    const { group, files } = this.#init;
+    const { group, files, unwritten, entries } = this.#init;
     const taken = await group.runUnsynced(() => this.#take(id));
     const [first] = taken;
     if (first === undefined) return 'none';
     const { entry } = first;
-    const source = await files.source(entry.transactionId, entry.length);
+    const { transactionId } = entry;
+    const source = unwritten.get(transactionId) ?? (await files.source(transactionId, entry.length));
     if (first.reply !== undefined) await this.#tell(taken, source ?? noMessage());
+    else if (source === undefined && !entries.isWritten(transactionId))
+      await this.#conclude(taken, unreplayed);
     else if (source === undefined) await this.#lost(taken);
     else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);
     else await this.#conclude(taken, [await this.#attempt(entry, source)]);
@@ -203,7 +215,7 @@ export class QueueWorker {
     let outcome: RelayAttempt;
     try {
       outcome = await this.#handlers.relay!(all, source, (sent) =>
-        group.run(() => {
+        group.runUnsynced(() => {
           for (const { id, work } of all) if (work.kind === 'relay') entries.setWork(id, { ...work, sent });
         }),
       );
@@ -227,14 +239,15 @@ export class QueueWorker {
   async #conclude(taken: readonly TakenEntry[], attempts: readonly Attempt[]): Promise<void> {
     const done = taken.filter((_, index) => attempts[index]?.outcome === 'done');
     const transactionId = taken[0]!.entry.transactionId;
+    const ids = done.map(({ entry }) => entry.id);
+    if (attempts.every((attempt) => attempt.outcome === 'done' && attempt.notice === undefined)) {
+      return this.#persist(() => this.#init.finishSoon(ids));
+    }
     await this.#persist(() =>
-      this.#init.finish(
-        done.map(({ entry }) => entry.id),
-        () => {
-          for (const [index, { entry }] of taken.entries()) this.#settle(entry, attempts[index]);
-          this.#note(noticesOf(taken.map(({ entry }, index) => ({ entry, attempt: attempts[index] }))));
-        },
-      ),
+      this.#init.finish(ids, () => {
+        for (const [index, { entry }] of taken.entries()) this.#settle(entry, attempts[index]);
+        this.#note(noticesOf(taken.map(({ entry }, index) => ({ entry, attempt: attempts[index] }))));
+      }),
     );
     if (attempts.some((attempt) => attempt.outcome === 'failed')) this.#gatherFailures(transactionId);
   }
@@ -282,12 +295,7 @@ export class QueueWorker {
   #note(notices: ReturnType<typeof noticesOf>): void {
     const { entries, schedule, clock } = this.#init;
     for (const { entry, ...notice } of notices.filter(({ work }) => work.action !== 'delayed')) {
-      entries.add(
-        [{ ...notice, ...shared(entry) }],
-        entry.length,
-        schedule.expireSeconds * 1000,
-        clock.now(),
-      );
+      entries.add([{ ...notice, ...shared(entry) }], entry, schedule.expireSeconds * 1000, clock.now());
     }
     const delayed = notices.filter(
       ({ entry, work }) =>
@@ -300,7 +308,7 @@ export class QueueWorker {
     const reports = delayed.flatMap(({ work }) => work.reports);
     entries.add(
       [{ id: first.id, work: { ...first.work, reports }, ...shared(first.entry) }],
-      first.entry.length,
+      first.entry,
       schedule.expireSeconds * 1000,
       clock.now(),
     );

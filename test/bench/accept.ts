@@ -24,7 +24,12 @@ for (const inFlight of [1, 10, 50]) {
     dataDirectory: root,
     durability,
     journal: { segmentBytes: 64 * 1024 * 1024, checkpointMs: 2000 },
-    queue: { enqueue: () => Promise.reject(new Error('nothing is queued here')) },
+    queue: {
+      directory: root,
+      enqueue: () => Promise.reject(new Error('nothing is queued here')),
+      settle: async () => {},
+      renew: async () => {},
+    },
     log: silent,
     clock: systemClock,
   });

@@ -1,5 +1,6 @@
 /** Messages a second through the queue to smtp-sink: `outbound.ts MESSAGES DESTINATIONS`, from smtp-source, 10 KB, ten sessions. */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serveZone } from '../kit/dns-server.ts';
 import { freePort } from '../kit/free-port.ts';
@@ -31,6 +32,11 @@ const source = (to: string, sessions: number) =>
     const options = ['-s', `${sessions}`, '-m', `${each}`, '-l', '10240', '-d', '-f', 'a@x.test', '-t', to];
     spawn('/usr/sbin/smtp-source', [...options, `127.0.0.1:${server.ports.smtp}`]).on('exit', resolve);
   });
+const cpu = () => {
+  const fields = readFileSync(`/proc/${server.pidOf('mta')}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+const before = cpu();
 const start = performance.now();
 const next = names.values();
 const sessions = destinations === 1 ? 10 : 1;
@@ -41,7 +47,8 @@ await Promise.all(
 );
 while (seen < each * destinations && performance.now() - start < 60_000) await sleep(20);
 const seconds = (performance.now() - start) / 1000;
-console.log(`${seen} messages, ${destinations} destinations: ${Math.round(seen / seconds)} a second`);
+const each_ms = (cpu() - before) / seen;
+console.log(`${seen} messages, ${destinations} destinations: ${Math.round(seen / seconds)} a second, ${each_ms.toFixed(2)} ms CPU`);
 await server.stop();
 sink.kill();
 await dns.close();

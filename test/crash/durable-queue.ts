@@ -3,9 +3,12 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Queue } from '../../src/queue/queue.ts';
 
-export function durableQueue(root: string): Pick<Queue, 'enqueue'> {
+export function durableQueue(root: string): Pick<Queue, 'directory' | 'enqueue' | 'settle' | 'renew'> {
   const directory = join(root, 'waiting');
   return {
+    directory: root,
+    settle: async () => {},
+    renew: async () => {},
     enqueue: async (entries) => {
       mkdirSync(directory, { recursive: true });
       for (const { id } of entries) writeFileSync(join(directory, encodeURIComponent(id)), '');

@@ -7,7 +7,7 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import type { StoreAction } from '../../src/delivery/store.ts';
 import { type AcceptanceOptions, createAcceptance } from '../../src/flow/accept.ts';
 import { type Accepted, acceptedVersion } from '../../src/flow/accepted.ts';
-import type { NewQueueEntry } from '../../src/queue/queue.ts';
+import type { NewQueueEntry, Queue } from '../../src/queue/queue.ts';
 
 export interface LogLine {
   readonly level: string;
@@ -29,12 +29,18 @@ export interface FakeQueue {
   readonly entries: Map<string, NewQueueEntry>;
   readonly sources: Map<string, MessageSource>;
   failures: number;
+  readonly directory: string;
   enqueue(entries: readonly NewQueueEntry[], source: MessageSource): Promise<void>;
+  settle(): Promise<void>;
+  renew: Queue['renew'];
 }
 
 /** Idempotent by id, as the real one; fails as many times as `failures` says. */
-export function fakeQueue(): FakeQueue {
+export function fakeQueue(directory: string): FakeQueue {
   const queue: FakeQueue = {
+    directory,
+    settle: async () => {},
+    renew: async () => {},
     entries: new Map(),
     sources: new Map(),
     failures: 0,
@@ -56,7 +62,7 @@ export const smallSegment = 256 * 1024;
 
 export function openAcceptance(root: string, overrides: Partial<AcceptanceOptions> = {}) {
   const log = recordingLog();
-  const queue = fakeQueue();
+  const queue = fakeQueue(root);
   const acceptance = createAcceptance({
     dataDirectory: root,
     durability: 'journal',

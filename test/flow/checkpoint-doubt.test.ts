@@ -106,7 +106,7 @@ for (const format of ['maildir', 'mbox'] as const) {
       assert.equal((await next.acceptance.recover()).alreadyDone, 1);
       await next.acceptance.drain();
       await next.acceptance.close();
-      assert.deepEqual(covered, [format === 'mbox' ? join(root, 'mail') : mail]);
+      assert.deepEqual(covered, [root, format === 'mbox' ? join(root, 'mail') : mail]);
       const name = format === 'maildir' && byPath ? basename(only(mail)).split(',')[0] : undefined;
       if (!byPath) assert.deepEqual(written, []);
       else if (name !== undefined) assert.ok(written[0]?.startsWith(`${name} `));

@@ -220,7 +220,7 @@ test('the same id again does nothing: while it waits, and after it is done', asy
 test('done ids are forgotten after days, not before', () => {
   const database = openDatabase({ path: join(folder(), 'queue.db'), steps, synchronous: 'normal' });
   const entries = new Entries(database);
-  entries.add([entry('T1/r1/0'), entry('T2/r1/0')], 1, 1000, 0);
+  entries.add([entry('T1/r1/0'), entry('T2/r1/0')], { length: 1 }, 1000, 0);
   entries.finish('T1/r1/0', 1000);
   entries.finish('T2/r1/0', 2000);
   assert.equal(entries.forgetDone(2000, 10), 1);

@@ -29,6 +29,13 @@ export const queueLimits = {
   /** A message up to this size is kept in memory after it was written, since most are sent at once; and all of them. */
   recentMessageBytesMax: 256 * KiB,
   recentBytesMax: 16 * MiB,
+  /** Messages without a file, which the journal keeps for the queue: half of those that may be unsettled at once. */
+  unwrittenMessagesMax: 500,
+  /** A message that is still there after this gets its file; and how often this is looked at. */
+  unwrittenMs: 1000,
+  unwrittenLookMs: 250,
+  /** Files of mail that is gone are removed after this, many after one sync of the database. */
+  removeAfterMs: 200,
   /** Entries of a destination at rest that are put off in one turn of the event loop. */
   deferAtOnce: 200,
   /** Entries of one message in one attempt, or one report: what a hook and a DSN can hold. */
