@@ -1,21 +1,12 @@
-/** The queue's tables: entries, what they share, and the ids that are done. Every change of a state is one function here. */
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+/** Every change of a state of the queue (the table is in open.ts) is one function here. */
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { queueLimits } from '../../core/base/limits/outbound.ts';
-import type { Edit } from '../../core/mail/edit.ts';
-import type { Envelope } from '../../core/mail/envelope.ts';
 import { ownLane } from './lanes.ts';
-import { messageFormat, unwritten } from './message-files.ts';
-import type {
-  FailureReply,
-  NewQueueEntry,
-  QueueEntry,
-  QueueFilter,
-  QueueStatus,
-  QueueSummaryRow,
-  QueueWork,
-} from './queue.ts';
+import { messageFormat } from './message-files.ts';
+import type { FailureReply, NewQueueEntry, QueueEntry, QueueWork } from './queue.ts';
+import { type Context, Rows, selectLength } from './rows.ts';
 
 /** An entry that was taken up; `reply` tells that it was given up and the sender must hear of it. */
 export interface TakenEntry {
@@ -26,22 +17,14 @@ export interface TakenEntry {
 /** Hears that something of a lane is due at `at`. */
 export type OnDue = (lane: string, sender: string, at: number) => void;
 
-interface Context {
-  readonly envelope: Envelope;
-  readonly edits: readonly Edit[];
-}
-
-/** All calls are synchronous and belong inside the writer's transaction, but for the reads. */
+/** All calls are synchronous and belong inside the writer's transaction. */
 export class Entries {
-  readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
   /** Told within the transaction: what it undoes was then due too early, which is found out. */
   onDue: OnDue = () => {};
-  /** Entries of one transaction come together: the context read last serves them all. */
-  #lastContext: { number: number; value: Context } | undefined;
+  readonly rows: Rows;
 
   constructor(database: DatabaseSync) {
-    this.#database = database;
+    this.rows = new Rows(database);
   }
 
   /**
@@ -57,16 +40,17 @@ export class Entries {
     const contexts = new Map<unknown, Map<unknown, number>>();
     let added = 0;
     for (const entry of entries) {
-      if (this.isKnown(entry.id)) continue;
+      if (this.rows.isKnown(entry.id)) continue;
       const { transactionId } = entry;
-      this.#run('INSERT OR IGNORE INTO messages VALUES (?, ?, ?)', transactionId, length, format);
+      if (added === 0)
+        this.rows.run('INSERT OR IGNORE INTO messages VALUES (?, ?, ?)', transactionId, length, format);
       const context = this.#contextNumber(entry, contexts);
       const held = entry.work.kind === 'held';
       const destination = destinationOf(entry.work);
       // Our own work is done in the order it is due, whoever caused it.
       const sender = destination === ownLane ? '' : entry.envelope.sender;
       const dueAt = entry.notBefore ?? now;
-      this.#run(
+      this.rows.run(
         `INSERT INTO entries (id, message, context, status, attempts, created_at, next_attempt_at, scheduled_at,
            expires_at, last_error, work, destination, lane, sender) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         entry.id,
@@ -89,70 +73,20 @@ export class Entries {
     return added;
   }
 
-  isKnown(id: string): boolean {
-    return (
-      this.#get('SELECT 1 FROM entries WHERE id = ?', id) !== undefined ||
-      this.#get('SELECT 1 FROM done WHERE id = ?', id) !== undefined
-    );
-  }
-
-  hasMessage(transactionId: string): boolean {
-    return this.#get('SELECT 1 FROM messages WHERE id = ?', transactionId) !== undefined;
-  }
-
-  /** Whether the message's file was promised to be there; until then the journal has it. */
-  isWritten(transactionId: string): boolean {
-    const row = this.#get('SELECT format FROM messages WHERE id = ?', transactionId);
-    return row !== undefined && row.format !== unwritten;
-  }
-
   setWritten(transactionId: string): void {
-    this.#run('UPDATE messages SET format = ? WHERE id = ?', messageFormat, transactionId);
-  }
-
-  /** Every lane that has something waiting or failed, and when its first is due. */
-  *lanes(): Generator<{ lane: string; sender: string; at: number }> {
-    for (const row of this.#statement(
-      `SELECT lane, sender, min(next_attempt_at) AS at FROM entries INDEXED BY entries_lane
-       WHERE status IN ('waiting', 'failed') GROUP BY lane, sender`,
-    ).iterate()) {
-      yield { lane: row.lane as string, sender: row.sender as string, at: row.at as number };
-    }
-  }
-
-  /** The first of a lane: its id, and when it is due. */
-  first(lane: string, sender: string): { id: string; at: number } | undefined {
-    const row = this.#get(
-      `SELECT id, next_attempt_at AS at FROM entries INDEXED BY entries_lane
-       WHERE status IN ('waiting', 'failed') AND lane = ? AND sender = ? ORDER BY next_attempt_at LIMIT 1`,
-      lane,
-      sender,
-    );
-    return row as { id: string; at: number } | undefined;
-  }
-
-  /** Ids of one lane that are due, a bounded number. */
-  dueFor(lane: string, now: number, limit: number): string[] {
-    const rows = this.#all(
-      `SELECT id FROM entries INDEXED BY entries_lane
-       WHERE status IN ('waiting', 'failed') AND lane = ? AND next_attempt_at <= ? LIMIT ?`,
-      lane,
-      now,
-      limit,
-    );
-    return rows.map(({ id }) => id as string);
+    this.rows.run('UPDATE messages SET format = ? WHERE id = ?', messageFormat, transactionId);
   }
 
   /** waiting or failed -> active; undefined when it is neither any more. */
   take(id: string): TakenEntry | undefined {
-    const row = this.#get(
+    const row = this.rows.get(
       `UPDATE entries SET status = 'active', attempts = attempts + 1
-       WHERE id = ? AND status IN ('waiting', 'failed') RETURNING reply`,
+       WHERE id = ? AND status IN ('waiting', 'failed') RETURNING *, ${selectLength}`,
       id,
     );
-    const entry = row && this.find(id);
-    if (entry === undefined) return undefined;
-    return row?.reply == null ? { entry } : { entry, reply: JSON.parse(row.reply as string) as FailureReply };
+    if (row === undefined) return undefined;
+    const entry = this.rows.entryOf(row);
+    return row.reply === null ? { entry } : { entry, reply: JSON.parse(row.reply as string) as FailureReply };
   }
 
   /**
@@ -162,7 +96,7 @@ export class Entries {
   takeAlike({ entry, reply }: TakenEntry, now: number, limit: number): TakenEntry[] {
     if (entry.work.kind !== 'relay') return [];
     const { work } = entry;
-    const rows = this.#all(
+    const rows = this.rows.all(
       `SELECT id, work FROM entries INDEXED BY entries_alike
        WHERE message = ? AND lane = ? AND status = ? AND next_attempt_at <= ? ORDER BY number LIMIT ?`,
       entry.transactionId,
@@ -180,12 +114,12 @@ export class Entries {
 
   /** What was found out on the way, kept for later attempts. */
   setWork(id: string, work: QueueWork): void {
-    this.#run('UPDATE entries SET work = ? WHERE id = ?', serialize(work), id);
+    this.rows.run('UPDATE entries SET work = ? WHERE id = ?', serialize(work), id);
   }
 
   /** active -> waiting (or failed, where it was given up already) until `at`. */
   postpone(id: string, reason: string, at: number, now: number): void {
-    const row = this.#get(
+    const row = this.rows.get(
       `UPDATE entries SET status = iif(reply IS NULL, 'waiting', 'failed'), last_error = ?, next_attempt_at = ?,
          scheduled_at = ? WHERE id = ? AND status = 'active' RETURNING lane, sender`,
       reason,
@@ -198,7 +132,7 @@ export class Entries {
 
   /** active -> failed, due at `at`: the sender is to be told. */
   giveUp(id: string, reply: FailureReply, at: number, now: number): void {
-    const row = this.#get(
+    const row = this.rows.get(
       `UPDATE entries SET status = 'failed', reply = ?, last_error = ?, attempts = 0, next_attempt_at = ?,
          scheduled_at = ?, lane = ?, sender = '' WHERE id = ? AND status = 'active' RETURNING id`,
       JSON.stringify(reply),
@@ -213,7 +147,7 @@ export class Entries {
 
   /** failed -> failed, due now. */
   tellNow(transactionId: string, now: number): void {
-    const changed = this.#changes(
+    const changed = this.rows.changes(
       `UPDATE entries SET next_attempt_at = ?1
        WHERE message = ?2 AND lane = ?3 AND status = 'failed' AND next_attempt_at > ?1 AND attempts = 0`,
       now,
@@ -225,31 +159,25 @@ export class Entries {
 
   /** True for the one call that finds that the sender does not know yet. */
   tellDelay(id: string): boolean {
-    return this.#changed('UPDATE entries SET delay_told = 1 WHERE id = ? AND delay_told = 0', id);
-  }
-
-  /** Whether others of that message may yet fail, or be delivered. */
-  hasUndecided(transactionId: string): boolean {
-    return (
-      this.#get(
-        `SELECT 1 FROM entries WHERE message = ? AND lane > ? AND status IN ('waiting', 'active') LIMIT 1`,
-        transactionId,
-        ownLane,
-      ) !== undefined
-    );
+    return this.rows.changed('UPDATE entries SET delay_told = 1 WHERE id = ? AND delay_told = 0', id);
   }
 
   /** Any state -> gone; the id is remembered. Undefined when it was gone; `last`: the transaction whose last entry it was. */
   finish(id: string, now: number): { readonly last?: string } | undefined {
-    const row = this.#get('DELETE FROM entries WHERE id = ? RETURNING message', id);
+    const row = this.rows.get('DELETE FROM entries WHERE id = ? RETURNING message', id);
     if (row === undefined) return undefined;
-    this.#run('INSERT OR REPLACE INTO done VALUES (?, ?)', id, now);
+    this.rows.run('INSERT OR REPLACE INTO done VALUES (?, ?)', id, now);
     const message = row.message as string;
-    if (this.#get('SELECT 1 FROM entries WHERE message = ? LIMIT 1', message) !== undefined) return {};
-    this.#run('DELETE FROM contexts WHERE message = ?', message);
-    // The number may be given again, to the context of other mail.
-    this.#lastContext = undefined;
-    this.#run('DELETE FROM messages WHERE id = ?', message);
+    const last = this.rows.changed(
+      'DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM entries WHERE message = ?1)',
+      message,
+    );
+    if (!last) return {};
+    for (const { number } of this.rows.all(
+      'DELETE FROM contexts WHERE message = ? RETURNING number',
+      message,
+    ))
+      this.rows.forgetContext(number as number);
     return { last: message };
   }
 
@@ -266,7 +194,7 @@ export class Entries {
 
   /** waiting, active or failed -> held; an attempt that runs may still end it. */
   hold(id: string, reason: string): boolean {
-    return this.#changed(
+    return this.rows.changed(
       `UPDATE entries SET status = 'held', reply = NULL, lane = destination, last_error = ?
        WHERE id = ? AND status <> 'held'`,
       reason,
@@ -288,7 +216,7 @@ export class Entries {
 
   /** active -> waiting or failed: those whose attempt a crash cut off, a bounded number; answers their ids and attempts. */
   abandoned(limit: number): { id: string; attempts: number; expiresAt: number }[] {
-    return this.#all(
+    return this.rows.all(
       `SELECT id, attempts, expires_at AS expiresAt FROM entries WHERE status = 'active' ORDER BY number LIMIT ?`,
       limit,
     ) as unknown as { id: string; attempts: number; expiresAt: number }[];
@@ -299,7 +227,7 @@ export class Entries {
    * A bounded number; answers how many, 0 when none is left.
    */
   rebase(now: number, limit: number): number {
-    return this.#changes(
+    return this.rows.changes(
       `UPDATE entries SET next_attempt_at = ?1 + (next_attempt_at - scheduled_at),
          expires_at = expires_at - (scheduled_at - ?1), scheduled_at = ?1
        WHERE number IN (SELECT number FROM entries WHERE scheduled_at > ?2 LIMIT ?3)`,
@@ -311,77 +239,11 @@ export class Entries {
 
   /** Forgets ids that were done before `before`, a bounded number. */
   forgetDone(before: number, limit: number): number {
-    return this.#changes(
+    return this.rows.changes(
       'DELETE FROM done WHERE id IN (SELECT id FROM done WHERE at < ? LIMIT ?)',
       before,
       limit,
     );
-  }
-
-  list(filter: QueueFilter): QueueEntry[] {
-    const conditions = ['number > ?'];
-    const values: SQLInputValue[] = [filter.after === undefined ? 0 : this.#numberOf(filter.after)];
-    if (filter.status !== undefined) conditions.push('status = ?') && values.push(filter.status);
-    if (filter.transactionId !== undefined)
-      conditions.push('message = ?') && values.push(filter.transactionId);
-    const limit = Math.min(filter.limit ?? queueLimits.listMax, queueLimits.listMax);
-    const rows = this.#all(
-      `${selectEntry} WHERE ${conditions.join(' AND ')} ORDER BY number LIMIT ?`,
-      ...values,
-      limit,
-    );
-    return rows.map((row) => this.#entryOf(row));
-  }
-
-  find(id: string): QueueEntry | undefined {
-    const row = this.#get(`${selectEntry} WHERE entries.id = ?`, id);
-    return row === undefined ? undefined : this.#entryOf(row);
-  }
-
-  count(): Record<QueueStatus, number> {
-    const counts: Record<QueueStatus, number> = { waiting: 0, active: 0, held: 0, failed: 0 };
-    for (const row of this.#all('SELECT status, count(*) AS n FROM entries GROUP BY status')) {
-      counts[row.status as QueueStatus] = row.n as number;
-    }
-    return counts;
-  }
-
-  /** How much waits for each destination, the most first, a bounded number. */
-  summary(limit: number): QueueSummaryRow[] {
-    const rows = this.#all(
-      `SELECT destination, count(*) AS entries, count(DISTINCT message) AS messages,
-         sum(status = 'waiting') AS waiting, sum(status = 'active') AS active, sum(status = 'held') AS held,
-         sum(status = 'failed') AS failed, min(created_at) AS oldest, max(last_error) AS reason
-       FROM entries GROUP BY destination ORDER BY entries DESC LIMIT ?`,
-      limit,
-    );
-    return rows.map((row) => {
-      const { destination, entries, messages, waiting, active, held, failed, oldest } =
-        row as unknown as Omit<QueueSummaryRow, 'reason'>;
-      return {
-        destination,
-        entries,
-        messages,
-        waiting,
-        active,
-        held,
-        failed,
-        oldest,
-        reason: String(row.reason),
-      };
-    });
-  }
-
-  /** The latest format that a message's file is in; 0 without messages. */
-  newestFormat(): number {
-    return (this.#get('SELECT coalesce(max(format), 0) AS n FROM messages') as { n: number }).n;
-  }
-
-  /** Transactions with a message, one after the other. */
-  *messages(): Generator<{ id: string; written: boolean }> {
-    for (const row of this.#statement('SELECT id, format FROM messages').iterate()) {
-      yield { id: row.id as string, written: row.format !== unwritten };
-    }
   }
 
   /** A clone of envelope and edits for each pair of values that the call brought. */
@@ -391,87 +253,24 @@ export class Entries {
     const known = byEdits.get(entry.edits);
     if (known !== undefined) return known;
     const value: Context = { envelope: entry.envelope, edits: entry.edits };
-    const row = this.#get(
+    const row = this.rows.get(
       'INSERT INTO contexts (message, value) VALUES (?, ?) RETURNING number',
       entry.transactionId,
       serialize(value),
     );
-    // SQLite gives the number of one that is gone to the next.
-    this.#lastContext = undefined;
     const number = row?.number as number;
+    this.rows.keepContext(number, value);
     byEdits.set(entry.edits, number);
     return number;
   }
 
-  #entryOf(row: Record<string, unknown>): QueueEntry {
-    const { envelope, edits } = this.#context(row.context as number);
-    return {
-      id: row.id as string,
-      transactionId: row.message as string,
-      work: deserialize(row.work as Uint8Array),
-      envelope,
-      edits,
-      status: row.status as QueueStatus,
-      attempts: row.attempts as number,
-      createdAt: row.created_at as number,
-      nextAttemptAt: row.next_attempt_at as number,
-      expiresAt: row.expires_at as number,
-      lastError: row.last_error as string,
-      length: row.length as number,
-      destination: row.destination as string,
-    };
-  }
-
-  #context(number: number): Context {
-    if (this.#lastContext?.number !== number) {
-      const row = this.#get('SELECT value FROM contexts WHERE number = ?', number);
-      this.#lastContext = { number, value: deserialize(row?.value as Uint8Array) };
-    }
-    return this.#lastContext.value;
-  }
-
-  #numberOf(id: string): number {
-    return (this.#get('SELECT number FROM entries WHERE id = ?', id)?.number as number | undefined) ?? 0;
-  }
-
   /** A change of one entry after which it is due; the first value is when. */
   #due(sql: string, at: number, ...values: SQLInputValue[]): boolean {
-    const row = this.#get(sql, at, ...values);
+    const row = this.rows.get(sql, at, ...values);
     if (row) this.onDue(row.lane as string, row.sender as string, at);
     return row !== undefined;
   }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#statement(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#statement(sql).all(...values);
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values);
-  }
-
-  #changes(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
-  }
-
-  #changed(sql: string, ...values: SQLInputValue[]): boolean {
-    return this.#changes(sql, ...values) > 0;
-  }
 }
-
-const selectEntry = `SELECT entries.*, messages.length FROM entries JOIN messages ON messages.id = entries.message`;
 
 /** Where an entry waits its turn: at the relay, or at the domain of its first recipient where that decides. */
 export function destinationOf(work: QueueWork): string {

@@ -85,13 +85,13 @@ export function openQueue(init: QueueInit): Queue {
   const begun = existsSync(path);
   const database = openQueueDatabase(path);
   const entries = new Entries(database);
-  if (entries.newestFormat() > messageFormat) {
+  if (entries.rows.newestFormat() > messageFormat) {
     database.close();
     throw newerMessages(path);
   }
   const files = new MessageFiles(join(init.directory, 'messages'));
   // The log exists once something was read or written.
-  entries.count();
+  entries.rows.count();
   const wal = new WalSync(database, path);
   const queue = new DiskQueue(init, database, entries, files, wal);
   queue.recover(begun ? undefined : join(init.directory, 'lost'));
@@ -106,11 +106,11 @@ export function readQueue(
   const database = openDatabase({ path, steps, synchronous: 'normal', readOnly: true });
   const entries = new Entries(database);
   return {
-    list: (filter = {}) => entries.list(filter),
-    count: () => entries.count(),
-    summary: () => entries.summary(queueLimits.listMax),
+    list: (filter = {}) => entries.rows.list(filter),
+    count: () => entries.rows.count(),
+    summary: () => entries.rows.summary(queueLimits.listMax),
     get: (id) => {
-      const entry = entries.find(id);
+      const entry = entries.rows.find(id);
       const path = entry && join(directory, 'messages', fileName(entry.transactionId));
       return entry && { entry, source: { kind: 'file', path: path!, length: entry.length } };
     },
@@ -178,10 +178,10 @@ class DiskQueue implements Queue {
     if (entries.some((entry) => entry.transactionId !== transactionId)) {
       throw new TypeError('entries of one call belong to one transaction');
     }
-    const known = entries.every(({ id }) => this.#entries.isKnown(id));
-    if (backing === 'kept' && !known && this.#mayStayUnwritten(entries, source)) {
+    if (backing === 'kept' && this.#mayStayUnwritten(entries, source)) {
       return this.#enqueueUnwritten(transactionId, entries, source);
     }
+    const known = entries.every(({ id }) => this.#entries.rows.isKnown(id));
     const unpin = this.#files.pin(transactionId);
     let wrote = false;
     let added = 0;
@@ -212,7 +212,7 @@ class DiskQueue implements Queue {
 
   async renew(messages: Parameters<Queue['renew']>[0]): Promise<void> {
     for await (const { transactionId, source } of messages) {
-      if (!this.#entries.isWritten(transactionId)) continue;
+      if (!this.#entries.rows.isWritten(transactionId)) continue;
       const unpin = this.#files.pin(transactionId);
       try {
         await this.#files.write(transactionId, source);
@@ -227,8 +227,8 @@ class DiskQueue implements Queue {
 
   /** A file of an earlier call that a crash cut off may be there and yet not be whole. */
   #needsFile(transactionId: string, known: boolean, backing: Backing | undefined): boolean {
-    if (backing === 'kept-again' && this.#entries.hasMessage(transactionId)) return true;
-    return !known && !this.#entries.isWritten(transactionId);
+    if (backing === 'kept-again' && this.#entries.rows.hasMessage(transactionId)) return true;
+    return !known && !this.#entries.rows.isWritten(transactionId);
   }
 
   /** Mail that is sent at once; what waits anyway is written at once. */
@@ -238,7 +238,7 @@ class DiskQueue implements Queue {
   ): source is MessageSource & { kind: 'memory' } {
     return (
       this.#unwritten.hasRoomFor(source) &&
-      !this.#entries.hasMessage(entries[0]!.transactionId) &&
+      !this.#entries.rows.hasMessage(entries[0]!.transactionId) &&
       entries.every(({ work, notBefore }) => work.kind === 'relay' && notBefore === undefined)
     );
   }
@@ -249,11 +249,13 @@ class DiskQueue implements Queue {
     source: MessageSource & { kind: 'memory' },
   ): Promise<void> {
     const { clock } = this.#init;
-    const settled = this.#unwritten.keep(transactionId, source, clock.monotonicMs());
+    const settled = this.#unwritten.keep(transactionId, source, entries.length, clock.monotonicMs());
+    const format = unwritten;
     try {
-      await this.#group.runUnsynced(() =>
-        this.#entries.add(entries, { length: source.length, format: unwritten }, this.#expireMs, clock.now()),
+      const added = await this.#group.runUnsynced(() =>
+        this.#entries.add(entries, { length: source.length, format }, this.#expireMs, clock.now()),
       );
+      if (added === 0) this.#unwritten.settle(transactionId);
     } catch (error) {
       this.#unwritten.settle(transactionId);
       throw error;
@@ -329,11 +331,11 @@ class DiskQueue implements Queue {
   }
 
   list(filter: QueueFilter = {}): QueueEntry[] {
-    return this.#entries.list(filter);
+    return this.#entries.rows.list(filter);
   }
 
   get(id: string): { entry: QueueEntry; source: MessageSource } | undefined {
-    const entry = this.#entries.find(id);
+    const entry = this.#entries.rows.find(id);
     if (entry === undefined) return undefined;
     const path = this.#files.path(entry.transactionId);
     const source = this.#unwritten.get(entry.transactionId);
@@ -341,11 +343,11 @@ class DiskQueue implements Queue {
   }
 
   count(): Record<QueueStatus, number> {
-    return this.#entries.count();
+    return this.#entries.rows.count();
   }
 
   summary(): QueueSummaryRow[] {
-    return this.#entries.summary(queueLimits.listMax);
+    return this.#entries.rows.summary(queueLimits.listMax);
   }
 
   resting(): { destination: string; until: number }[] {
@@ -353,7 +355,7 @@ class DiskQueue implements Queue {
   }
 
   retry(id: string): Promise<boolean> {
-    const destination = this.#entries.find(id)?.destination ?? ownLane;
+    const destination = this.#entries.rows.find(id)?.destination ?? ownLane;
     if (destination !== ownLane) this.#worker?.wakeDestination(destination);
     return this.#change(() => this.#entries.retry(id, this.#init.clock.now()));
   }
@@ -396,7 +398,7 @@ class DiskQueue implements Queue {
     const interrupted = this.#inBatches(() => this.#resumeAbandoned());
     if (interrupted > 0) log.warn('queue-attempts-interrupted', { entries: interrupted });
     const known = new Set<string>();
-    for (const { id } of entries.messages()) {
+    for (const { id } of entries.rows.messages()) {
       known.add(fileName(id));
     }
     const strays = this.#files.sweep({ known: (name) => known.has(name), lostDirectory });
@@ -407,7 +409,7 @@ class DiskQueue implements Queue {
 
   /** Said once the journal was replayed, which brings back what it kept for the queue. */
   #missMessages(): void {
-    for (const { id } of this.#entries.messages()) {
+    for (const { id } of this.#entries.rows.messages()) {
       const file = this.#files.path(id);
       if (!this.#unwritten.get(id) && !existsSync(file)) {
         this.#init.log.error('queue-message-missing', { id, file });
@@ -511,7 +513,7 @@ class DiskQueue implements Queue {
 
   /** Removes the message file unless an entry, or a call under way, still needs it. */
   async #removeUnused(transactionId: string): Promise<void> {
-    if (this.#closed || this.#files.isPinned(transactionId) || this.#entries.hasMessage(transactionId))
+    if (this.#closed || this.#files.isPinned(transactionId) || this.#entries.rows.hasMessage(transactionId))
       return;
     this.#unwritten.settle(transactionId);
     try {

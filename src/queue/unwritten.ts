@@ -8,6 +8,7 @@ import { copyOf, type InMemory } from './recent.ts';
 
 interface Kept {
   readonly source: InMemory;
+  readonly entries: number;
   /** Of the monotonic clock. */
   readonly since: number;
   readonly settled: PromiseWithResolvers<void>;
@@ -32,15 +33,20 @@ export class Unwritten {
   }
 
   /** Resolves when the message has a file, or nobody needs it any more. Takes a copy: an attempt may go on beyond that. */
-  keep(transactionId: string, source: InMemory, nowMs: number): Promise<void> {
+  keep(transactionId: string, source: InMemory, entries: number, nowMs: number): Promise<void> {
     const settled = Promise.withResolvers<void>();
-    this.#kept.set(transactionId, { source: copyOf(source), since: nowMs, settled });
+    this.#kept.set(transactionId, { source: copyOf(source), entries, since: nowMs, settled });
     this.#octets += source.length;
     return settled.promise;
   }
 
   get(transactionId: string): InMemory | undefined {
     return this.#kept.get(transactionId)?.source;
+  }
+
+  /** It came with one entry, which others can only have joined as notices. */
+  isAlone(transactionId: string): boolean {
+    return this.#kept.get(transactionId)?.entries === 1;
   }
 
   settle(transactionId: string): void {

@@ -16,7 +16,7 @@ import type { Unwritten } from './unwritten.ts';
 export interface WorkerInit {
   readonly entries: Entries;
   readonly files: MessageFiles;
-  readonly unwritten: Pick<Unwritten, 'get'>;
+  readonly unwritten: Pick<Unwritten, 'get' | 'isAlone'>;
   readonly group: CommitGroup;
   readonly schedule: Schedule;
   readonly lanes: LaneLimits;
@@ -114,7 +114,7 @@ export class QueueWorker {
   #beginDue(now: number): void {
     const { entries } = this.#init;
     for (let lane = this.#lanes.next(now); lane !== undefined; lane = this.#lanes.next(now)) {
-      const first = entries.first(lane.destination, lane.sender);
+      const first = entries.rows.first(lane.destination, lane.sender);
       if (first !== undefined && first.at <= now) this.#begin(lane, first.id, now);
       else this.#lanes.empty(lane, first?.at);
     }
@@ -145,7 +145,7 @@ export class QueueWorker {
 
   #offerAll(): void {
     this.#lanes.clear();
-    for (const { lane, sender, at } of this.#init.entries.lanes()) this.#lanes.offer(lane, sender, at);
+    for (const { lane, sender, at } of this.#init.entries.rows.lanes()) this.#lanes.offer(lane, sender, at);
     this.wake();
   }
 
@@ -185,7 +185,7 @@ export class QueueWorker {
     const { transactionId } = entry;
     const source = unwritten.get(transactionId) ?? (await files.source(transactionId, entry.length));
     if (first.reply !== undefined) await this.#tell(taken, source ?? noMessage());
-    else if (source === undefined && !entries.isWritten(transactionId))
+    else if (source === undefined && !entries.rows.isWritten(transactionId))
       await this.#conclude(taken, unreplayed);
     else if (source === undefined) await this.#lost(taken);
     else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);
@@ -194,9 +194,10 @@ export class QueueWorker {
   }
 
   #take(id: string): TakenEntry[] {
-    const { entries, clock, groupMax } = this.#init;
+    const { entries, clock, groupMax, unwritten } = this.#init;
     const first = entries.take(id);
     if (first === undefined) return [];
+    if (first.reply === undefined && unwritten.isAlone(first.entry.transactionId)) return [first];
     const limit = first.reply === undefined ? groupMax : queueLimits.groupEntriesMax;
     return [first, ...entries.takeAlike(first, clock.now(), limit - 1)];
   }
@@ -277,7 +278,7 @@ export class QueueWorker {
   /** Nobody else can fail any more: the report need not wait. */
   #gatherFailures(transactionId: string): void {
     const { entries, group, clock } = this.#init;
-    if (entries.hasUndecided(transactionId)) return;
+    if (entries.rows.hasUndecided(transactionId)) return;
     group
       .runUnsynced(() => entries.tellNow(transactionId, clock.now()))
       .catch((error) => this.#inTrouble(error));
@@ -363,7 +364,7 @@ export class QueueWorker {
     const defer = async () => {
       for (;;) {
         const count = await group.runUnsynced(() => {
-          const ids = entries.dueFor(destination, clock.now(), queueLimits.deferAtOnce);
+          const ids = entries.rows.dueFor(destination, clock.now(), queueLimits.deferAtOnce);
           for (const id of ids) this.#deferOne(id);
           return ids.length;
         });

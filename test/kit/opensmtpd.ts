@@ -16,6 +16,8 @@ export interface OpenSmtpdOptions {
   readonly listen?: string;
   /** What `action "local"` does with mail for example.test; by default into the Maildir of `messages`. */
   readonly action?: string;
+  /** Folder on disk for its queue, which otherwise lies in memory. */
+  readonly queueFolder?: string;
 }
 
 export interface OpenSmtpd {
@@ -54,7 +56,9 @@ export async function startOpenSmtpd(
   ];
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
   // Its queue has one place too: a mount that only this smtpd sees.
-  const script = `mount -t tmpfs -o mode=711 tmpfs /var/spool/smtpd && exec ${program} -d -f ${config}`;
+  const { queueFolder } = options;
+  const mount = queueFolder === undefined ? '-t tmpfs -o mode=711 tmpfs' : `--bind ${queueFolder}`;
+  const script = `mount ${mount} /var/spool/smtpd && exec ${program} -d -f ${config}`;
   const child = spawn('unshare', ['-m', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));

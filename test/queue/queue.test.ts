@@ -224,7 +224,7 @@ test('done ids are forgotten after days, not before', () => {
   entries.finish('T1/r1/0', 1000);
   entries.finish('T2/r1/0', 2000);
   assert.equal(entries.forgetDone(2000, 10), 1);
-  assert.deepEqual([entries.isKnown('T1/r1/0'), entries.isKnown('T2/r1/0')], [false, true]);
+  assert.deepEqual([entries.rows.isKnown('T1/r1/0'), entries.rows.isKnown('T2/r1/0')], [false, true]);
   database.close();
 });
 
@@ -237,9 +237,9 @@ test('what is due is found through an index, and nothing is sorted, whatever the
     return prepare(sql);
   };
   const entries = new Entries(database);
-  entries.first('', '');
-  entries.dueFor('', 0, 1);
-  for (const _ of entries.lanes()) assert.fail('an empty queue has no lane');
+  entries.rows.first('', '');
+  entries.rows.dueFor('', 0, 1);
+  for (const _ of entries.rows.lanes()) assert.fail('an empty queue has no lane');
   assert.equal(asked.length, 3);
   for (const sql of asked) {
     const plan = prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
@@ -468,9 +468,9 @@ test('a message file that is gone: said loudly, and the sender is told', async (
   unlinkSync(join(directory, 'messages/T1.eml'));
   writeFileSync(join(directory, 'messages/T2.eml'), 'short');
   const queue = open({ directory, log });
-  assert.equal(lines.filter((line) => line.includes('queue-message-missing')).length, 1);
   const { attempts, expired, handlers } = recorder();
   queue.start(handlers);
+  assert.equal(lines.filter((line) => line.includes('queue-message-missing')).length, 1);
   await until(empty(queue));
   assert.deepEqual(attempts, []);
   assert.deepEqual(expired.map(({ id, code, length }) => [id, code, length]).sort(), [

@@ -36,6 +36,9 @@ export const queueLimits = {
   unwrittenLookMs: 250,
   /** Files of mail that is gone are removed after this, many after one sync of the database. */
   removeAfterMs: 200,
+  /** Envelopes that are kept in memory once read or written, and up to which number of recipients. */
+  contextsKept: 256,
+  contextRecipientsMax: 100,
   /** Entries of a destination at rest that are put off in one turn of the event loop. */
   deferAtOnce: 200,
   /** Entries of one message in one attempt, or one report: what a hook and a DSN can hold. */
