@@ -3,10 +3,9 @@
  * them, and the server starts in each. Every acknowledged letter is found, whole, exactly once.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
-import { readBootId } from '../../core/base/boot-id.ts';
 import { type RandomSource, randomSource } from '../kit/random.ts';
 import { requireProgram } from '../kit/require.ts';
 import { startServer, type TestServer, until } from '../kit/server.ts';
@@ -15,6 +14,7 @@ import { Disk, type World } from './disk.ts';
 import { worldKinds } from './power-cut.ts';
 import { type Format, judge, type Letter } from './server-load.ts';
 import { type Recording, recordServer } from './server-recording.ts';
+import { restore } from './world.ts';
 
 const cases: { format: Format; kinds: string[] }[] = [
   { format: 'maildir', kinds: Object.keys(worldKinds) },
@@ -88,24 +88,4 @@ function damageIn(server: TestServer): string[] {
   return logOf(server)
     .filter(({ event }) => events.includes(String(event)))
     .map((line) => JSON.stringify(line));
-}
-
-/** The files of the world in place of those that are there; config and users stay. */
-function restore(world: World, root: string): void {
-  const folders = ['data', 'mail'].map((folder) => join(root, folder));
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-  for (const [path, octets] of world) {
-    if (!folders.some((folder) => path === folder || path.startsWith(`${folder}/`))) continue;
-    if (octets === undefined) mkdirSync(path, { recursive: true });
-    else
-      writeFileSync(path, path.endsWith('.done') || path.endsWith('.lock') ? ofAnotherBoot(octets) : octets);
-    // The machine was off for a while: dot locks are those of before.
-    if (octets && path.endsWith('.lock')) utimesSync(path, 1, 1);
-  }
-}
-
-/** After a power cut the kernel's name for its run is another. */
-function ofAnotherBoot(octets: Buffer): Buffer {
-  const bootId = readBootId();
-  return Buffer.from(octets.toString('latin1').replaceAll(bootId, bootId.replace(/./g, '0')), 'latin1');
 }

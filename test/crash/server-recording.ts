@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startServer } from '../kit/server.ts';
+import { type ServerOptions, startServer } from '../kit/server.ts';
 import { idIn } from '../server/observe.ts';
 import { type Durability, type Format, type Letter, Load, loadConfig } from './server-load.ts';
 import { readSystemCalls, type SystemCall, straceOptions } from './system-calls.ts';
@@ -29,6 +29,10 @@ export interface RecordingOptions {
   readonly letters: number;
   /** Every sync ends late, so that an answer that does not wait for it comes before. */
   readonly slowSyncs?: boolean;
+  /** In the place of what the load is made for. */
+  readonly config?: ServerOptions['config'];
+  /** Two at most speak SMTP alone. */
+  readonly clients?: number;
   /** Keeps the server's folder, with config and users. */
   readonly keep?: boolean;
 }
@@ -44,13 +48,14 @@ export async function recordServer(options: RecordingOptions): Promise<Recording
   const output = join(parent, 'calls');
   const server = await startServer({
     directory: root,
-    config: loadConfig(format, durability),
+    config: { ...loadConfig(format, durability), ...options.config },
     wrap: ['strace', ...straceOptions, ...(options.slowSyncs ? slowSyncs : []), '-o', output],
   });
   const load = new Load();
   const pid = server.pidOf('mta');
   try {
-    await load.run(server.ports, { count: options.letters });
+    const { letters: count, clients = 4 } = options;
+    await load.run(server.ports, { count, clients });
   } finally {
     // In order: strace may hang over a process that is stopped and killed at once.
     await server.stop();
