@@ -55,7 +55,10 @@ const servers: Record<string, (t: TestContext, sink: number) => Promise<number>>
     const queueFolder = mkdtempSync(join(tmpdir(), 'opensmtpd-queue-'));
     t.after(() => rmSync(queueFolder, { recursive: true, force: true }));
     chmodSync(queueFolder, 0o711);
-    const before = [`action "out" relay host smtp://127.0.0.1:${sink}`, 'match from any for any action "out"'];
+    const before = [
+      `action "out" relay host smtp://127.0.0.1:${sink}`,
+      'match from any for any action "out"',
+    ];
     const server = await startOpenSmtpd(t, { before, queueFolder });
     return server!.port;
   },
