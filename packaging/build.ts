@@ -19,6 +19,7 @@ const copied = [
   'plugins/_template/*',
   'rules/**/*.{json,md}',
   'src/mailfilter.js',
+  'src/programs/*',
   'src/ingress/README.md',
   'core/mail/README.md',
   'test/bench/README.md',

@@ -13,8 +13,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const nodeMajorMin = 24;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Programs know these three by name: a link of that name leads here. */
-const names = { sendmail: ['sendmail'], mailq: ['sendmail', '-bp'], newaliases: ['sendmail', '-bi'] };
+/** Programs know these by name: a link of that name leads here. */
+const names = {
+  sendmail: ['sendmail'],
+  mailq: ['sendmail', '-bp'],
+  newaliases: ['sendmail', '-bi'],
+  formail: ['formail'],
+};
+/** Started once for each message: they go round everything that only other commands need. Command, and the function it is. */
+const direct = { deliver: 'deliver', formail: 'runFormail' };
 const argv = [...(names[basename(process.argv[1] ?? '')] ?? []), ...process.argv.slice(2)];
 
 if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) await run();
@@ -26,16 +33,16 @@ async function run() {
   // Node strips no types below node_modules, so the package that is installed there was built.
   const main = ['src/main.ts', 'src/main.js'].map((file) => join(root, file)).find(existsSync) ?? root;
   try {
-    // An MTA starts the MDA once for each message: it goes round everything that only other commands need.
-    if (argv[0] === 'deliver') {
-      const { deliver } = await import(new URL(`cli/deliver${extname(main)}`, pathToFileURL(main)).href);
-      process.exitCode = await deliver(argv.slice(1));
+    const start = direct[argv[0]];
+    if (start !== undefined) {
+      const file = new URL(`cli/${argv[0]}${extname(main)}`, pathToFileURL(main)).href;
+      process.exitCode = await (await import(file))[start](argv.slice(1));
       return;
     }
     const { main: runCommand } = await import(pathToFileURL(main).href);
     process.exitCode = await runCommand(argv);
   } catch (error) {
-    if (argv[0] === 'deliver') return fail(error?.message ?? String(error));
+    if (argv[0] in direct) return fail(error?.message ?? String(error));
     if (error?.code !== 'ERR_MODULE_NOT_FOUND' || existsSync(join(root, 'node_modules'))) throw error;
     fail(`its packages are not installed.\nRun "npm ci" in ${root}, or "npm start", which does it.`);
   }
@@ -85,5 +92,5 @@ function findNode() {
 function fail(reason) {
   process.stderr.write(`mailfilter cannot run: ${reason}\n`);
   // Mail must not go back because a program is broken: EX_TEMPFAIL.
-  process.exitCode = argv[0] === 'deliver' ? 75 : 69;
+  process.exitCode = argv[0] in direct ? 75 : 69;
 }

@@ -27,6 +27,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'deliver one message from standard input to a mailbox: the MDA',
     load: () => import('./cli/deliver.ts'),
   },
+  formail: {
+    summary: 'format, answer and split mail, as formail of procmail does',
+    load: () => import('./cli/formail.ts'),
+  },
   'opensmtpd-filter': {
     summary: 'filter for OpenSMTPD, which starts it itself',
     load: () => import('./cli/opensmtpd-filter.ts'),

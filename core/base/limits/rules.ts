@@ -77,6 +77,16 @@ export const procmailLimits = {
   convertedCharactersMax: 4 * MiB,
 } as const;
 
+/** formail: it holds a header, or a line of the body, never a whole mailbox. */
+export const formailLimits = {
+  /** A header with all of its fields, or one line: far above what any mail has. */
+  heldBytesMax: 64 * MiB,
+  /** Of an idcache: it is read whole. */
+  cacheBytesMax: 64 * MiB,
+  /** Programs that run beside one another where -n names no number. */
+  programsMax: 16,
+} as const;
+
 /** What a Sieve script may be and do. RFC 5228 section 2.10.5 leaves limits to the implementation. */
 export const sieveLimits = {
   /** Pigeonhole's default as well; far above any script written by hand. */

@@ -6,6 +6,7 @@ import type { Running } from '../../../../rules/procmail/run.ts';
 import type { Command, Step, StepOutcome } from '../../../../rules/procmail/steps.ts';
 import { storeInFolders } from './folders.ts';
 import { dropLockFile, takeLockFile } from './lock-files.ts';
+import { withOwnPrograms } from './own-programs.ts';
 import { endPrograms, runProgram } from './programs.ts';
 
 const done: StepOutcome = { ok: true };
@@ -116,7 +117,7 @@ class Hands {
     return runProgram({
       command,
       input,
-      environment,
+      environment: withOwnPrograms(environment),
       timeoutMs: timeoutSeconds * 1000,
       collect,
       log: this.#log,
@@ -126,7 +127,7 @@ class Hands {
   async #runProgram(step: Extract<Step, { type: 'program' }>): Promise<StepOutcome> {
     const { command, input, environment, timeoutSeconds, wait } = step;
     const end = await runProgram({
-      ...{ command, input, environment, log: this.#log },
+      ...{ command, input, environment: withOwnPrograms(environment), log: this.#log },
       timeoutMs: timeoutSeconds * 1000,
       collect: step.output !== 'none',
     });
