@@ -1,4 +1,5 @@
 /** Checks a pipeline before any mail runs through it: options, order of effects, and what the doors cannot do. */
+import { isAbsolute } from 'node:path';
 import { describeError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { checkOptions, describeOptionError } from '../plugin/check-options.ts';
@@ -53,7 +54,7 @@ function checkEntry(
   problems: PipelineProblem[],
 ): Readonly<Record<string, Json>> {
   try {
-    const { options, errors } = checkOptions(manifest, entry.options);
+    const { options, errors } = checkOptions(manifest, entry.options, { trusted: !isAbsolute(entry.plugin) });
     for (const error of errors) {
       const told = describeOptionError(error);
       problems.push({

@@ -12,23 +12,39 @@ export interface OptionsCheck {
   readonly errors: readonly ErrorObject[];
 }
 
-/** @throws Error when a schema of the plugin itself is unusable */
+/** Keywords that ajv does not know are annotations: plugins may carry more for editors than we check. */
+const lenient = { strict: false, validateFormats: false } as const;
+
+let schemaJudge: Ajv | undefined;
+
+/**
+ * @param trusted the schemas are known to be right, as those of bundled plugins, which tests look at: judging schemas
+ *   takes ten times as long as judging options
+ * @throws Error when a schema of the plugin itself is unusable
+ */
 export function checkOptions(
   { name, options: schemas, requiredOptions }: Pick<PluginManifest, 'name' | 'options' | 'requiredOptions'>,
   given: Readonly<Record<string, Json>>,
+  { trusted = false } = {},
 ): OptionsCheck {
-  // Keywords that ajv does not know are annotations: plugins may carry more for editors than we check.
   const ajv = new Ajv({
+    ...lenient,
     allErrors: true,
     useDefaults: true,
     verbose: true,
-    strict: false,
-    validateFormats: false,
+    meta: false,
+    validateSchema: false,
+    code: { optimize: false },
   });
   const options = structuredClone(given);
   let validate: ReturnType<typeof ajv.compile>;
   try {
-    validate = ajv.compile(optionsSchema(schemas, requiredOptions));
+    const schema = optionsSchema(schemas, requiredOptions);
+    if (!trusted) {
+      schemaJudge ??= new Ajv(lenient);
+      schemaJudge.validateSchema(schema, true);
+    }
+    validate = ajv.compile(schema);
   } catch (error) {
     throw new Error(`the option schemas of plugin ${name} are unusable: ${(error as Error).message}`, {
       cause: error,
