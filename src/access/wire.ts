@@ -110,10 +110,16 @@ export class Wire {
     this.#socket.write(data);
   }
 
+  /** True when so much is written ahead of the client that it is to be waited for. */
+  get mustDrain(): boolean {
+    const sink = this.#deflate ?? this.#socket;
+    return sink.writableNeedDrain && sink.writableLength > accessLimits.writeAheadOctets;
+  }
+
   /** Resolves when the client has taken enough of what was written; to be awaited within long answers. @throws ConnectionEnded */
   async drained(): Promise<void> {
+    if (!this.mustDrain) return;
     const sink = this.#deflate ?? this.#socket;
-    if (!sink.writableNeedDrain) return;
     const timer = setTimeout(() => this.#socket.destroy(), accessLimits.writeStallMs);
     try {
       await new Promise<void>((resolve) => {

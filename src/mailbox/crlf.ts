@@ -13,12 +13,22 @@ export function crlfLength(bytes: Uint8Array): number {
   return length;
 }
 
-/** In memory of its own, which may be transferred. By way of a string: three times as fast as line by line. */
+/** In memory of its own, which may be transferred. */
 export function toCrlf(bytes: Uint8Array): Uint8Array {
+  const text = crlfText(bytes);
+  const result = Buffer.allocUnsafeSlow(text.length);
+  result.write(text, 'latin1');
+  return result;
+}
+
+/** The same, written into `target` from `start` on, which has room for twice the octets. @returns past the last octet */
+export function writeCrlf(bytes: Uint8Array, target: Buffer, start: number): number {
+  return start + target.write(crlfText(bytes), start, 'latin1');
+}
+
+/** By way of a string: as fast as a loop over octets that has become hot, from the first message on. */
+function crlfText(bytes: Uint8Array): string {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   const lines = text.includes('\r\n') ? text.split(/\r?\n/) : text.split('\n');
-  const crlf = lines.join('\r\n');
-  const result = Buffer.allocUnsafeSlow(crlf.length);
-  result.write(crlf, 'latin1');
-  return result;
+  return lines.join('\r\n');
 }

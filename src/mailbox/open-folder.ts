@@ -121,17 +121,20 @@ export class OpenFolder implements Folder {
     const { store } = this.#shared.threads;
     const load = async (from: number) => {
       const some = wanted.slice(from, from + readBatchMessages);
-      const octets = await store.call('read', [this.#shared.handle, some, part, readBatchBytes]);
-      return { from, octets };
+      return { from, ...(await store.call('read', [this.#shared.handle, some, part, readBatchBytes])) };
     };
     let next = wanted.length > 0 ? load(0) : undefined;
     while (next) {
-      const { from, octets } = await next;
-      const end = from + octets.length;
-      next = end < wanted.length ? load(end) : undefined;
+      const { from, octets, ends } = await next;
+      const last = from + ends.length;
+      next = last < wanted.length ? load(last) : undefined;
       next?.catch(() => undefined);
-      for (let n = 0; n < octets.length; n += 1)
-        if (octets[n]) yield { uid: wanted[from + n]!, octets: octets[n]! };
+      let start = 0;
+      for (const [n, end] of ends.entries()) {
+        if (end < 0) continue;
+        yield { uid: wanted[from + n]!, octets: octets.subarray(start, end) };
+        start = end;
+      }
     }
   }
 

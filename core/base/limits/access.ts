@@ -39,8 +39,8 @@ export const imapLimits = {
   idleSignMs: 2 * 60_000,
   /** Answers are gathered up to this before they are written. */
   writeOctets: 64 * KiB,
-  /** Larger literals go out as they are: gathering them would copy them twice. */
-  gatheredLiteralOctets: 4 * KiB,
+  /** Larger literals that do not fit into what is gathered go out as they are: they need not be copied. */
+  gatheredLiteralOctets: 16 * KiB,
   /** Messages looked up together for one FETCH. */
   fetchBatch: 500,
   /** A command that takes longer than this is reported as going on. RFC 9585. */
@@ -55,6 +55,8 @@ export const imapLimits = {
 export const accessLimits = {
   /** Octets of a connection read ahead of its protocol; past it the client's TCP waits. */
   readAheadOctets: 64 * KiB,
+  /** Octets written ahead of a client that reads slowly; past it the answer waits. */
+  writeAheadOctets: 256 * KiB,
   /** A client has this long to say the next thing until it is logged in. */
   beforeLoginMs: 60_000,
   /** A client that takes nothing of an answer for this long is gone. */

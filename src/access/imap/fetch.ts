@@ -1,12 +1,11 @@
-/** Answers FETCH: what of each message comes from memory, from the index, or from its octets. RFC 9051 section 7.5.2. */
+/** Answers FETCH: what of each message comes from memory, from the index, or from its octets. RFC 9051 section 6.4.5. */
 import { imapLimits } from '../../../core/base/limits/access.ts';
-import { imapString } from '../../../core/mail/imap-text.ts';
 import { seenBit } from '../../mailbox/flags.ts';
 import type { FactField, FilledColumn, MessageFacts } from '../../mailbox/mailbox.ts';
-import { OpenedMessage, partOf } from './body-section.ts';
+import { OpenedMessage } from './body-section.ts';
+import { RowWriter } from './fetch-row.ts';
 import type { FetchItem } from './parse/fetch-item.ts';
 import type { Session } from './session.ts';
-import { dateTimeText, octetsOf } from './write/text.ts';
 
 export interface Fetched {
   /** Messages of the view that are gone, of which not everything could be told. */
@@ -106,13 +105,14 @@ async function fetchBatch(
   if (needs.facts.length > 0) {
     for await (const each of folder.facts(uids, needs.facts)) facts.set(each.uid, each);
   }
+  const rows = new RowWriter(session, items, seen);
   const isThere = (uid: number) =>
     hasColumns(session, uid, needs.columns) && (needs.facts.length === 0 || facts.has(uid));
   let told = 0;
   if (needs.octets === undefined) {
     for (const uid of uids) {
       if (!isThere(uid)) continue;
-      writeRow(session, uid, items, seen, facts.get(uid), undefined);
+      rows.write(uid, facts.get(uid), undefined);
       told += 1;
     }
     await session.out.drained();
@@ -121,7 +121,7 @@ async function fetchBatch(
   for await (const { uid, octets } of folder.messages(uids, needs.octets)) {
     if (!isThere(uid)) continue;
     const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
-    writeRow(session, uid, items, seen, facts.get(uid), new OpenedMessage(whole));
+    rows.write(uid, facts.get(uid), new OpenedMessage(whole));
     told += 1;
     await session.out.drained();
   }
@@ -133,91 +133,4 @@ function hasColumns(session: Session, uid: number, wanted: readonly FilledColumn
   const { view } = session.selected;
   const index = view.indexAt(view.seqOf(uid));
   return index >= 0 && wanted.every((column) => !Number.isNaN(view.snapshot.data.columns[column][index]));
-}
-
-function writeRow(
-  session: Session,
-  uid: number,
-  items: readonly FetchItem[],
-  seen: ReadonlySet<number>,
-  facts: MessageFacts | undefined,
-  message: OpenedMessage | undefined,
-): void {
-  const { selected, out } = session;
-  const seq = selected.view.seqOf(uid);
-  // What cannot be decoded is found out before the response has begun.
-  const sections = items.map((item) => ('section' in item ? sectionOctets(item, message!) : undefined));
-  out.write(session.has('UIDONLY') ? `* ${uid} UIDFETCH (` : `* ${seq} FETCH (`);
-  let space = '';
-  for (const [at, item] of items.entries()) {
-    out.write(space);
-    space = ' ';
-    if ('section' in item) writeSection(session, item, sections[at]);
-    else out.write(itemText(session, seq, item.item, facts));
-  }
-  if (seen.has(uid) && !items.some(({ item }) => item === 'flags')) {
-    out.write(` ${itemText(session, seq, 'flags', facts)}`);
-    if (session.tellsModseq) out.write(` ${itemText(session, seq, 'modseq', facts)}`);
-  }
-  out.write(')\r\n');
-}
-
-type PlainItem = Exclude<FetchItem, { section: unknown }>['item'];
-
-function itemText(session: Session, seq: number, item: PlainItem, facts: MessageFacts | undefined): string {
-  const { selected } = session;
-  const { view } = selected;
-  const { columns } = view.snapshot.data;
-  const index = view.indexAt(seq);
-  switch (item) {
-    case 'uid':
-      return `UID ${view.uidAt(seq)}`;
-    case 'flags':
-      return `FLAGS (${selected.flagNamesOf(seq, session.tellsRecent).join(' ')})`;
-    case 'modseq':
-      return `MODSEQ (${selected.modseqOf(seq)})`;
-    case 'size':
-      return `RFC822.SIZE ${columns.size[index]}`;
-    case 'internalDate':
-      return `INTERNALDATE ${dateTimeText(columns.internalDate[index]!)}`;
-    case 'saveDate':
-      return `SAVEDATE ${dateTimeText(columns.saveDate[index]!)}`;
-    case 'envelope':
-      return `ENVELOPE ${facts!.envelope}`;
-    case 'body':
-      return `BODY ${facts!.body}`;
-    case 'bodyStructure':
-      return `BODYSTRUCTURE ${facts!.bodyStructure}`;
-    case 'preview':
-      return `PREVIEW ${imapString(octetsOf(facts!.preview))}`;
-    case 'emailId':
-      return `EMAILID (${facts!.emailId})`;
-    case 'threadId':
-      // RFC 8474 section 5.3: NIL where there is none.
-      return facts!.threadId === '' ? 'THREADID NIL' : `THREADID (${facts!.threadId})`;
-  }
-}
-
-type SectionItem = Extract<FetchItem, { section: unknown }>;
-
-function sectionOctets(item: SectionItem, message: OpenedMessage): Buffer | undefined {
-  return item.item === 'section' ? message.section(item.section) : message.binary(item.section);
-}
-
-function writeSection({ out }: Session, item: SectionItem, octets: Buffer | undefined): void {
-  if (item.item === 'binarySize') {
-    out.write(`${item.label} ${octets?.length ?? 0}`);
-    return;
-  }
-  out.write(`${item.label}${item.partial ? `<${item.partial.start}>` : ''} `);
-  if (!octets) {
-    out.write('NIL');
-    return;
-  }
-  const part = partOf(octets, item.partial);
-  // NUL may stand in a literal8 alone. RFC 3516 section 4.2.
-  const isBinary = item.item === 'binary' && part.includes(0);
-  out.write(`${isBinary ? '~' : ''}{${part.length}}\r\n`);
-  if (part.length < imapLimits.gatheredLiteralOctets) out.write(part.toString('latin1'));
-  else out.octets(part);
 }

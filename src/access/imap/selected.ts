@@ -1,5 +1,5 @@
 /** The mailbox that a session has selected: what it was told of it, and what it is due to be told. RFC 9051 section 7.5, RFC 7162. */
-import { deletedBit, flagNames, systemFlags } from '../../mailbox/flags.ts';
+import { deletedBit, flagNames, type Keywords, systemFlags } from '../../mailbox/flags.ts';
 import type { Folder } from '../../mailbox/mailbox.ts';
 import type { NumberRange } from '../../mailbox/search-query.ts';
 import { FolderView, type ViewChanges } from '../../mailbox/view.ts';
@@ -13,6 +13,7 @@ export class Selected {
   saved: Uint32Array = new Uint32Array(0);
   /** UIDs that are `\Recent` for this session. */
   readonly #recent: NumberRange[] = [];
+  readonly #flagTexts = new FlagTexts();
   #keywords = '';
 
   constructor(folder: Folder) {
@@ -65,10 +66,11 @@ export class Selected {
     return this.folder.acceptsKeywords ? [...this.definedFlags(), '\\*'] : this.definedFlags();
   }
 
-  flagNamesOf(seq: number, withRecent: boolean): string[] {
-    const names = flagNames(this.view.flagBits(seq), this.view.snapshot.keywords);
-    if (withRecent && this.isRecent(this.view.uidAt(seq))) names.push('\\Recent');
-    return names;
+  /** The flags of a message with spaces between them. */
+  flagsText(seq: number, withRecent: boolean): string {
+    const text = this.#flagTexts.of(this.view.flagBits(seq), this.view.snapshot.keywords);
+    if (!withRecent || !this.isRecent(this.view.uidAt(seq))) return text;
+    return text === '' ? '\\Recent' : `${text} \\Recent`;
   }
 
   /** 0 when the message is gone. */
@@ -123,6 +125,27 @@ export class Selected {
     return this.folder.snapshot.keywords.join(' ');
   }
 }
+
+/** Most messages have one of a few sets of flags. */
+class FlagTexts {
+  readonly #texts = new Map<number, string>();
+  #keywords: Keywords = [];
+
+  of(bits: number, keywords: Keywords): string {
+    if (keywords !== this.#keywords) {
+      this.#keywords = keywords;
+      this.#texts.clear();
+    }
+    let text = this.#texts.get(bits);
+    if (text === undefined) {
+      text = flagNames(bits, keywords).join(' ');
+      if (this.#texts.size < flagTextsMax) this.#texts.set(bits, text);
+    }
+    return text;
+  }
+}
+
+const flagTextsMax = 256;
 
 function takeUids(uids: Uint32Array, ranges: readonly NumberRange[]): Uint32Array {
   const parts = ranges.map(({ first, last }) => {

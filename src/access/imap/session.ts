@@ -218,7 +218,7 @@ export class Session {
     const seq = selected.view.seqOf(uid);
     if (seq === 0 || (silent && !this.tellsModseq)) return;
     const items = [`UID ${uid}`];
-    if (!silent) items.push(`FLAGS (${selected.flagNamesOf(seq, this.tellsRecent).join(' ')})`);
+    if (!silent) items.push(`FLAGS (${selected.flagsText(seq, this.tellsRecent)})`);
     if (this.tellsModseq) items.push(`MODSEQ (${selected.modseqOf(seq)})`);
     this.fetched(uid, seq, items.join(' '));
   }

@@ -5,7 +5,7 @@ import type { Clock } from '../../../core/base/clock.ts';
 import { keywordsMax } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { AccountEngine } from '../account-engine.ts';
-import { toCrlf } from '../crlf.ts';
+import { writeCrlf } from '../crlf.ts';
 import { createDirectorySync } from '../directory-sync.ts';
 import type { FolderEngine, MessagePlace, ReceivedMessage } from '../engine.ts';
 import { FolderIndex } from '../index/folder-index.ts';
@@ -227,22 +227,20 @@ export function createStoreCalls(
       const { engine } = folderOf(handle);
       return uids.map((uid) => engine.placeOf(uid));
     },
-    /** Octets with CRLF line ends, from the first on as many messages as fit; undefined for those that are gone. */
+    /** From the first on as many messages as fit. */
     async read(handle: number, uids: readonly number[], part: 'all' | 'header', octetsMax: number) {
       const { account, engine } = folderOf(handle);
-      const read: (Uint8Array | undefined)[] = [];
-      const buffers: ArrayBuffer[] = [];
+      const found: (Uint8Array | undefined)[] = [];
       let octets = 0;
       for (const uid of uids) {
         if (octets >= octetsMax) break;
         const stored = await readNow(account, engine, uid);
-        const bytes = stored && toCrlf(part === 'all' ? stored : headerOf(stored));
-        read.push(bytes);
-        if (!bytes) continue;
-        octets += bytes.length;
-        buffers.push(bytes.buffer as ArrayBuffer);
+        const wanted = stored && part === 'header' ? headerOf(stored) : stored;
+        found.push(wanted);
+        octets += wanted?.length ?? 0;
       }
-      return new Transfer(read, buffers);
+      const read = joinMessages(found, octets);
+      return new Transfer(read, [read.octets.buffer]);
     },
   };
 
@@ -257,6 +255,24 @@ export function createStoreCalls(
     await changing(account, () => account.engine.refresh(engine, 'surely'));
     return engine.read(uid);
   }
+}
+
+/** Messages behind one another, CRLF line ends. */
+export interface ReadMessages {
+  readonly octets: Uint8Array<ArrayBuffer>;
+  /** Where each one ends; -1 for one that is gone. */
+  readonly ends: readonly number[];
+}
+
+function joinMessages(messages: readonly (Uint8Array | undefined)[], stored: number): ReadMessages {
+  const octets = Buffer.allocUnsafeSlow(2 * stored);
+  let at = 0;
+  const ends = messages.map((message) => {
+    if (!message) return -1;
+    at = writeCrlf(message, octets, at);
+    return at;
+  });
+  return { octets, ends };
 }
 
 /** Keywords fit as long as there are letters. */

@@ -33,8 +33,26 @@ const monthNames = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep
 
 /** `" 1-Feb-2026 07:00:00 +0000"`. @param epochMs milliseconds */
 export function dateTimeText(epochMs: number): string {
-  const date = new Date(epochMs);
-  const day = String(date.getUTCDate()).padStart(2, ' ');
+  const seconds = Math.floor(epochMs / 1000);
+  const day = Math.floor(seconds / secondsOfDay);
+  const time = seconds - day * secondsOfDay;
+  const hours = twoDigits[Math.floor(time / 3600)];
+  const minutes = twoDigits[Math.floor(time / 60) % 60];
+  return `"${dayText(day)} ${hours}:${minutes}:${twoDigits[time % 60]} +0000"`;
+}
+
+const secondsOfDay = 86_400;
+const twoDigits = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, '0'));
+
+/** Messages in a row are often of one day. */
+let lastDay = Number.NaN;
+let lastDayText = '';
+
+function dayText(day: number): string {
+  if (day === lastDay) return lastDayText;
+  const date = new Date(day * secondsOfDay * 1000);
   const year = String(date.getUTCFullYear()).padStart(4, '0');
-  return `"${day}-${monthNames[date.getUTCMonth()]}-${year} ${date.toISOString().slice(11, 19)} +0000"`;
+  lastDayText = `${String(date.getUTCDate()).padStart(2, ' ')}-${monthNames[date.getUTCMonth()]}-${year}`;
+  lastDay = day;
+  return lastDayText;
 }
