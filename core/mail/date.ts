@@ -74,6 +74,7 @@ function zoneMinutes(zone: string): number {
 }
 
 function withoutComments(text: string): string {
+  if (!text.includes('(')) return text;
   let out = '';
   let depth = 0;
   for (let at = 0; at < text.length; at++) {

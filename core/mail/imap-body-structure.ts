@@ -13,7 +13,7 @@ export function bodyStructureText(message: Buffer, part: MimePart, extended: boo
     nstring(part.id),
     nstring(part.description),
     imapString(part.encoding),
-    String(part.end - part.bodyStart),
+    String(part.octets),
   ];
   if (part.message) {
     fields.push(envelopeText(partHeader(message, part.message)));

@@ -33,15 +33,20 @@ export interface MimePart {
   readonly end: number;
   /** Line ends in the body. */
   readonly lines: number;
+  /** Octets of the body with CRLF line ends. */
+  readonly octets: number;
   /** Of a multipart; never empty there. */
   readonly parts?: readonly MimePart[];
   /** Of a message/rfc822 or message/global that is not encoded. */
   readonly message?: MimePart;
 }
 
-/** Never fails: what breaks the grammar, or passes a limit, is a part without parts. CRLF or LF line ends. */
-export function readMimeStructure(message: Buffer): MimePart {
-  return new Reader(message).read();
+/**
+ * Never fails: what breaks the grammar, or passes a limit, is a part without parts.
+ * @param lineEnds of the message; offsets are those of its octets
+ */
+export function readMimeStructure(message: Buffer, lineEnds: 'crlf' | 'lf' = 'crlf'): MimePart {
+  return new Reader(message, lineEnds === 'lf' ? 1 : 0).read();
 }
 
 /** The header of a part, to look up its fields; empty when it has none. */
@@ -73,10 +78,13 @@ class Reader {
   readonly #octets: Buffer;
   /** Multiparts that the reading stands in, by boundary: the innermost of equal ones. */
   readonly #open = new Map<string, OpenMultipart[]>();
+  /** What a line end has more in CRLF than here. */
+  readonly #lineEndMore: number;
   #parts = 0;
 
-  constructor(octets: Buffer) {
+  constructor(octets: Buffer, lineEndMore: number) {
     this.#octets = octets;
+    this.#lineEndMore = lineEndMore;
   }
 
   read(): MimePart {
@@ -143,14 +151,9 @@ class Reader {
     // A body that ends before it begins has only the line end that belongs to the delimiter.
     const from = Math.min(bodyStart, end);
     const known = inside.parts ?? (inside.message ? [inside.message] : []);
-    return {
-      ...fields,
-      headerStart,
-      bodyStart: from,
-      end,
-      lines: this.#countLines(from, end, known),
-      ...inside,
-    };
+    const lines = this.#countLines(from, end, known);
+    const octets = end - from + lines * this.#lineEndMore;
+    return { ...fields, headerStart, bodyStart: from, end, lines, octets, ...inside };
   }
 
   /** RFC 2046 section 5.1.1: a delimiter may follow the header at once, and ends it even where it should not. */
@@ -233,7 +236,10 @@ class Reader {
   }
 }
 
-type Fields = Omit<MimePart, 'headerStart' | 'bodyStart' | 'end' | 'lines' | 'parts' | 'message'>;
+type Fields = Omit<
+  MimePart,
+  'headerStart' | 'bodyStart' | 'end' | 'lines' | 'octets' | 'parts' | 'message'
+>;
 
 const noOctets = Buffer.alloc(0);
 const noHeader = new HeaderBlock(noOctets, noOctets, 0);
@@ -302,12 +308,13 @@ function contentFields(header: HeaderBlock): Map<string, string> {
 
 /** Value of item `index` as Latin-1 octets: unfolded, outer white space removed. */
 export function fieldOctets(header: HeaderBlock, index: number): string {
-  const colon = header.bytes.indexOf(58, header.nameEnds[index]!);
-  const value = header.bytes.toString('latin1', colon + 1, header.end(index));
-  const unfolded = Buffer.from(value.replace(/\r?\n/g, ''), 'latin1');
-  let from = 0;
-  while (isBlank(unfolded[from])) from += 1;
-  return unfolded.toString('latin1', from, withoutBlanks(unfolded, from, unfolded.length));
+  const { bytes } = header;
+  const from = bytes.indexOf(58, header.nameEnds[index]!) + 1;
+  const value = bytes.toString('latin1', from, withoutBlanks(bytes, from, header.end(index)));
+  const unfolded = value.includes('\n') ? value.replace(/\r?\n/g, '') : value;
+  let start = 0;
+  while (isBlank(unfolded.charCodeAt(start))) start += 1;
+  return unfolded.slice(start);
 }
 
 /** Where the octets end without white space and line ends behind them. */

@@ -108,9 +108,10 @@ export class OpenFolder implements Folder {
     const rows = await index.call('facts', [id, keys, fields]);
     const missing = batch.filter((_, at) => !rows[at]);
     if (missing.length === 0) return rows;
-    if (missing.length > quickFactsMin && fields.every((field) => field === 'envelope')) {
-      const quick = new Map(await this.#shared.envelopes(missing));
-      return rows.map((row, at) => row ?? quick.get(keys[at]!));
+    if (missing.length > glanceMin && fields.every((field) => glanceFields.has(field))) {
+      const of = fields.every((field) => field === 'envelope') ? 'envelope' : 'structure';
+      const seen = await this.#shared.glance(missing, of);
+      return rows.map((row, at) => row ?? seen.get(keys[at]!));
     }
     await this.#shared.indexed(missing.map(({ uid }) => uid));
     return index.call('facts', [id, keys, fields]);
@@ -253,8 +254,9 @@ function sorted(uids: ArrayLike<number>): number[] {
   return [...Uint32Array.from(uids).sort()];
 }
 
-/** So many envelopes at a time are read from the headers alone, when the index does not have them yet. */
-const quickFactsMin = 20;
+/** So many at a time are only glanced at, when the index does not have them yet. */
+const glanceMin = 20;
+const glanceFields: ReadonlySet<FactField> = new Set(['envelope', 'body', 'bodyStructure']);
 
 const nothingKnown = { envelope: '', body: '', bodyStructure: '', preview: '', emailId: '', threadId: '' };
 

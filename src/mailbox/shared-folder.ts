@@ -1,6 +1,7 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLimits } from '../../core/base/limits/mailbox.ts';
+import type { FactRow } from './index/fact-store.ts';
 import { MailboxError } from './mailbox-error.ts';
 import type { AccountThreads } from './open-account.ts';
 import { Snapshot, type SnapshotData } from './snapshot.ts';
@@ -93,17 +94,16 @@ export class SharedFolder {
     }
   }
 
-  /** Envelopes from the headers alone, by key: for many at once that the index does not have yet. */
-  async envelopes(messages: readonly Keyed[]): Promise<[key: number, { envelope: string }][]> {
+  /** What lists show, by key: for many at once that the index does not have yet. */
+  async glance(messages: readonly Keyed[], of: 'envelope' | 'structure'): Promise<Map<number, FactRow>> {
     this.#urgent += 1;
     try {
       const { store, index } = this.threads;
       const places = await store.call('places', [this.handle, messages.map(({ uid }) => uid)]);
-      const texts = await index.call('envelopes', [places]);
-      return messages.flatMap(({ key }, at) => {
-        const envelope = texts[at];
-        return envelope === undefined ? [] : [[key, { envelope }] as [number, { envelope: string }]];
-      });
+      const rows = await index.call('glance', [places, of]);
+      const found = new Map<number, FactRow>();
+      for (const [at, { key }] of messages.entries()) if (rows[at]) found.set(key, rows[at]);
+      return found;
     } finally {
       this.#urgent -= 1;
     }

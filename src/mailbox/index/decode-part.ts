@@ -1,4 +1,5 @@
 /** The text of one text part: transfer encoding and charset undone. RFC 2045 section 6, RFC 2046 section 4.1.2. */
+import { isAscii } from 'node:buffer';
 import type { MimePart } from '../../../core/mail/mime-structure.ts';
 
 /** At most about `charactersMax` characters; never fails: octets that are wrong become replacement characters. */
@@ -6,7 +7,14 @@ export function decodePart(message: Buffer, part: MimePart, charactersMax: numbe
   // Quoted-printable takes three octets for one, UTF-8 four at most.
   const octets = message.subarray(part.bodyStart, Math.min(part.end, part.bodyStart + charactersMax * 4));
   const charset = part.parameters.find(([name]) => name.toLowerCase() === 'charset')?.[1] ?? 'utf-8';
-  return decoderFor(charset).decode(decodeTransfer(octets, part.encoding)).slice(0, charactersMax);
+  const decoded = decodeTransfer(octets, part.encoding);
+  const text = isPlain(decoded, charset) ? decoded.toString('latin1') : decoderFor(charset).decode(decoded);
+  return text.length > charactersMax ? text.slice(0, charactersMax) : text;
+}
+
+/** US-ASCII is the same in all of these, and most mail. */
+function isPlain(octets: Buffer, charset: string): boolean {
+  return /^(utf-8|us-ascii|iso-8859-\d{1,2}|windows-125\d)$/i.test(charset) && isAscii(octets);
 }
 
 function decodeTransfer(octets: Buffer, encoding: string): Buffer {

@@ -9,6 +9,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { tryLock } from 'fs-native-extensions';
 import { describeError } from '../../../core/base/errors.ts';
 import { indexLimits } from '../../../core/base/limits/mailbox.ts';
+import { KiB } from '../../../core/base/limits/units.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { openDatabase } from '../../../core/state/sqlite-file.ts';
 import type { FactField } from '../mailbox.ts';
@@ -211,6 +212,9 @@ export class FactStore implements FactSource {
   }
 }
 
+/** SQLite's largest: packs are read and written in half the time. */
+const pageBytes = 64 * KiB;
+
 interface Open {
   readonly database: DatabaseSync;
   readonly places: Map<number, Place>;
@@ -226,7 +230,7 @@ interface Open {
 }
 
 function openStore(path: string): Open {
-  const database = openDatabase({ path, steps, synchronous: 'normal' });
+  const database = openDatabase({ path, steps, synchronous: 'normal', pageBytes });
   const rows = (sql: string) => {
     const statement = database.prepare(sql);
     statement.setReturnArrays(true);

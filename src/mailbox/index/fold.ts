@@ -2,6 +2,6 @@
 
 /** US-ASCII takes the short way. */
 export function fold(text: string): string {
-  if (/^[\0-\x7f]*$/.test(text)) return text.toLowerCase();
+  if (Buffer.byteLength(text) === text.length) return text.toLowerCase();
   return text.normalize('NFKC').toLowerCase().normalize('NFKC');
 }

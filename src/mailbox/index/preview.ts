@@ -9,8 +9,19 @@ export function previewOf(message: Buffer, structure: MimePart): string {
   if (!part) return '';
   const { plainCharacters, htmlCharacters } = indexLimits.previewSource;
   const text = decodePart(message, part, part.subtype === 'HTML' ? htmlCharacters : plainCharacters);
-  const words = (part.subtype === 'HTML' ? withoutTags(text) : text).replace(/[\s\0-\x1f\x7f]+/g, ' ').trim();
-  return Array.from(words.slice(0, 400)).slice(0, 200).join('');
+  if (part.subtype === 'HTML') return firstWords(withoutTags(text));
+  const begin = firstWords(text.slice(0, 500));
+  return begin.length >= previewCharacters ? begin : firstWords(text);
+}
+
+const previewCharacters = 200;
+
+function firstWords(text: string): string {
+  const words = text.replace(/[\s\0-\x1f\x7f]+/g, ' ').trim();
+  const begin = words.slice(0, 2 * previewCharacters);
+  // Characters are code points, of which some take two places.
+  const isWide = /[\ud800-\udfff]/.test(begin);
+  return isWide ? [...begin].slice(0, previewCharacters).join('') : begin.slice(0, previewCharacters);
 }
 
 function firstText(part: MimePart, subtype: string): MimePart | undefined {

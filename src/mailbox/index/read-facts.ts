@@ -38,10 +38,9 @@ export interface SortFacts {
   readonly references: readonly string[];
 }
 
-export interface Facts {
-  readonly envelope: string;
-  readonly body: string;
-  readonly bodyStructure: string;
+export interface Facts extends ListFacts {
+  /** Octets with CRLF line ends. */
+  readonly size: number;
   readonly preview: string;
   readonly emailId: string;
   readonly threadId: string;
@@ -52,31 +51,60 @@ export interface Facts {
   readonly text: Buffer;
 }
 
-/** Never fails. @param message CRLF line ends */
+/** Never fails. @param message LF line ends */
 export function readFacts(message: Buffer): Facts {
-  const structure = readMimeStructure(message);
+  const structure = readMimeStructure(message, 'lf');
   const header = partHeader(message, structure);
   const fields = readFields(header);
   const sort = sortFacts(fields);
   const texts: string[] = [];
-  collectText(message, structure, fields, texts, { left: indexLimits.textCharactersMax });
+  const lines = headerLines(fields);
+  collectText(message, structure, lines, texts, { left: indexLimits.textCharactersMax });
   const digest = hash('sha256', message).slice(0, 32);
   // The root of a conversation is what all its messages name; a message that names nothing is one by itself.
   const root = sort.references[0] || sort.messageId;
   return {
-    envelope: withoutNul(envelopeText(header)),
-    body: withoutNul(bodyStructureText(message, structure, false)),
-    bodyStructure: withoutNul(bodyStructureText(message, structure, true)),
+    ...listFacts(message, structure, header),
+    size: message.length + countLines(message, structure),
     preview: previewOf(message, structure),
     emailId: `M${digest}`,
     threadId: root ? `T${hash('sha256', root).slice(0, 32)}` : `T${digest}`,
     sort,
-    header: Buffer.from(fold(fields.map(({ name, value }) => `${name}: ${value}\n`).join(''))),
-    text: Buffer.from(fold(texts.join('\n'))),
+    header: Buffer.from(`${fold(lines)}\n`),
+    text: Buffer.from(texts.join('\n')),
   };
 }
 
-/** The envelope alone. @param begin of a message, CRLF line ends, its header in it */
+export interface ListFacts {
+  readonly envelope: string;
+  readonly body: string;
+  readonly bodyStructure: string;
+}
+
+/** What lists of messages show, without what it takes to search them. @param message LF line ends */
+export function readListFacts(message: Buffer): ListFacts {
+  const structure = readMimeStructure(message, 'lf');
+  return listFacts(message, structure, partHeader(message, structure));
+}
+
+function listFacts(message: Buffer, structure: MimePart, header: HeaderBlock): ListFacts {
+  return {
+    envelope: withoutNul(envelopeText(header)),
+    body: withoutNul(bodyStructureText(message, structure, false)),
+    bodyStructure: withoutNul(bodyStructureText(message, structure, true)),
+  };
+}
+
+/** Line ends of the header and the body. */
+function countLines(message: Buffer, { bodyStart, lines }: MimePart): number {
+  let count = lines;
+  for (let at = message.indexOf(LF); at >= 0 && at < bodyStart; at = message.indexOf(LF, at + 1)) count += 1;
+  return count;
+}
+
+const LF = 10;
+
+/** The envelope alone. @param begin of a message, its header in it */
 export function readEnvelope(begin: Buffer): string {
   const header = parseHeader(begin, headerScanBytesMax);
   return withoutNul(envelopeText(header === headerTooLarge ? noHeader : header));
@@ -89,6 +117,8 @@ interface Field {
   readonly name: string;
   /** Unfolded, encoded words decoded. */
   readonly value: string;
+  /** Of a field that holds them. */
+  readonly addresses?: readonly HeaderAddress[];
 }
 
 function readFields(header: HeaderBlock): Field[] {
@@ -97,30 +127,39 @@ function readFields(header: HeaderBlock): Field[] {
     const nameEnd = header.nameEnds[index]!;
     if (nameEnd < 0) continue;
     const name = header.bytes.toString('latin1', header.starts[index]!, nameEnd).toLowerCase();
-    const value = decodeWords(decodeOctets(Buffer.from(fieldOctets(header, index), 'latin1')));
-    fields.push({ name, value }, ...plainAddresses(name, value));
+    const octets = fieldOctets(header, index);
+    const value = decodeWords(beyondAscii.test(octets) ? decodeOctets(Buffer.from(octets, 'latin1')) : octets);
+    if (addressFields.has(name)) fields.push(...addressField(name, value));
+    else fields.push({ name, value });
   }
   return fields;
 }
 
+const beyondAscii = /[\x80-\xff]/;
 const addressFields: ReadonlySet<string> = new Set(['bcc', 'cc', 'from', 'reply-to', 'sender', 'to']);
 
-/** Addresses that are written with comments or spaces in them, without: that is how they are looked for. */
-function plainAddresses(name: string, value: string): Field[] {
-  if (!addressFields.has(name) || !/[(\s"]/.test(value)) return [];
-  const hidden = parseAddressList(value).filter(
-    ({ address }) => !value.toLowerCase().includes(address.toLowerCase()),
-  );
-  return hidden.map(({ address }) => ({ name, value: address }));
+/** Addresses that are written with comments or spaces in them, again without: that is how they are looked for. */
+function addressField(name: string, value: string): Field[] {
+  const addresses = parseAddressList(value);
+  const field = { name, value, addresses };
+  if (!/[(\s"]/.test(value)) return [field];
+  const lower = value.toLowerCase();
+  const hidden = addresses.filter(({ address }) => !lower.includes(address.toLowerCase()));
+  return [field, ...hidden.map(({ address }) => ({ name, value: address }))];
+}
+
+function headerLines(fields: readonly Field[]): string {
+  return fields.map(({ name, value }) => `${name}: ${value}`).join('\n');
 }
 
 function sortFacts(fields: readonly Field[]): SortFacts {
   const field = (name: string) => fields.find((each) => each.name === name)?.value ?? '';
   const date = field('date');
   const { base, isReplyOrForward } = baseSubject(field('subject'));
-  const from = parseAddressList(field('from'))[0];
-  const to = parseAddressList(field('to'))[0];
-  const cc = parseAddressList(field('cc'))[0];
+  const first = (name: string) => fields.find((each) => each.name === name)?.addresses?.[0];
+  const from = first('from');
+  const to = first('to');
+  const cc = first('cc');
   const messageId = messageIds(field('message-id'))[0] ?? '';
   const references = messageIds(field('references'));
   return {
@@ -175,25 +214,26 @@ interface Budget {
   left: number;
 }
 
-/** Headers and texts of a part and of those in it. */
+/** Headers and texts of a part and of those in it, folded in case, LF line ends. */
 function collectText(
   message: Buffer,
   part: MimePart,
-  header: readonly Field[],
+  header: string,
   texts: string[],
   budget: Budget,
 ): void {
   if (budget.left <= 0) return;
   const inside = (inner: MimePart) =>
-    collectText(message, inner, readFields(partHeader(message, inner)), texts, budget);
-  take(texts, header.map(({ name, value }) => `${name}: ${value}`).join('\n'), budget);
+    collectText(message, inner, headerLines(readFields(partHeader(message, inner))), texts, budget);
+  take(texts, header, budget);
   if (part.parts) part.parts.forEach(inside);
   else if (part.message) inside(part.message);
   else if (part.type === 'TEXT') take(texts, decodePart(message, part, budget.left), budget);
 }
 
 function take(texts: string[], text: string, budget: Budget): void {
-  texts.push(text.slice(0, budget.left));
+  const taken = text.length > budget.left ? text.slice(0, budget.left) : text;
+  texts.push(fold(taken.includes('\r\n') ? taken.replaceAll('\r\n', '\n') : taken));
   budget.left -= text.length;
 }
 

@@ -234,7 +234,8 @@ function compileHeader(name: string, value: string, { snapshot, facts }: Context
 
 /** The text begins with the message's own header, which BODY leaves out. */
 function compileText({ key, value }: SearchQuery & { key: 'body' | 'text' }, context: Context): Compiled {
-  const wanted = Buffer.from(fold(value));
+  // Texts are kept with LF line ends.
+  const wanted = Buffer.from(fold(value.replaceAll('\r\n', '\n')));
   const keys = context.snapshot.data.columns.key;
   return {
     cost: 5,

@@ -5,10 +5,10 @@ import type { Clock } from '../../../core/base/clock.ts';
 import { errnoOf } from '../../../core/base/errors.ts';
 import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
-import { toCrlf } from '../crlf.ts';
+import { withLf } from '../crlf.ts';
 import type { MessagePlace } from '../engine.ts';
 import { type FactRecord, type FactRow, FactStore } from '../index/fact-store.ts';
-import { readEnvelope, readFacts } from '../index/read-facts.ts';
+import { readEnvelope, readFacts, readListFacts } from '../index/read-facts.ts';
 import type { FactField } from '../mailbox.ts';
 import { search } from '../search/match.ts';
 import { sortMessages } from '../search/sort.ts';
@@ -72,19 +72,24 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       const sizes = items.map(({ key, place }) => {
         const octets = octetsAt(place);
         if (!octets) return Number.NaN;
-        const message = Buffer.from(toCrlf(octets).buffer);
-        records.push({ key, facts: readFacts(message) });
-        return message.length;
+        const facts = readFacts(withLf(octets));
+        records.push({ key, facts });
+        return facts.size;
       });
       storeOf(account).add(folder, records);
       return sizes;
     },
-    /** Envelopes from the headers alone, nothing kept; undefined for what was not where it should be. */
-    envelopes: (places: readonly (MessagePlace | undefined)[]): (string | undefined)[] =>
-      places.map((place) => {
+    /** What lists show, nothing kept: for many at once. Undefined for what was not where it should be. */
+    glance(places: readonly (MessagePlace | undefined)[], of: 'envelope' | 'structure'): (FactRow | undefined)[] {
+      return places.map((place) => {
+        if (of === 'structure') {
+          const octets = place && octetsAt(place);
+          return octets && readListFacts(withLf(octets));
+        }
         const header = place && headerAt(place);
-        return header && readEnvelope(Buffer.from(toCrlf(header).buffer));
-      }),
+        return header && { envelope: readEnvelope(header) };
+      });
+    },
     /** Texts that were not asked for are ''. */
     facts: (
       account: number,
@@ -105,8 +110,8 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
 }
 
 /** The begin of a message, its header in it; undefined when another program moved it. */
-function headerAt(place: MessagePlace): Uint8Array | undefined {
-  if ('octets' in place) return place.octets;
+function headerAt(place: MessagePlace): Buffer | undefined {
+  if ('octets' in place) return bufferOf(place.octets);
   let fd: number;
   try {
     fd = openSync(place.path, 'r');
@@ -123,6 +128,10 @@ function headerAt(place: MessagePlace): Uint8Array | undefined {
   } finally {
     closeSync(fd);
   }
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 const headerBuffer = Buffer.allocUnsafe(indexLimits.headerBytes);
