@@ -52,6 +52,8 @@ const envelopeFields: ReadonlySet<string> = new Set([
 /** `NIL`, or the addresses in parentheses, groups between their marks. */
 function addressesText(value: string): string {
   if (value === '') return 'NIL';
+  const plain = plainAddressText(value);
+  if (plain !== undefined) return plain;
   let text = '';
   let count = 0;
   for (const entry of entries(tokeniseAddresses(value))) {
@@ -62,6 +64,17 @@ function addressesText(value: string): string {
     count += 1;
   }
   return text === '' ? 'NIL' : `(${text})`;
+}
+
+/** One address without anything to be unquoted: most fields. */
+const plainAddress =
+  /^(?:([A-Za-z0-9]{1,40}(?: [A-Za-z0-9]{1,40}){0,5}) )?<([\w.+-]{1,64})@([A-Za-z0-9.-]{1,255})>$|^([\w.+-]{1,64})@([A-Za-z0-9.-]{1,255})$/;
+
+function plainAddressText(value: string): string | undefined {
+  const match = plainAddress.exec(value);
+  if (!match) return undefined;
+  const [, name, local = match[4], domain = match[5]] = match;
+  return `((${name === undefined ? 'NIL' : `"${name}"`} NIL "${local}" "${domain}"))`;
 }
 
 type Entry =

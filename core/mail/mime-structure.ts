@@ -236,10 +236,7 @@ class Reader {
   }
 }
 
-type Fields = Omit<
-  MimePart,
-  'headerStart' | 'bodyStart' | 'end' | 'lines' | 'octets' | 'parts' | 'message'
->;
+type Fields = Omit<MimePart, 'headerStart' | 'bodyStart' | 'end' | 'lines' | 'octets' | 'parts' | 'message'>;
 
 const noOctets = Buffer.alloc(0);
 const noHeader = new HeaderBlock(noOctets, noOctets, 0);

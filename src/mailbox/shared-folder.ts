@@ -36,6 +36,7 @@ export class SharedFolder {
   #indexTimer: NodeJS.Timeout | undefined;
   /** Requests that are quicker to answer than to wait for. */
   #urgent = 0;
+  #lastUrgent = Number.NEGATIVE_INFINITY;
 
   constructor({ name, handle, mailboxId, data }: SharedFolderInit, threads: AccountThreads) {
     this.name = name;
@@ -101,11 +102,18 @@ export class SharedFolder {
       const { store, index } = this.threads;
       const places = await store.call('places', [this.handle, messages.map(({ uid }) => uid)]);
       const rows = await index.call('glance', [places, of]);
+      if (of === 'structure') {
+        this.#keepSizes(
+          messages,
+          rows.map((row) => row?.size ?? Number.NaN),
+        );
+      }
       const found = new Map<number, FactRow>();
-      for (const [at, { key }] of messages.entries()) if (rows[at]) found.set(key, rows[at]);
+      for (const [at, { key }] of messages.entries()) if (rows[at]) found.set(key, rows[at].facts);
       return found;
     } finally {
       this.#urgent -= 1;
+      this.#lastUrgent = performance.now();
     }
   }
 
@@ -161,10 +169,15 @@ export class SharedFolder {
       lost.push(...(await before));
       before = batch;
       // Who waits for something goes before what is read in advance.
-      while (this.#urgent > 0 && this.holders > 0) await sleep(indexLimits.yieldMs);
+      while (this.#isUrgent() && this.holders > 0) await sleep(indexLimits.yieldMs);
     }
     lost.push(...(await before));
     return lost;
+  }
+
+  /** Who asked just now mostly asks again: for the next part of a list. */
+  #isUrgent(): boolean {
+    return this.#urgent > 0 || performance.now() - this.#lastUrgent < indexLimits.urgentMs;
   }
 
   async #indexBatch(messages: readonly Keyed[]): Promise<Keyed[]> {

@@ -47,14 +47,20 @@ export const indexLimits = {
   /** Messages whose texts lie in one row, and octets past which no more are added to it. */
   messagesPerPack: 64,
   packBytes: 1 * MiB,
+  /** Packs of an open account whose sort keys stay in memory: some 6 MB. */
+  sortPacksKept: 200,
   /** So many messages without facts are read for all at once; fewer at once for who asks. */
   messagesAtOnceMax: 500,
   /** A folder that changes is read this much later: who asks for the new message reads it at once. */
   delayMs: 200,
   /** How long reading in advance steps aside for who waits. */
   yieldMs: 20,
+  /** So long after the last of them. */
+  urgentMs: 100,
   /** Octets in which the header of nearly every message ends. */
   headerBytes: 16 * KiB,
+  /** And most messages; larger ones are read into memory of their own. */
+  messageBytes: 256 * KiB,
 } as const;
 
 /** Messages and octets that come from a mailbox thread at a time, read ahead while the ones before are sent. */

@@ -29,15 +29,18 @@ export async function fetchMessages(
   const items = complete(session, asked, call);
   const seen = await markSeen(session, uids, items);
   const needs = needsOf(items);
-  if (needs.columns.length > 0) {
-    await session.selected.folder.ensure(uids, needs.columns);
-    // The columns are filled in the folder's snapshot, which may know more than this view.
-    session.announce(false);
-  }
+  const rows = new RowWriter(session, items, seen);
   let missing = 0;
+  let next = load(session, uids.subarray(0, imapLimits.fetchBatch), needs);
   for (let at = 0; at < uids.length; at += imapLimits.fetchBatch) {
-    const batch = uids.subarray(at, at + imapLimits.fetchBatch);
-    missing += await fetchBatch(session, batch, items, needs, seen);
+    const loaded = await next;
+    const end = at + imapLimits.fetchBatch;
+    // While one batch is being written the next one is looked up.
+    next = load(session, uids.subarray(end, end + imapLimits.fetchBatch), needs);
+    next.catch(() => undefined);
+    // Columns are filled in the folder's snapshot, which may know more than this view.
+    if (needs.columns.length > 0) session.announce(false);
+    missing += await writeBatch(session, loaded, needs, rows);
   }
   return { missing };
 }
@@ -93,19 +96,30 @@ function needsOf(items: readonly FetchItem[]): Needs {
   return { columns, facts, octets: sections.length === 0 ? undefined : inHeader ? 'header' : 'all' };
 }
 
-async function fetchBatch(
-  session: Session,
-  uids: Uint32Array,
-  items: readonly FetchItem[],
-  needs: Needs,
-  seen: ReadonlySet<number>,
-): Promise<number> {
+interface Loaded {
+  readonly uids: Uint32Array;
+  readonly facts: ReadonlyMap<number, MessageFacts>;
+}
+
+/** First the facts: with those that are read now come the sizes. */
+async function load(session: Session, uids: Uint32Array, needs: Needs): Promise<Loaded> {
   const { folder } = session.selected;
   const facts = new Map<number, MessageFacts>();
   if (needs.facts.length > 0) {
     for await (const each of folder.facts(uids, needs.facts)) facts.set(each.uid, each);
   }
-  const rows = new RowWriter(session, items, seen);
+  if (needs.columns.length > 0) await folder.ensure(uids, needs.columns);
+  return { uids, facts };
+}
+
+/** @returns how many are gone */
+async function writeBatch(
+  session: Session,
+  { uids, facts }: Loaded,
+  needs: Needs,
+  rows: RowWriter,
+): Promise<number> {
+  const { folder } = session.selected;
   const isThere = (uid: number) =>
     hasColumns(session, uid, needs.columns) && (needs.facts.length === 0 || facts.has(uid));
   let told = 0;

@@ -115,7 +115,7 @@ export class FactStore implements FactSource {
   sort(key: number): SortFacts | undefined {
     return this.#try((open) => {
       const place = open.places.get(key);
-      return place && listOf<SortFacts>(open, place.pack, 'sort')[place.at];
+      return place && sortsOf(open, place.pack)[place.at];
     });
   }
 
@@ -154,6 +154,7 @@ export class FactStore implements FactSource {
         // A message that moved is kept under the folder where it was found, as long as its pack is.
         if (packed.some((key) => there.has(key) && open.places.get(key)?.pack === id)) continue;
         open.remove.run(id);
+        open.sorts.delete(id);
         for (const key of packed) if (open.places.get(key)?.pack === id) open.places.delete(key);
       }
     });
@@ -221,6 +222,7 @@ interface Open {
   /** What was read of packs last, by column: messages in a row lie in one. */
   readonly lists: Map<string, { readonly pack: number; readonly values: readonly unknown[] }>;
   readonly blobs: Map<string, { readonly pack: number; readonly octets: Buffer; readonly ends: Uint32Array }>;
+  readonly sorts: Map<number, readonly SortFacts[]>;
   readonly last: StatementSync;
   readonly inFolder: StatementSync;
   readonly whole: StatementSync;
@@ -247,6 +249,7 @@ function openStore(path: string): Open {
     places,
     lists: new Map(),
     blobs: new Map(),
+    sorts: new Map(),
     last: rows(
       'SELECT id, length(keys) / 8, length(text) + length(header) FROM pack WHERE folder = ? ORDER BY id DESC LIMIT 1',
     ),
@@ -298,6 +301,7 @@ function insertPack(open: Open, folder: string, { keys, lists, headers, texts }:
   // SQLite gives the number of a row that was removed again.
   open.lists.clear();
   open.blobs.clear();
+  open.sorts.delete(pack);
   for (const [at, key] of keys.entries()) open.places.set(key, { pack, at });
 }
 
@@ -341,6 +345,17 @@ function listOf<T>(open: Open, pack: number, column: string): readonly T[] {
   const [text] = open.column.get(column)!.get(pack) as unknown as [string];
   const values = JSON.parse(text) as T[];
   open.lists.set(column, { pack, values });
+  return values;
+}
+
+/** Of many packs: a list that is sorted is sorted again. */
+function sortsOf({ sorts, column }: Open, pack: number): readonly SortFacts[] {
+  const known = sorts.get(pack);
+  if (known) return known;
+  const [text] = column.get('sort')!.get(pack) as unknown as [string];
+  const values = JSON.parse(text) as SortFacts[];
+  if (sorts.size >= indexLimits.sortPacksKept) sorts.delete(sorts.keys().next().value!);
+  sorts.set(pack, values);
   return values;
 }
 

@@ -14,6 +14,7 @@ import {
   partHeader,
   readMimeStructure,
 } from '../../../core/mail/mime-structure.ts';
+import type { MessageFacts } from '../mailbox.ts';
 import { baseSubject } from '../search/base-subject.ts';
 import { decodePart } from './decode-part.ts';
 import { fold } from './fold.ts';
@@ -75,16 +76,13 @@ export function readFacts(message: Buffer): Facts {
   };
 }
 
-export interface ListFacts {
-  readonly envelope: string;
-  readonly body: string;
-  readonly bodyStructure: string;
-}
+export type ListFacts = Pick<MessageFacts, 'envelope' | 'body' | 'bodyStructure'>;
 
 /** What lists of messages show, without what it takes to search them. @param message LF line ends */
-export function readListFacts(message: Buffer): ListFacts {
+export function readGlance(message: Buffer): { facts: ListFacts; size: number } {
   const structure = readMimeStructure(message, 'lf');
-  return listFacts(message, structure, partHeader(message, structure));
+  const facts = listFacts(message, structure, partHeader(message, structure));
+  return { facts, size: message.length + countLines(message, structure) };
 }
 
 function listFacts(message: Buffer, structure: MimePart, header: HeaderBlock): ListFacts {
@@ -128,7 +126,9 @@ function readFields(header: HeaderBlock): Field[] {
     if (nameEnd < 0) continue;
     const name = header.bytes.toString('latin1', header.starts[index]!, nameEnd).toLowerCase();
     const octets = fieldOctets(header, index);
-    const value = decodeWords(beyondAscii.test(octets) ? decodeOctets(Buffer.from(octets, 'latin1')) : octets);
+    const value = decodeWords(
+      beyondAscii.test(octets) ? decodeOctets(Buffer.from(octets, 'latin1')) : octets,
+    );
     if (addressFields.has(name)) fields.push(...addressField(name, value));
     else fields.push({ name, value });
   }
@@ -215,13 +215,7 @@ interface Budget {
 }
 
 /** Headers and texts of a part and of those in it, folded in case, LF line ends. */
-function collectText(
-  message: Buffer,
-  part: MimePart,
-  header: string,
-  texts: string[],
-  budget: Budget,
-): void {
+function collectText(message: Buffer, part: MimePart, header: string, texts: string[], budget: Budget): void {
   if (budget.left <= 0) return;
   const inside = (inner: MimePart) =>
     collectText(message, inner, headerLines(readFields(partHeader(message, inner))), texts, budget);

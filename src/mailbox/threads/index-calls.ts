@@ -8,7 +8,7 @@ import type { Log } from '../../../core/base/log.ts';
 import { withLf } from '../crlf.ts';
 import type { MessagePlace } from '../engine.ts';
 import { type FactRecord, type FactRow, FactStore } from '../index/fact-store.ts';
-import { readEnvelope, readFacts, readListFacts } from '../index/read-facts.ts';
+import { readEnvelope, readFacts, readGlance } from '../index/read-facts.ts';
 import type { FactField } from '../mailbox.ts';
 import { search } from '../search/match.ts';
 import { sortMessages } from '../search/sort.ts';
@@ -16,6 +16,12 @@ import { threadMessages } from '../search/thread.ts';
 import type { SearchQuery, SortCriterion, ThreadAlgorithm, ThreadNode } from '../search-query.ts';
 import { Snapshot, type SnapshotData } from '../snapshot.ts';
 import { indexName } from './store-calls.ts';
+
+export interface Glance {
+  readonly facts: FactRow;
+  /** Octets with CRLF line ends, where the whole message was looked at. */
+  readonly size?: number;
+}
 
 /** The folder as one session sees it. */
 export interface SearchIn {
@@ -80,14 +86,17 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       return sizes;
     },
     /** What lists show, nothing kept: for many at once. Undefined for what was not where it should be. */
-    glance(places: readonly (MessagePlace | undefined)[], of: 'envelope' | 'structure'): (FactRow | undefined)[] {
+    glance(
+      places: readonly (MessagePlace | undefined)[],
+      of: 'envelope' | 'structure',
+    ): (Glance | undefined)[] {
       return places.map((place) => {
         if (of === 'structure') {
           const octets = place && octetsAt(place);
-          return octets && readListFacts(withLf(octets));
+          return octets && readGlance(withLf(octets));
         }
         const header = place && headerAt(place);
-        return header && { envelope: readEnvelope(header) };
+        return header && { facts: { envelope: readEnvelope(header) } };
       });
     },
     /** Texts that were not asked for are ''. */
@@ -136,13 +145,22 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 
 const headerBuffer = Buffer.allocUnsafe(indexLimits.headerBytes);
 
-/** Octets as stored; undefined when another program moved them. */
+/** Octets as stored; undefined when another program moved them. Not to be kept: the next one takes their place. */
 function octetsAt(place: MessagePlace): Uint8Array | undefined {
   if ('octets' in place) return place.octets;
+  let fd: number;
   try {
-    return readFileSync(place.path);
+    fd = openSync(place.path, 'r');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+  try {
+    const read = readSync(fd, messageBuffer, 0, messageBuffer.length, 0);
+    return read < messageBuffer.length ? messageBuffer.subarray(0, read) : readFileSync(place.path);
+  } finally {
+    closeSync(fd);
+  }
 }
+
+const messageBuffer = Buffer.allocUnsafeSlow(indexLimits.messageBytes);
