@@ -4,6 +4,10 @@ import { joinAddress, splitAddress } from 'mailfilter/mail';
 /** Keys in lower case: `local@domain`, `local` (in every domain of ours) or `@domain`. Targets as written. */
 export interface AliasTable {
   readonly entries: ReadonlyMap<string, readonly string[]>;
+  /** Asked after `entries`, by the same keys: a database. Targets are checked as those of entries are. */
+  readonly stored?: (key: string) => readonly string[] | undefined;
+  /** Asked by whole addresses that nothing else names, before a catch-all. */
+  readonly matched?: (address: string) => readonly string[] | undefined;
   /** Domains of ours, lower case: bare names count in these. */
   readonly domains: ReadonlySet<string>;
 }
@@ -111,14 +115,20 @@ function lookUp(
     if (targets)
       return targets.map((target) => complete(target, candidate, domain, detail, subaddressSeparator));
   }
-  const caught = catchAll ? table.entries.get(`@${domain}`) : undefined;
+  const matched = table.matched?.(address);
+  if (matched) return matched.map((target) => complete(target, local, domain, '', subaddressSeparator));
+  const caught = catchAll ? named(table, `@${domain}`.toLowerCase()) : undefined;
   return caught?.map((target) => complete(target, local, domain, '', subaddressSeparator));
 }
 
 function entryFor(table: AliasTable, local: string, domain: string): readonly string[] | undefined {
-  const exact = table.entries.get(joinAddress(local, domain).toLowerCase());
+  const exact = named(table, joinAddress(local, domain).toLowerCase());
   if (exact || (domain !== '' && !table.domains.has(domain))) return exact;
-  return table.entries.get(local.toLowerCase());
+  return named(table, local.toLowerCase());
+}
+
+function named(table: AliasTable, key: string): readonly string[] | undefined {
+  return table.entries.get(key) ?? table.stored?.(key);
 }
 
 /** `bob` means bob in the same domain, `@other.example` the same name in another. */

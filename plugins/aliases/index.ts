@@ -1,5 +1,6 @@
 /** Deliver mail for one address to others: an alias table, expanded at RCPT. RFC 5321 section 3.9. */
 import { addRecipient, definePlugin, deleteRecipient, type Edit } from 'mailfilter/plugin';
+import { openAliasDatabase } from './database.ts';
 import { checkEntries, expand } from './expand.ts';
 import { readTable } from './read-table.ts';
 
@@ -24,6 +25,38 @@ export default definePlugin({
       minLength: 1,
       description: 'File of lines `name: target, target`; /etc/aliases is one. Relative to the config.',
     },
+    database: {
+      type: 'object',
+      properties: {
+        file: { type: 'string', minLength: 1 },
+        query: { type: 'string', minLength: 1 },
+      },
+      required: ['file', 'query'],
+      additionalProperties: false,
+      description:
+        'SQLite database, relative to the config, and a SELECT with one parameter: address, name or @domain in lower case.',
+    },
+    patterns: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          match: { type: 'string', minLength: 1 },
+          to: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
+        },
+        required: ['match', 'to'],
+        additionalProperties: false,
+      },
+      default: [],
+      description: 'Expressions for whole addresses, the first that fits decides; $1 in targets is a group.',
+    },
+    programs: {
+      type: 'object',
+      additionalProperties: { type: 'string', minLength: 3 },
+      default: {},
+      description:
+        'Program targets that may be named, without their bar, and an address whose route is a pipe.',
+    },
     subaddressSeparator: {
       type: 'string',
       maxLength: 1,
@@ -44,13 +77,17 @@ export default definePlugin({
     },
   },
   setup({ options, domains, baseDirectory, log }) {
-    const table = readTable({ ...options, domains, baseDirectory });
+    const database = options.database && openAliasDatabase(options.database, baseDirectory);
+    const table = readTable({ ...options, domains, baseDirectory }, database);
     checkEntries(table, options);
     log('loaded', { entries: table.entries.size });
-    return table;
+    return { table, database };
+  },
+  dispose({ prepared }) {
+    prepared.database?.close();
   },
   hooks: {
-    rcptTo({ recipient, route }, { options, prepared: table, log }) {
+    rcptTo({ recipient, route }, { options, prepared: { table }, log }) {
       const targets = expand(table, recipient.address, { ...options, known: route === 'mailbox' });
       if (!targets) return undefined;
       log('expanded', { recipient: recipient.address, targets: targets.length });
