@@ -18,6 +18,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   serve: { summary: 'run the listeners of a config', load: () => import('./cli/serve.ts') },
   init: { summary: 'write a working config', load: () => import('./cli/init.ts') },
   check: { summary: 'check config, files, sockets and plugins', load: () => import('./cli/check.ts') },
+  doctor: {
+    summary: 'check that, and DNS, certificates, disk and queue: will mail come and go',
+    load: () => import('./cli/doctor.ts'),
+  },
   reload: { summary: 'let the running server read its config again', load: () => import('./cli/reload.ts') },
   filter: {
     summary: 'run a pipeline on one message from standard input',

@@ -26,15 +26,18 @@ export function define(command: Command): void {
     .option(...configOption)
     .option('--json', 'print the findings as JSON')
     .action(async (options: { config?: string; json?: boolean }) => {
-      const findings = await check(findConfig(options.config));
-      if (options.json === true) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
-      else process.stdout.write(report(findings));
-      if (findings.some(({ severity }) => severity === 'error')) process.exitCode = exitCodes.negative;
+      tell(await check(findConfig(options.config)), options.json === true);
     });
 }
 
+/** Prints the findings; an error among them makes the command fail. */
+export function tell(findings: readonly Finding[], json: boolean): void {
+  process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings));
+  if (findings.some(({ severity }) => severity === 'error')) process.exitCode = exitCodes.negative;
+}
+
 /** Checks in an order in which each may rely on those before; a config that does not load ends it. */
-async function check(file: string): Promise<Finding[]> {
+export async function check(file: string): Promise<Finding[]> {
   let config: Config;
   try {
     config = loadConfig(file);
