@@ -2,7 +2,7 @@
 import { systemClock as clock } from '../core/base/clock.ts';
 import type { PluginMailboxes, PluginScripts, RuleLanguage } from '../core/plugin/hooks.ts';
 import { Annotations, annotationsFile } from './mailbox/annotations.ts';
-import { folderExists, listFolders, type MailboxPlace } from './mailbox/list.ts';
+import { folderExists, folderWithId, listFolders, type MailboxPlace } from './mailbox/list.ts';
 import type { ActiveScripts } from './scripts/active-script.ts';
 import type { ScriptPlace } from './scripts/place.ts';
 import { noteForUser } from './scripts/user-log.ts';
@@ -26,6 +26,7 @@ export function mailboxQuestions(place: MailboxPlace): PluginMailboxes {
     exists: async (folder) => folderExists(place, folder),
     list: () => listFolders(place),
     metadata: async (folder, entry) => annotations().metadata(folder).get(entry.toLowerCase()),
+    withId: (id) => folderWithId(place, id),
     specialUse: async (attribute) => {
       const wanted = attribute.toLowerCase();
       const uses = [...annotations().specialUses()];

@@ -26,7 +26,7 @@ const methods: Readonly<Record<QuestionService, readonly string[]>> = {
   dns: ['a', 'aaaa', 'txt', 'mx', 'ptr', 'ns', 'cname', 'srv'],
   state: ['get', 'set', 'delete', 'increment', 'setIfAbsent', 'list', 'getAll', 'incrementAll'],
   scripts: ['load', 'note'],
-  mailboxes: ['exists', 'list', 'metadata', 'specialUse'],
+  mailboxes: ['exists', 'list', 'metadata', 'withId', 'specialUse'],
 };
 
 /** Never rejects: an error is an answer. */

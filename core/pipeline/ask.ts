@@ -87,6 +87,7 @@ export class Asker {
       exists: (mailbox) => this.#ask(call, 'mailboxes', 'exists', [mailbox]),
       list: () => this.#ask(call, 'mailboxes', 'list', []),
       metadata: (mailbox, entry) => this.#ask(call, 'mailboxes', 'metadata', [mailbox, entry]),
+      withId: (id) => this.#ask(call, 'mailboxes', 'withId', [id]),
       specialUse: (attribute) => this.#ask(call, 'mailboxes', 'specialUse', [attribute]),
     };
   }

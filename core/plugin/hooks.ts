@@ -123,6 +123,8 @@ export interface PluginMailboxes {
   list(): Promise<string[]>;
   /** RFC 5464; '' is the server. */
   metadata(mailbox: string, entry: string): Promise<string | undefined>;
+  /** The folder of that MAILBOXID, undefined where there is none. RFC 8474. */
+  withId(id: string): Promise<string | undefined>;
   /** Folders with that attribute, such as `\\Junk`. RFC 6154. */
   specialUse(attribute: string): Promise<string[]>;
 }

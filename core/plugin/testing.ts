@@ -67,6 +67,8 @@ export interface TestSetup {
   /** The user's folders, for the deliver hook. */
   readonly mailboxes?: readonly string[];
   /** Folders by attribute. RFC 6154. */
+  /** Folder by MAILBOXID. */
+  readonly mailboxIds?: Readonly<Record<string, string>>;
   readonly specialUses?: Readonly<Record<string, readonly string[]>>;
   /** Further scripts of the user's, by name. */
   readonly namedScripts?: Readonly<Record<string, string>>;
@@ -271,6 +273,7 @@ class Bench {
       exists: async (mailbox) => mailboxes.includes(mailbox),
       list: async () => [...mailboxes],
       metadata: async () => undefined,
+      withId: async (id) => this.#setup.mailboxIds?.[id],
       specialUse: async (attribute) => [...(this.#setup.specialUses?.[attribute] ?? [])],
     };
   }

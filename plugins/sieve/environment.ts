@@ -60,6 +60,7 @@ export function commonEnvironment(
     zoneMinutes: (epochMs) => -new Date(epochMs).getTimezoneOffset(),
     settings: settingsOf(whose, context),
     mailboxExists: (name) => mailboxes.exists(folder(name)).catch(asMissing),
+    mailboxIdExists: async (id) => (await mailboxes.withId(id)) !== undefined,
     specialUseExists: async (attribute, name) => {
       const found = await mailboxes.specialUse(attribute);
       return name === undefined ? found.length > 0 : found.includes(folder(name));

@@ -133,9 +133,12 @@ interface Wanted {
 
 /** A folder that is not there and is not to be made means INBOX, and the trace says why. */
 async function folderOf(
-  { mailbox: written, create, specialUse }: Wanted,
+  { mailbox: written, create, mailboxId, specialUse }: Wanted,
   { mailboxes, options, log }: Context,
 ): Promise<{ mailbox: string; create: boolean }> {
+  // RFC 9042 section 4: that very folder, whatever it is called by now.
+  const known = mailboxId === undefined ? undefined : await mailboxes.withId(mailboxId);
+  if (known !== undefined) return { mailbox: known, create: false };
   // RFC 8579 section 4: the first folder with the attribute, before the one that is named.
   const [special] = specialUse === undefined ? [] : await mailboxes.specialUse(specialUse);
   if (special !== undefined) return { mailbox: special, create };

@@ -4,7 +4,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 import { isInbox, maildirFolderPath, mboxFolderPath, mboxFoldersDirectory } from './folders.ts';
+import { readMailboxId } from './maildir/uid-list.ts';
 import { isMaildirFolder } from './maildir-folder.ts';
+import { Identities, identitiesFile } from './mbox/identities.ts';
 import { decodeModifiedUtf7 } from './modified-utf7.ts';
 
 export interface MailboxPlace {
@@ -19,6 +21,24 @@ export function folderExists({ format, path }: MailboxPlace, folder: string): bo
   return format === 'maildir'
     ? isMaildirFolder(maildirFolderPath(path, folder))
     : existsSync(mboxFolderPath(path, folder));
+}
+
+/**
+ * The folder of that id, undefined where none has it. Delivery opens no folder for it: ids are read where they stand, and a
+ * folder that no client has looked into has none. RFC 8474.
+ */
+export async function folderWithId(place: MailboxPlace, id: string): Promise<string | undefined> {
+  const { format, path } = place;
+  const folders = await listFolders(place);
+  if (format === 'mbox') {
+    const identities = new Identities(identitiesFile(path));
+    return folders.find((folder) => identities.get(folder)?.mailboxId === id);
+  }
+  for (const folder of folders) {
+    const directory = isInbox(folder) ? path : maildirFolderPath(path, folder);
+    if ((await readMailboxId(directory)) === id) return folder;
+  }
+  return undefined;
 }
 
 /** Names in UTF-8, levels parted by `/`, INBOX first, the others sorted. */

@@ -141,3 +141,22 @@ ok(c.append('A', None, None, message('a'))); ok(c.append('B', None, None, messag
   await until('both notes', () => /"reject" cannot be used/.test(told()) && /"nowhere"/.test(told()));
   assert.equal(folder('alice', 'A').length + folder('alice', 'B').length, 2);
 });
+
+test('fileinto :mailboxid finds the folder that was renamed', async () => {
+  const id = (
+    await imap(`
+ok(c.create('Before'))
+print(ok(c._simple_command('STATUS', 'Before', '(MAILBOXID)')) and c.untagged_responses['STATUS'][-1].decode())
+ok(c.rename('Before', 'Afterwards'))`)
+  ).match(/MAILBOXID \(([^)]+)\)/)![1]!;
+  await upload(
+    'by-id',
+    `require ["imapsieve", "fileinto", "mailboxid"];
+     if mailboxidexists "${id}" { fileinto :mailboxid "${id}" "Before"; }`,
+  );
+  await imap(`
+ok(c.create('Entry'))
+${annotate('Entry', 'by-id')}
+ok(c.append('Entry', None, None, message('to the renamed one')))`);
+  await until('the copy', () => folder('alice', 'Afterwards').length === 1);
+});

@@ -13,6 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../core/base/errors.ts';
 import { baseOf } from './file-name.ts';
@@ -64,6 +65,26 @@ export function parseUidList(text: string): UidList | undefined {
   list.uidNext = Math.max(list.uidNext, (list.records.at(-1)?.uid ?? 0) + 1);
   return list;
 }
+
+/** The folder's id alone, without its messages; undefined where no list was written yet. */
+export async function readMailboxId(folder: string): Promise<string | undefined> {
+  try {
+    const file = await open(join(folder, uidListName));
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(headerBytesMax), 0, headerBytesMax, 0);
+      const [line = ''] = buffer.toString('latin1', 0, bytesRead).split('\n', 1);
+      return parseHeader(line)?.mailboxId || undefined;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Three numbers and an id; what other programs add is short too. */
+const headerBytesMax = 1024;
 
 /** Version 3: `3 V<validity> N<next> G<id>`; version 1: `1 <validity> <next>`. */
 function parseHeader(line: string): (UidList & { version: number }) | undefined {

@@ -4,7 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { errnoOf } from '../../../core/base/errors.ts';
+import { mboxFoldersDirectory } from '../folders.ts';
 import { MailboxError } from '../mailbox-error.ts';
 import { writeFileDurably } from '../write-file-durably.ts';
 
@@ -13,6 +15,11 @@ export interface Identity {
   readonly uidValidity: number;
   /** No UID from here on was given. */
   readonly uidEnd: number;
+}
+
+/** Beside the folders of that INBOX. */
+export function identitiesFile(inbox: string): string {
+  return join(mboxFoldersDirectory(inbox), '.identities.json');
 }
 
 export class Identities {

@@ -17,7 +17,7 @@ import { mboxFolderPath, mboxFoldersDirectory } from '../folders.ts';
 import { listFolders } from '../list.ts';
 import { writeTombstones } from '../tombstones.ts';
 import { deliveryIdOf, MboxFolder, redoPathOf } from './folder.ts';
-import { Identities } from './identities.ts';
+import { Identities, identitiesFile } from './identities.ts';
 import { parseMbox } from './parse.ts';
 
 export class MboxLayout implements Layout {
@@ -31,7 +31,7 @@ export class MboxLayout implements Layout {
     this.#inbox = context.path;
     this.#directory = mboxFoldersDirectory(context.path);
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    this.#identities = new Identities(join(this.#directory, '.identities.json'));
+    this.#identities = new Identities(identitiesFile(context.path));
   }
 
   get uploads(): string {

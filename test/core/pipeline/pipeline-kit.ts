@@ -54,6 +54,7 @@ export async function open(map: PipelineMap, init: Partial<PipelinesInit> = {}):
         exists: async () => true,
         list: async () => ['INBOX'],
         metadata: async () => undefined,
+        withId: async () => undefined,
         specialUse: async () => [],
       }),
     },

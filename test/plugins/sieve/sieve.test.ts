@@ -63,6 +63,16 @@ const cases: readonly {
     ],
   },
   {
+    name: 'the folder of an id, and the name where the id is gone',
+    script:
+      'require ["fileinto", "mailboxid"]; if mailboxidexists "F1" { fileinto :mailboxid "F1" "Old"; } fileinto :mailboxid "F2" "Work";',
+    setup: { mailboxes: ['INBOX', 'Work', 'Renamed'], mailboxIds: { F1: 'Renamed' } },
+    want: [
+      { type: 'store', mailbox: 'Renamed', create: false, flags: [], edits: [] },
+      { type: 'store', mailbox: 'Work', create: false, flags: [], edits: [] },
+    ],
+  },
+  {
     name: 'create and flags',
     script:
       'require ["fileinto", "mailbox", "imap4flags"]; fileinto :create :flags ["\\\\Seen", "$work"] "New/Deep";',
