@@ -111,6 +111,25 @@ const mailboxCreate = command('test_mailbox_create', ['mailbox'], (suite, [name]
 const mailboxDelete = command('test_mailbox_delete', ['mailbox'], (suite, [name]) =>
   suite.store.delete(name!),
 );
+/** As older test scripts have the two. */
+const mailbox: ActionSpec = {
+  name: 'test_mailbox',
+  kind: 'command',
+  tags: [
+    { name: 'create', group: "exactly ':create' or ':delete'" },
+    { name: 'delete', group: "exactly ':create' or ':delete'" },
+  ],
+  positional: [{ name: 'mailbox', type: 'string' }],
+  compile(use) {
+    const name = use.text(0);
+    const isDelete = use.has('delete');
+    return (run) => {
+      const { store } = suiteOf(run);
+      if (isDelete) store.delete(name.value(run));
+      else store.create(name.value(run));
+    };
+  },
+};
 /** Nothing is compiled to a file here: what is loaded is what was saved. */
 const binaryLoad = command('test_binary_load', ['name'], () => {});
 const binarySave = command('test_binary_save', ['name'], () => {});
@@ -136,11 +155,12 @@ const metadataSet: ActionSpec = {
 const messageTags: readonly TagSpec[] = [
   { name: 'smtp', group: "exactly ':smtp' or ':folder'" },
   { name: 'folder', parameter: 'string', group: "exactly ':smtp' or ':folder'" },
+  { name: 'mailbox', parameter: 'string', group: "exactly ':smtp' or ':folder'" },
 ];
 
 /** Makes a message that was delivered or sent the one under test; false where there is none. */
 function messageLoader(use: Use): (run: Run) => boolean {
-  const folder = use.tagText('folder');
+  const folder = use.tagText('folder') ?? use.tagText('mailbox');
   if (!folder && !use.has('smtp'))
     use.error('the test_message command requires either the :smtp or the :folder tag');
   const index = use.number(0);
@@ -233,6 +253,11 @@ function listTest(name: string, list: (suite: Suite) => readonly string[]): Test
 export const testsuiteExtension: Extension = {
   name: 'vnd.dovecot.testsuite',
   internal: true,
+  // `${tst.path}`: the folder of the test script, from which all names of files lead on.
+  namespaces: {
+    tst: (_compiler, [name, ...rest]) =>
+      name === 'path' && rest.length === 0 ? { get: () => '.' } : undefined,
+  },
   specs: [
     test,
     testFail,
@@ -242,6 +267,7 @@ export const testsuiteExtension: Extension = {
     configReload,
     resultReset,
     resultPrint,
+    mailbox,
     mailboxCreate,
     mailboxDelete,
     binaryLoad,

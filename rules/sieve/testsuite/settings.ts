@@ -120,6 +120,7 @@ export function settingsOf(config: ConfigValues, envelope: SieveEnvelope): Sieve
     duplicateMaxSeconds: readSeconds(get('sieve_duplicate_max_period')),
     notifySender: senderBySetting(get('sieve_notify_mailto_envelope_from'), envelope, email),
     hostname: 'mail.example.com',
+    reportFrom: senderBySetting(get('sieve_report_from'), envelope, email) || undefined,
     ...protectedHeaders(config),
   });
 }
@@ -141,7 +142,7 @@ function protectedHeaders(config: ConfigValues): Partial<SieveSettings> {
   };
 }
 
-/** `sender`, `recipient`, `orig_recipient`, `user_email` or an address in brackets; undefined where nothing is set. */
+/** `postmaster`, `sender`, `recipient`, `orig_recipient`, `user_email` or an address in brackets; undefined where nothing is set. */
 export function senderBySetting(
   setting: string | undefined,
   envelope: SieveEnvelope,
@@ -153,6 +154,7 @@ export function senderBySetting(
   if (wanted === 'recipient') return envelope.to ?? '';
   if (wanted === 'orig_recipient') return envelope.originalTo ?? envelope.to ?? '';
   if (wanted === 'user_email') return userAddress ?? envelope.to ?? '';
+  if (wanted === 'postmaster') return 'postmaster@mail.example.com';
   return wanted === '<>' ? '' : readAddress(wanted);
 }
 

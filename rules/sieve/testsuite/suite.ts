@@ -259,13 +259,14 @@ function environmentItem(config: ReadonlyMap<string, string>, name: string): str
     name: 'Pigeonhole Sieve',
     domain: 'example.com',
     host: 'mail.example.com',
-    location: 'MDA',
-    phase: 'during',
+    // Test scripts run over mail that lies there, as Pigeonhole's do.
+    location: 'MS',
+    phase: 'post',
     'vnd.dovecot.default-mailbox': 'INBOX',
     'vnd.dovecot.username': 'testsuite',
   };
   const configured = /^vnd\.dovecot\.config\.(.+)$/.exec(name);
-  if (configured) return config.get(`sieve_env_${configured[1]}`);
+  if (configured) return config.get(`sieve_env_${configured[1]}`) ?? config.get(`sieve_env/${configured[1]}`);
   return Object.hasOwn(items, name) ? items[name] : undefined;
 }
 
