@@ -99,6 +99,7 @@ async function answer(session: Session, received: CommandText): Promise<boolean>
   } catch (error) {
     clearInterval(progress);
     const refusal = refusalOf(error);
+    if (refusal.losesSaved) session.selectedOrNone?.forgetSaved();
     if (parsed) await tellNews(session, parsed);
     complete(session, tag, refusal.status, parsed?.name, { code: refusal.code, text: refusal.message });
     return refusal.status !== 'BAD';

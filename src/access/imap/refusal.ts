@@ -5,6 +5,8 @@ export class Refusal extends Error {
   readonly status: 'NO' | 'BAD';
   /** The response code without brackets, such as `TRYCREATE`. */
   readonly code: string | undefined;
+  /** The result that SEARCH was to save is lost. RFC 5182 section 2.1. */
+  losesSaved = false;
 
   /** @param text for the client */
   constructor(status: 'NO' | 'BAD', text: string, code?: string) {

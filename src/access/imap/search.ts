@@ -2,11 +2,12 @@
 import type { Folder } from '../../mailbox/mailbox.ts';
 import type { SearchQuery } from '../../mailbox/search-query.ts';
 import type { Call } from './command.ts';
+import type { Cursor } from './parse/cursor.ts';
 import { takePartial } from './parse/partial.ts';
-import type { SearchKey } from './parse/search-key.ts';
+import { readSearchKeys, type SearchKey } from './parse/search-key.ts';
 import type { SearchReturn } from './parse/search-return.ts';
 import { rangesOf, resolveSet } from './parse/sequence-set.ts';
-import { bad } from './refusal.ts';
+import { bad, Refusal } from './refusal.ts';
 import { Selected } from './selected.ts';
 import type { Session } from './session.ts';
 import { setText } from './write/text.ts';
@@ -43,6 +44,20 @@ export function asksForModseq(key: SearchKey): boolean {
 export async function lookInto(folder: Folder): Promise<Selected> {
   await folder.refresh();
   return new Selected(folder);
+}
+
+/** The keys of a search; where they are refused with NO, what it was to save is empty. RFC 5182 section 2.1. */
+export function readKeysOf(returns: SearchReturn | undefined, input: Cursor, charset: string): SearchKey {
+  try {
+    return readSearchKeys(input, charset);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 'NO') error.losesSaved = saves(returns);
+    throw error;
+  }
+}
+
+export function saves(returns: SearchReturn | undefined): boolean {
+  return returns?.options.has('SAVE') === true;
 }
 
 /** RFC 5182 section 2.1: what SAVE keeps depends on what else is asked. @param uids in the result's order */

@@ -7,7 +7,8 @@ import { isInRanges, resolveSet, type SequenceSet } from './parse/sequence-set.t
 import { bad } from './refusal.ts';
 
 export class Selected {
-  readonly folder: Folder;
+  /** Another one after a RENAME of this session, with the same messages. */
+  folder: Folder;
   readonly view: FolderView;
   /** The result that SEARCH saved, as UIDs in ascending order. RFC 5182. */
   saved: Uint32Array = new Uint32Array(0);
@@ -27,6 +28,10 @@ export class Selected {
   claimRecent(): void {
     const { first, end } = this.folder.claimRecent();
     if (end > first) this.#recent.push({ first, last: end - 1 });
+  }
+
+  forgetSaved(): void {
+    this.saved = new Uint32Array(0);
   }
 
   get recentRanges(): readonly NumberRange[] {

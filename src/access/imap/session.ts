@@ -108,6 +108,15 @@ export class Session {
     this.updates.selected();
   }
 
+  /** The selected mailbox has another name by a RENAME of this session, and stays selected. @throws MailboxError */
+  async follow(name: string): Promise<void> {
+    const { selected } = this;
+    const { folder } = selected;
+    selected.folder = await this.#account!.openFolder(name, { readOnly: folder.readOnly });
+    folder.close();
+    this.updates.selected();
+  }
+
   deselect(): void {
     this.updates.deselected();
     this.#selected?.folder.close();

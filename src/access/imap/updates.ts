@@ -59,6 +59,7 @@ export class Updates {
   }
 
   selected(): void {
+    this.#stopFolder?.();
     this.#stopFolder = this.#session.selected.folder.onChange(() => this.#schedule());
   }
 

@@ -61,5 +61,14 @@ export const rename = command({
     input.space();
     return { from, to: input.mailbox() };
   },
-  run: (session, { from, to }) => session.account.rename(session.folderName(from), session.folderName(to)),
+  async run(session, { from, to }) {
+    const before = session.folderName(from);
+    const after = session.folderName(to);
+    const selected = session.selectedOrNone?.folder.name;
+    await session.account.rename(before, after);
+    // INBOX stays where it is; what its messages are now is told as ever.
+    if (selected === undefined || before === 'INBOX') return;
+    if (selected === before || selected.startsWith(`${before}/`))
+      await session.follow(after + selected.slice(before.length));
+  },
 });

@@ -93,7 +93,7 @@ async function tellList(session: Session, given: ListArguments): Promise<void> {
     .filter((pattern) => pattern !== '')
     .map((pattern) => listPattern(session.patternText(reference + pattern)));
   const isMatch = (name: string) => matchers.some((matcher) => matcher(name));
-  const all = await session.account.list();
+  const all = withParents(await session.account.list(), given.selection);
   for (const info of all) {
     if (!isMatch(info.name)) continue;
     const hasSubscribedChild =
@@ -108,6 +108,20 @@ async function tellList(session: Session, given: ListArguments): Promise<void> {
     if (selection.has('SUBSCRIBED')) return info.subscribed;
     return info.exists || info.hasChildren;
   }
+}
+
+/** A name that is subscribed and not there has parents that are not there either. RFC 5258 section 3.5. */
+function withParents(all: readonly FolderInfo[], selection: ReadonlySet<Selection>): readonly FolderInfo[] {
+  if (!selection.has('RECURSIVEMATCH')) return all;
+  const known = new Set(all.map(({ name }) => name));
+  const parents = new Set<string>();
+  for (const { name } of all) {
+    for (let at = name.indexOf('/'); at >= 0; at = name.indexOf('/', at + 1)) {
+      if (!known.has(name.slice(0, at))) parents.add(name.slice(0, at));
+    }
+  }
+  const nobody = { exists: false, hasChildren: false, subscribed: false, specialUse: [] };
+  return [...all, ...[...parents].map((name) => ({ name, ...nobody }))];
 }
 
 /** A child that is selected and does not match itself: then its parent speaks for it. RFC 5258 section 3.5. */

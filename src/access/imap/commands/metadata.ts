@@ -1,5 +1,6 @@
 /** GETMETADATA and SETMETADATA. RFC 5464. */
 import { imapLimits } from '../../../../core/base/limits/access.ts';
+import { type SpecialUse, specialUses } from '../../../mailbox/mailbox.ts';
 import { command } from '../command.ts';
 import { metadataText } from '../metadata-text.ts';
 import { type Cursor, utf8 } from '../parse/cursor.ts';
@@ -32,12 +33,16 @@ export const getmetadata = command({
     }
     const mailbox = input.mailbox();
     input.space();
-    const entries = input.next === '(' ? input.list(() => readEntry(input)) : [readEntry(input)];
+    // What lies under a whole tree may be asked for.
+    const read = () => readEntry(input, 0);
+    const entries = input.next === '(' ? input.list(read) : [read()];
     return { mailbox, entries, sizeMax, depth };
   },
   async run(session, { mailbox, entries, sizeMax, depth }) {
     const folder = placeOf(session, mailbox);
-    const all = await session.account.metadata(folder);
+    const all = new Map(await session.account.metadata(folder));
+    const uses = (await session.account.list()).find(({ name }) => name === folder)?.specialUse ?? [];
+    if (uses.length > 0) all.set(specialUseEntry, uses.join(' '));
     const names = entries.flatMap((entry) => [
       ...(depth === 0 || all.has(entry) ? [entry] : []),
       ...[...all.keys()].filter((name) => isWithin(name, entry, depth)),
@@ -58,7 +63,7 @@ export const setmetadata = command({
     const mailbox = input.mailbox();
     input.space();
     const pairs = input.list((): [string, string | undefined] => {
-      const entry = readEntry(input);
+      const entry = readEntry(input, 1);
       input.space();
       const value = input.nstring();
       return [entry, value === undefined ? undefined : utf8(value)];
@@ -72,9 +77,27 @@ export const setmetadata = command({
         throw no('the value is too long', `METADATA MAXSIZE ${metadataValueOctetsMax}`);
       }
     }
-    await session.account.setMetadata(placeOf(session, mailbox), entries);
+    const folder = placeOf(session, mailbox);
+    const uses =
+      folder !== '' && entries.has(specialUseEntry) ? readUses(entries.get(specialUseEntry)) : undefined;
+    const others = new Map([...entries].filter(([name]) => uses === undefined || name !== specialUseEntry));
+    if (others.size > 0) await session.account.setMetadata(folder, others);
+    if (uses) await session.account.setSpecialUse(folder, uses);
   },
 });
+
+/** RFC 6154 section 4: the special uses of a mailbox, which LIST tells too. */
+const specialUseEntry = '/private/specialuse';
+
+/** @throws Refusal USEATTR */
+function readUses(value: string | undefined): SpecialUse[] {
+  const words = (value ?? '').split(' ').filter((word) => word !== '');
+  return words.map((word) => {
+    const use = specialUses.find((each) => each.toLowerCase() === word.toLowerCase());
+    if (!use) throw no('this special use is not known', 'USEATTR');
+    return use;
+  });
+}
 
 /** '' is the server itself. */
 function placeOf(session: Session, mailbox: string): string {
@@ -89,10 +112,12 @@ function readDepth(input: Cursor): number {
 }
 
 /** RFC 5464 section 3.1 and 3.2: two trees, no wildcards, no empty component, case does not count. */
-function readEntry(input: Cursor): string {
+function readEntry(input: Cursor, componentsMin: number): string {
   const entry = input.astring().toLowerCase();
-  if (!/^\/(?:private|shared)(?:\/[^/*%\0-\x1f\x7f-\xff]+)+$/.test(entry))
-    throw bad('an entry name was expected');
+  const [root, tree, ...components] = entry.split('/');
+  const isTree = root === '' && (tree === 'private' || tree === 'shared');
+  const isName = components.every((component) => /^[^*%\0-\x1f\x7f-\xff]+$/.test(component));
+  if (!isTree || !isName || components.length < componentsMin) throw bad('an entry name was expected');
   return entry;
 }
 

@@ -40,6 +40,9 @@ export const notify = command({
     const groups: EventGroup[] = [];
     while (input.skip(' ')) groups.push(readGroup(input));
     if (groups.length === 0) throw bad('an event group was expected');
+    // RFC 5465 section 6.2.
+    if (groups.filter(({ filter }) => filter.kind.startsWith('selected')).length > 1)
+      throw bad('the selected mailbox has one event group');
     return { status, groups };
   },
   async run(session, given) {

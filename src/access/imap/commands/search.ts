@@ -1,10 +1,18 @@
 /** SEARCH and UID SEARCH. RFC 9051 section 6.4.4, RFC 4731, 5182, 5267, 7162. */
 import { type Call, command, type Done } from '../command.ts';
 import type { Cursor } from '../parse/cursor.ts';
-import { readSearchKeys, type SearchKey } from '../parse/search-key.ts';
+import type { SearchKey } from '../parse/search-key.ts';
 import { readSearchReturn, type SearchReturn } from '../parse/search-return.ts';
 import { bad } from '../refusal.ts';
-import { asksForModseq, highestModseq, queryOf, resultText, savedResult } from '../search.ts';
+import {
+  asksForModseq,
+  highestModseq,
+  queryOf,
+  readKeysOf,
+  resultText,
+  savedResult,
+  saves,
+} from '../search.ts';
 import type { Session } from '../session.ts';
 
 interface SearchArguments {
@@ -28,7 +36,7 @@ function readSearch(input: Cursor): SearchArguments {
   let charset: string | undefined;
   if (input.skip(' CHARSET ')) charset = input.astring();
   input.space();
-  return { returns, charset, key: readSearchKeys(input, charset ?? 'utf-8') };
+  return { returns, charset, key: readKeysOf(returns, input, charset ?? 'utf-8') };
 }
 
 /** RFC 9755 section 3: strings are UTF-8 then, and nothing else may be said. */
@@ -42,6 +50,8 @@ async function find(session: Session, given: SearchArguments, call: Call): Promi
   const modseq = asksForModseq(given.key);
   if (modseq) session.enableCondstore();
   const query = queryOf(session, selected, given.key);
+  // A search that fails from here on saves nothing.
+  if (saves(given.returns)) selected.forgetSaved();
   const uids = await selected.folder.search(selected.view, query);
   // RFC 9051 section 7.3.4: SEARCH responses are of IMAP4rev1.
   const returns = given.returns ?? (session.has('IMAP4REV2') ? allOfThem : undefined);
@@ -51,7 +61,7 @@ async function find(session: Session, given: SearchArguments, call: Call): Promi
     session.untagged(`SEARCH${numbers.length > 0 ? ' ' : ''}${numbers.join(' ')}${highest}`);
     return undefined;
   }
-  if (returns.options.has('SAVE')) selected.saved = savedResult(uids, returns);
+  if (saves(returns)) selected.saved = savedResult(uids, returns);
   if (!isSaveAlone(returns)) session.untagged(resultText(session, { call, selected, uids, returns, modseq }));
   return keepContext(session, returns, uids, {
     tag: call.tag,

@@ -2,10 +2,18 @@
 import type { SortCriterion, SortKey } from '../../../mailbox/search-query.ts';
 import { type Call, command, type Done } from '../command.ts';
 import type { Cursor } from '../parse/cursor.ts';
-import { readSearchKeys, type SearchKey } from '../parse/search-key.ts';
+import type { SearchKey } from '../parse/search-key.ts';
 import { readSearchReturn, type SearchReturn } from '../parse/search-return.ts';
 import { bad } from '../refusal.ts';
-import { asksForModseq, highestModseq, queryOf, resultText, savedResult } from '../search.ts';
+import {
+  asksForModseq,
+  highestModseq,
+  queryOf,
+  readKeysOf,
+  resultText,
+  savedResult,
+  saves,
+} from '../search.ts';
 import type { Session } from '../session.ts';
 import { keepContext } from './search.ts';
 
@@ -39,7 +47,7 @@ export const sort = command({
     input.space();
     const charset = input.astring();
     input.space();
-    return { returns, criteria, key: readSearchKeys(input, charset) };
+    return { returns, criteria, key: readKeysOf(returns, input, charset) };
   },
   run: sortMessages,
 });
@@ -66,6 +74,8 @@ async function sortMessages(session: Session, given: SortArguments, call: Call):
   const modseq = asksForModseq(given.key);
   if (modseq) session.enableCondstore();
   const query = queryOf(session, selected, given.key);
+  // A search that fails from here on saves nothing.
+  if (saves(given.returns)) selected.forgetSaved();
   const uids = await selected.folder.sort(selected.view, query, criteria);
   if (!returns) {
     const numbers = call.uid ? uids : uids.map((uid) => selected.view.seqOf(uid));
@@ -73,7 +83,7 @@ async function sortMessages(session: Session, given: SortArguments, call: Call):
     session.untagged(`SORT${numbers.length > 0 ? ' ' : ''}${numbers.join(' ')}${highest}`);
     return undefined;
   }
-  if (returns.options.has('SAVE')) selected.saved = savedResult(uids, returns);
+  if (saves(returns)) selected.saved = savedResult(uids, returns);
   session.untagged(resultText(session, { call, selected, uids, returns, modseq }));
   return keepContext(session, returns, uids, {
     tag: call.tag,
