@@ -14,15 +14,17 @@
  *
  * An entry waits in the lane of its destination (lanes.ts says whose turn it is); once failed, in our own. What the sender
  * is to hear of mail that did not fail is an entry of kind `notice`, made in the transaction that ends or delays the other.
- * Every change is one transaction. Whoever asked for it is answered when it is on disk; only `waiting -> active` is not
- * waited for. The message file is on disk before its first entry and removed after its last is gone on disk.
+ * Every change is one transaction. Whoever asked for it is answered when it is on disk, with three exceptions that a power
+ * cut may take back: `waiting -> active`; `gone` of mail that was sent, which is then sent once more; and what somebody
+ * keeps for us (`Backing`), the journal, who replays it. Such a message need not have a file: most mail is sent within a
+ * moment and is never written here. Otherwise its file is there before its first entry, and after its last is gone on disk.
  */
 import { existsSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/base/clock.ts';
-import { describeError, OperationalError } from '../../core/base/errors.ts';
+import { OperationalError } from '../../core/base/errors.ts';
 import { queueLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
@@ -30,7 +32,8 @@ import { CommitGroup } from '../../core/state/commit-group.ts';
 import { openDatabase } from '../../core/state/sqlite-file.ts';
 import { Entries } from './entries.ts';
 import { ownLane } from './lanes.ts';
-import { fileName, MessageFiles, messageFormat, unwritten } from './message-files.ts';
+import { fileName, MessageFiles, messageFormat } from './message-files.ts';
+import { Messages } from './messages.ts';
 import type {
   Backing,
   NewQueueEntry,
@@ -43,7 +46,6 @@ import type {
 } from './queue.ts';
 import { retryDelayMs } from './schedule.ts';
 import { steps } from './tables.ts';
-import { Unwritten } from './unwritten.ts';
 import { WalSync } from './wal-sync.ts';
 import { QueueWorker } from './worker.ts';
 
@@ -143,29 +145,32 @@ class DiskQueue implements Queue {
   readonly #init: QueueInit;
   readonly #database: DatabaseSync;
   readonly #entries: Entries;
-  readonly #files: MessageFiles;
+  readonly #messages: Messages;
   readonly #wal: WalSync;
   readonly #group: CommitGroup;
   readonly #expireMs: number;
-  readonly #unwritten = new Unwritten();
-  /** Transactions whose last entry is gone, though perhaps not yet on disk. */
-  #gone: string[] = [];
-  #goneTimer: NodeJS.Timeout | undefined;
   #worker: QueueWorker | undefined;
-  #unwrittenTimer: NodeJS.Timeout | undefined;
   #forgetTimer: NodeJS.Timeout | undefined;
   #foldersSynced = false;
-  #closed = false;
   #closing: Promise<void> | undefined;
 
   constructor(init: QueueInit, database: DatabaseSync, entries: Entries, files: MessageFiles, wal: WalSync) {
     this.#init = init;
     this.#database = database;
     this.#entries = entries;
-    this.#files = files;
     this.#wal = wal;
     this.#group = new CommitGroup(database, () => this.#sync());
     this.#expireMs = init.expireSeconds * 1000;
+    const { clock, log } = init;
+    this.#messages = new Messages({
+      entries,
+      files,
+      group: this.#group,
+      sync: () => this.#sync(),
+      expireMs: this.#expireMs,
+      clock,
+      log,
+    });
   }
 
   get directory(): string {
@@ -173,125 +178,22 @@ class DiskQueue implements Queue {
   }
 
   async enqueue(entries: readonly NewQueueEntry[], source: MessageSource, backing?: Backing): Promise<void> {
-    const transactionId = entries[0]?.transactionId;
-    if (transactionId === undefined) return;
-    if (entries.some((entry) => entry.transactionId !== transactionId)) {
+    const [first] = entries;
+    if (first === undefined) return;
+    if (entries.some(({ transactionId }) => transactionId !== first.transactionId)) {
       throw new TypeError('entries of one call belong to one transaction');
     }
-    if (backing === 'kept' && this.#mayStayUnwritten(entries, source)) {
-      return this.#enqueueUnwritten(transactionId, entries, source);
-    }
-    const known = entries.every(({ id }) => this.#entries.rows.isKnown(id));
-    const unpin = this.#files.pin(transactionId);
-    let wrote = false;
-    let added = 0;
-    try {
-      if (this.#needsFile(transactionId, known, backing)) {
-        wrote = true;
-        await this.#files.write(transactionId, source, backing === undefined);
-      }
-      const entriesNow = this.#waiting(entries);
-      const add = () => {
-        const added = this.#entries.add(entriesNow, source, this.#expireMs, this.#init.clock.now());
-        if (wrote) this.#entries.setWritten(transactionId);
-        return added;
-      };
-      // Also where nothing is new: what an earlier call began may not be on disk yet.
-      added = await (backing === undefined ? this.#group.run(add) : this.#group.runUnsynced(add));
-      if (wrote) this.#unwritten.settle(transactionId);
-    } finally {
-      unpin();
-      if (wrote && added === 0) await this.#takeBack(transactionId);
-    }
-    this.#worker?.wake();
+    await this.#messages.add(this.#waiting(entries), source, backing, () => this.#worker?.wake());
   }
 
-  async settle(): Promise<void> {
-    await this.#writeUnwritten(Number.POSITIVE_INFINITY);
+  settle(): Promise<void> {
+    return this.#messages.settle();
   }
 
   async renew(messages: Parameters<Queue['renew']>[0]): Promise<void> {
-    for await (const { transactionId, source } of messages) {
-      if (!this.#entries.rows.isWritten(transactionId)) continue;
-      const unpin = this.#files.pin(transactionId);
-      try {
-        await this.#files.write(transactionId, source);
-      } finally {
-        unpin();
-        await this.#removeUnused(transactionId);
-      }
-    }
+    await this.#messages.renew(messages);
     this.#wal.distrust();
     await this.#group.run(() => {});
-  }
-
-  /** A file of an earlier call that a crash cut off may be there and yet not be whole. */
-  #needsFile(transactionId: string, known: boolean, backing: Backing | undefined): boolean {
-    if (backing === 'kept-again' && this.#entries.rows.hasMessage(transactionId)) return true;
-    return !known && !this.#entries.rows.isWritten(transactionId);
-  }
-
-  /** Mail that is sent at once; what waits anyway is written at once. */
-  #mayStayUnwritten(
-    entries: readonly NewQueueEntry[],
-    source: MessageSource,
-  ): source is MessageSource & { kind: 'memory' } {
-    return (
-      this.#unwritten.hasRoomFor(source) &&
-      !this.#entries.rows.hasMessage(entries[0]!.transactionId) &&
-      entries.every(({ work, notBefore }) => work.kind === 'relay' && notBefore === undefined)
-    );
-  }
-
-  async #enqueueUnwritten(
-    transactionId: string,
-    entries: readonly NewQueueEntry[],
-    source: MessageSource & { kind: 'memory' },
-  ): Promise<void> {
-    const { clock } = this.#init;
-    const settled = this.#unwritten.keep(transactionId, source, entries.length, clock.monotonicMs());
-    const format = unwritten;
-    try {
-      const added = await this.#group.runUnsynced(() =>
-        this.#entries.add(entries, { length: source.length, format }, this.#expireMs, clock.now()),
-      );
-      if (added === 0) this.#unwritten.settle(transactionId);
-    } catch (error) {
-      this.#unwritten.settle(transactionId);
-      throw error;
-    }
-    this.#worker?.wake();
-    this.#unwrittenTimer ??= setTimeout(() => this.#lookAtUnwritten(), queueLimits.unwrittenLookMs);
-    return settled;
-  }
-
-  #lookAtUnwritten(): void {
-    const before = this.#init.clock.monotonicMs() - queueLimits.unwrittenMs;
-    this.#writeUnwritten(before).finally(() => {
-      const again = this.#unwritten.size > 0 && !this.#closed;
-      this.#unwrittenTimer = again
-        ? setTimeout(() => this.#lookAtUnwritten(), queueLimits.unwrittenLookMs)
-        : undefined;
-    });
-  }
-
-  /** Never rejects: what cannot be written is tried again, and the journal keeps it meanwhile. */
-  async #writeUnwritten(before: number): Promise<void> {
-    for (const transactionId of this.#unwritten.olderThan(before)) {
-      const source = this.#unwritten.get(transactionId);
-      if (source === undefined) continue;
-      const unpin = this.#files.pin(transactionId);
-      try {
-        await this.#files.write(transactionId, source, false);
-        await this.#group.runUnsynced(() => this.#entries.setWritten(transactionId));
-        this.#unwritten.settle(transactionId);
-      } catch (error) {
-        this.#init.log.error('queue-write-failed', { id: transactionId, error: describeError(error) });
-      } finally {
-        unpin();
-        await this.#removeUnused(transactionId);
-      }
-    }
   }
 
   /** Recipients who just said "later" are not asked again at once. */
@@ -308,7 +210,7 @@ class DiskQueue implements Queue {
     this.#worker = new QueueWorker(
       {
         entries: this.#entries,
-        files: this.#files,
+        messages: this.#messages,
         group: this.#group,
         schedule: { retrySeconds, expireSeconds, delayNoticeSeconds },
         lanes: {
@@ -319,13 +221,12 @@ class DiskQueue implements Queue {
         groupMax: outbound.recipientsPerMessage,
         clock,
         log,
-        unwritten: this.#unwritten,
         finish: (ids, before) => this.#finish(ids, before).then(() => {}),
         finishSoon: (ids) => this.#finishSoon(ids),
       },
       handlers,
     );
-    this.#missMessages();
+    this.#messages.reportMissing();
     this.#worker.wake();
     this.#forgetTimer = setInterval(() => this.#forgetDone(), 60_000).unref();
   }
@@ -337,9 +238,7 @@ class DiskQueue implements Queue {
   get(id: string): { entry: QueueEntry; source: MessageSource } | undefined {
     const entry = this.#entries.rows.find(id);
     if (entry === undefined) return undefined;
-    const path = this.#files.path(entry.transactionId);
-    const source = this.#unwritten.get(entry.transactionId);
-    return { entry, source: source ?? { kind: 'file', path, length: entry.length } };
+    return { entry, source: this.#messages.place(entry.transactionId, entry.length) };
   }
 
   count(): Record<QueueStatus, number> {
@@ -380,14 +279,9 @@ class DiskQueue implements Queue {
   async #close(): Promise<void> {
     clearInterval(this.#forgetTimer);
     await this.#worker?.stop();
-    await this.settle();
-    clearTimeout(this.#unwrittenTimer);
-    await this.#group.drain();
-    await this.#removeGone();
-    this.#closed = true;
+    await this.#messages.close(() => this.#group.drain());
     this.#wal.close();
     this.#database.close();
-    this.#files.close();
   }
 
   /** @param lostDirectory where messages go that no entry speaks of, when the database is new: their entries are gone */
@@ -397,24 +291,10 @@ class DiskQueue implements Queue {
     this.#inBatches(() => entries.rebase(clock.now(), queueLimits.batchEntries));
     const interrupted = this.#inBatches(() => this.#resumeAbandoned());
     if (interrupted > 0) log.warn('queue-attempts-interrupted', { entries: interrupted });
-    const known = new Set<string>();
-    for (const { id } of entries.rows.messages()) {
-      known.add(fileName(id));
-    }
-    const strays = this.#files.sweep({ known: (name) => known.has(name), lostDirectory });
+    const strays = this.#messages.sweep(lostDirectory);
     if (strays > 0 && lostDirectory !== undefined)
       log.error('queue-messages-lost', { files: strays, movedTo: lostDirectory });
     else if (strays > 0) log.info('queue-files-removed', { files: strays });
-  }
-
-  /** Said once the journal was replayed, which brings back what it kept for the queue. */
-  #missMessages(): void {
-    for (const { id } of this.#entries.rows.messages()) {
-      const file = this.#files.path(id);
-      if (!this.#unwritten.get(id) && !existsSync(file)) {
-        this.#init.log.error('queue-message-missing', { id, file });
-      }
-    }
   }
 
   /** An attempt that a crash cut off counts as one, so that a message that brings the server down is not tried without pause. */
@@ -452,21 +332,14 @@ class DiskQueue implements Queue {
       before();
       return this.#end(ids);
     });
-    if (last !== undefined) await this.#removeUnused(last);
+    if (last !== undefined) await this.#messages.remove(last);
     return found;
   }
 
   /** As `#finish`, on disk a moment later: a power cut before that has them sent once more. */
   async #finishSoon(ids: readonly string[]): Promise<void> {
     const { last } = await this.#group.runUnsynced(() => this.#end(ids));
-    if (last === undefined) return;
-    // It never had a file, and the journal's checkpoint will sync what was just written.
-    if (this.#unwritten.get(last) !== undefined && !this.#files.isPinned(last)) {
-      this.#unwritten.settle(last);
-      return;
-    }
-    this.#gone.push(last);
-    this.#goneTimer ??= setTimeout(() => this.#removeGone(), queueLimits.removeAfterMs);
+    if (last !== undefined) this.#messages.removeSoon(last);
   }
 
   /** Within a transaction. Answers whether there was one, and the message where they were its last. */
@@ -481,47 +354,6 @@ class DiskQueue implements Queue {
       last = ended.last ?? last;
     }
     return { found, last };
-  }
-
-  /** Never before the end of the entries is on disk: they would come back after a power cut, and their message not. */
-  async #removeGone(): Promise<void> {
-    clearTimeout(this.#goneTimer);
-    this.#goneTimer = undefined;
-    const gone = this.#gone;
-    this.#gone = [];
-    if (gone.length === 0) return;
-    try {
-      await this.#sync();
-    } catch (error) {
-      // The next start removes them.
-      this.#init.log.warn('queue-files-left', { messages: gone.length, error: describeError(error) });
-      return;
-    }
-    await Promise.all(gone.map((transactionId) => this.#removeUnused(transactionId)));
-  }
-
-  /** Removes a file that was written for nothing, once nothing that is not yet committed can bring its entries back. */
-  async #takeBack(transactionId: string): Promise<void> {
-    try {
-      await this.#group.run(() => {});
-    } catch {
-      // A database that refuses writes cannot tell; the next start removes the file.
-      return;
-    }
-    await this.#removeUnused(transactionId);
-  }
-
-  /** Removes the message file unless an entry, or a call under way, still needs it. */
-  async #removeUnused(transactionId: string): Promise<void> {
-    if (this.#closed || this.#files.isPinned(transactionId) || this.#entries.rows.hasMessage(transactionId))
-      return;
-    this.#unwritten.settle(transactionId);
-    try {
-      await this.#files.remove(transactionId);
-    } catch (error) {
-      const file = this.#files.path(transactionId);
-      this.#init.log.warn('queue-file-left', { id: transactionId, file, error: describeError(error) });
-    }
   }
 
   async #sync(): Promise<void> {

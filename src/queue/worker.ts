@@ -7,16 +7,14 @@ import type { MessageSource } from '../../core/mail/source.ts';
 import type { CommitGroup } from '../../core/state/commit-group.ts';
 import type { Entries, TakenEntry } from './entries.ts';
 import { type Feedback, type Lane, type LaneLimits, Lanes, ownLane } from './lanes.ts';
-import type { MessageFiles } from './message-files.ts';
+import type { Messages } from './messages.ts';
 import { noticesOf, wantsDelayNotice } from './notices.ts';
 import type { Attempt, FailureReply, QueueEntry, QueueHandlers, RelayAttempt } from './queue.ts';
 import { isExpired, nextAttemptAt, type Schedule } from './schedule.ts';
-import type { Unwritten } from './unwritten.ts';
 
 export interface WorkerInit {
   readonly entries: Entries;
-  readonly files: MessageFiles;
-  readonly unwritten: Pick<Unwritten, 'get' | 'isAlone'>;
+  readonly messages: Pick<Messages, 'source' | 'isWritten' | 'isAlone'>;
   readonly group: CommitGroup;
   readonly schedule: Schedule;
   readonly lanes: LaneLimits;
@@ -177,15 +175,15 @@ export class QueueWorker {
 
   /** The entries are marked before anything is done: where that cannot be written, their end could not be either. */
   async #carryOut(id: string): Promise<Feedback> {
-    const { group, files, unwritten, entries } = this.#init;
+    const { group, messages } = this.#init;
     const taken = await group.runUnsynced(() => this.#take(id));
     const [first] = taken;
     if (first === undefined) return 'none';
     const { entry } = first;
     const { transactionId } = entry;
-    const source = unwritten.get(transactionId) ?? (await files.source(transactionId, entry.length));
+    const source = await messages.source(transactionId, entry.length);
     if (first.reply !== undefined) await this.#tell(taken, source ?? noMessage());
-    else if (source === undefined && !entries.rows.isWritten(transactionId))
+    else if (source === undefined && !messages.isWritten(transactionId))
       await this.#conclude(taken, unreplayed);
     else if (source === undefined) await this.#lost(taken);
     else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);
@@ -194,10 +192,10 @@ export class QueueWorker {
   }
 
   #take(id: string): TakenEntry[] {
-    const { entries, clock, groupMax, unwritten } = this.#init;
+    const { entries, clock, groupMax, messages } = this.#init;
     const first = entries.take(id);
     if (first === undefined) return [];
-    if (first.reply === undefined && unwritten.isAlone(first.entry.transactionId)) return [first];
+    if (first.reply === undefined && messages.isAlone(first.entry.transactionId)) return [first];
     const limit = first.reply === undefined ? groupMax : queueLimits.groupEntriesMax;
     return [first, ...entries.takeAlike(first, clock.now(), limit - 1)];
   }
@@ -320,7 +318,6 @@ export class QueueWorker {
     this.#init.log.error('queue-message-missing', {
       id: entry.transactionId,
       entry: entry.id,
-      file: this.#init.files.path(entry.transactionId),
     });
     return this.#conclude(
       taken,
