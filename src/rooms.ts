@@ -39,8 +39,7 @@ import { createTlsReports, type TlsReports } from './outbound/tls-report.ts';
 import { openQueue } from './queue/open.ts';
 import { createRouter } from './router/routes.ts';
 import { ActiveScripts } from './scripts/active-script.ts';
-import { scriptPlace } from './scripts/place.ts';
-import { mailboxQuestions, scriptQuestions } from './user-questions.ts';
+import { mailboxQuestions, rulePlaces, scriptQuestions } from './user-questions.ts';
 import { openUsers } from './users/file.ts';
 
 const installDirectory = fileURLToPath(new URL('..', import.meta.url));
@@ -267,7 +266,7 @@ function openPipelines(
     services: {
       dns,
       state: (plugin) => state.forPlugin(plugin),
-      scripts: (user) => scriptQuestions(active, scriptPlace(current().mailbox.sieve, user)),
+      scripts: (user) => scriptQuestions(active, rulePlaces(current().mailbox, user)),
       mailboxes: (user) => mailboxQuestions(placeOf(current(), user)),
     },
     pipelines: config.pipelines,

@@ -162,6 +162,11 @@ export interface Config {
       /** Scripts run at IMAP events. RFC 6785. */
       readonly imap: boolean;
     };
+    /** Users' rcfiles of procmail. */
+    readonly procmail: {
+      /** Template as `path`; absolute. */
+      readonly rcfile: string;
+    };
   };
   readonly routes: readonly RouteConfig[];
   readonly queue: {

@@ -204,11 +204,12 @@ function checkSockets(listeners: readonly ListenerConfig[]): Finding[] {
 }
 
 function checkMailbox(written: FileConfig, config: Config): Finding[] {
-  const { path, pipeline, sieve } = written.mailbox;
+  const { path, pipeline, sieve, procmail } = written.mailbox;
   const findings = [
     ...checkTemplate('/mailbox/path', path, config),
     ...checkTemplate('/mailbox/sieve/directory', sieve.directory, config),
     ...checkTemplate('/mailbox/sieve/active', sieve.active, config),
+    ...checkTemplate('/mailbox/procmail/rcfile', procmail.rcfile, config),
   ];
   if (pipeline !== undefined && !Object.hasOwn(config.pipelines, pipeline)) {
     findings.push(unknownPipeline('/mailbox/pipeline', pipeline, config));

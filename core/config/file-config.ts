@@ -59,6 +59,7 @@ export interface FileConfig {
       storageBytesMax: number;
       imap: boolean;
     };
+    procmail: { rcfile?: string };
   };
   routes?: FileRoute[];
   queue: {

@@ -149,7 +149,7 @@ function toConfig(
 }
 
 function toMailbox(written: FileConfig, baseDirectory: string, dataDirectory: string): Config['mailbox'] {
-  const { path, sieve, ...rest } = written.mailbox;
+  const { path, sieve, procmail, ...rest } = written.mailbox;
   const scripts = mailboxTemplate(sieve.directory ?? `${dataDirectory}/sieve/{domain}/{user}`, baseDirectory);
   return {
     ...rest,
@@ -158,6 +158,12 @@ function toMailbox(written: FileConfig, baseDirectory: string, dataDirectory: st
       ...sieve,
       directory: scripts,
       active: mailboxTemplate(sieve.active ?? `${scripts}/.dovecot.sieve`, baseDirectory),
+    },
+    procmail: {
+      rcfile: mailboxTemplate(
+        procmail.rcfile ?? `${dataDirectory}/procmail/{domain}/{user}/.procmailrc`,
+        baseDirectory,
+      ),
     },
   };
 }

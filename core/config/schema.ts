@@ -331,6 +331,11 @@ export const configSchema: JsonSchema = {
         ),
         storageBytesMax: whole('Octets of all scripts of one user.', 4 * 1024 * 1024, 1024, 2 ** 40),
       }),
+      procmail: section("Where users' rcfiles of procmail lie, for the plugin procmail.", {
+        rcfile: text(
+          'An rcfile, with {domain}, {user} or {address}; what it includes lies beside it. Default: procmail/{domain}/{user}/.procmailrc in dataDirectory.',
+        ),
+      }),
     }),
     routes: list(
       'What happens to a recipient. Default: `domains` to mailboxes, everything else refused.',

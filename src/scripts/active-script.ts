@@ -1,6 +1,6 @@
 /** The script that mail for a user meets: read anew only when the file is another, for each message asks. */
 import { readFile, readlink, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { scriptLimits } from '../../core/base/limits/rules.ts';
 import { type ScriptPlace, scriptNameOf, scriptPath } from './place.ts';
@@ -23,10 +23,28 @@ export class ActiveScripts {
 
   /** Undefined where the user has none. Rejects with OperationalError `script-too-large`, or an error of the system. */
   async load({ active }: ScriptPlace): Promise<ActiveScript | undefined> {
-    return this.#read(active, () => nameOf(active));
+    return this.#read(active, () => nameOf(active), 'utf8');
   }
 
-  async #read(path: string, name: () => Promise<string>): Promise<ActiveScript | undefined> {
+  /**
+   * An rcfile of procmail's, an octet a character, or what it includes. Rejects as `load`.
+   *
+   * @param name of a file beside it or in a folder there; undefined: the rcfile itself
+   */
+  async loadRcfile(rcfile: string, name?: string): Promise<ActiveScript | undefined> {
+    const parts = name?.split('/') ?? [];
+    // Nothing that mail or an rcfile says leads out of the user's own folder.
+    if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
+      return undefined;
+    const path = name === undefined ? rcfile : join(dirname(rcfile), name);
+    return this.#read(path, async () => name ?? basename(rcfile), 'latin1');
+  }
+
+  async #read(
+    path: string,
+    name: () => Promise<string>,
+    encoding: 'utf8' | 'latin1',
+  ): Promise<ActiveScript | undefined> {
     const found = await stat(path, { bigint: true }).catch(absent);
     if (!found?.isFile()) return undefined;
     const version = `${found.dev}/${found.ino}/${found.size}/${found.mtimeNs}/${found.ctimeNs}`;
@@ -37,14 +55,14 @@ export class ActiveScripts {
         temporary: true,
       });
     }
-    const script = { name: await name(), source: await readFile(path, 'utf8') };
+    const script = { name: await name(), source: await readFile(path, encoding) };
     this.#remember(path, { version, script });
     return script;
   }
 
   /** Another of the user's scripts, for `include`; undefined where there is none. Rejects as `load`. */
   async loadNamed(place: ScriptPlace, name: string): Promise<ActiveScript | undefined> {
-    return this.#read(scriptPath(place, readScriptName(name)), async () => name);
+    return this.#read(scriptPath(place, readScriptName(name)), async () => name, 'utf8');
   }
 
   #remember(path: string, known: Known): void {

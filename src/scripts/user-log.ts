@@ -3,10 +3,9 @@ import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from '../../core/base/errors.ts';
 import { scriptLimits } from '../../core/base/limits/rules.ts';
-import type { ScriptPlace } from './place.ts';
 
-/** One line a note. A log that has grown long becomes `.log.0`, in the place of the one before it. */
-export async function noteForUser({ active }: ScriptPlace, text: string, nowMs: number): Promise<void> {
+/** @param active the file that the log lies beside. One line a note. A log that has grown long becomes `.log.0`, in the place of the one before it. */
+export async function noteForUser(active: string, text: string, nowMs: number): Promise<void> {
   const path = `${active}.log`;
   const line = `${new Date(nowMs).toISOString()} ${text.replace(/\s+/g, ' ').slice(0, scriptLimits.noteCharactersMax)}\n`;
   const found = await stat(path).catch((error: unknown) => {

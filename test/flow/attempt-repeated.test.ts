@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HookAnswer } from '../../core/session/results.ts';
 import { attempt } from '../../src/flow/attempt.ts';
-import { FakeHouse, type FakeHouseInit, fakeSieve, now, send } from '../kit/fake-house.ts';
+import { FakeHouse, type FakeHouseInit, fakeProcmail, fakeSieve, now, send } from '../kit/fake-house.ts';
 import { maildirTexts, openAcceptance } from './acceptance-kit.ts';
 
 const redirected: FakeHouseInit['hooks'] = {
@@ -47,7 +47,16 @@ for (const { cause, hooks, user, to } of causes) {
         const path = join(root, 'mail', '{user}');
         const fake = new FakeHouse(t, {
           hooks: hooks()!,
-          config: { mailbox: { format, path, subaddressSeparator: '+', quotaBytes: 0, sieve: fakeSieve } },
+          config: {
+            mailbox: {
+              format,
+              path,
+              subaddressSeparator: '+',
+              quotaBytes: 0,
+              sieve: fakeSieve,
+              procmail: fakeProcmail,
+            },
+          },
         });
         await send(fake, { to });
         const [{ entry, source }] = fake.entries() as [ReturnType<FakeHouse['entries']>[number]];

@@ -340,6 +340,7 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
       subaddressSeparator: '+',
       quotaBytes: 0,
       sieve: fakeSieve,
+      procmail: fakeProcmail,
     },
     routes: init.routes ?? defaultRoutes,
     queue: { retrySeconds: [60], expireSeconds: 3600, delayNoticeSeconds: 0, quarantineSeconds: 0 },
@@ -375,7 +376,9 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
   };
 }
 
-/** Where scripts would lie: the walk itself reads none. */
+/** Where rules would lie: the walk itself reads none. */
+export const fakeProcmail: Config['mailbox']['procmail'] = { rcfile: '/nowhere/{address}/.procmailrc' };
+
 export const fakeSieve: Config['mailbox']['sieve'] = {
   directory: '/nowhere/{domain}/{user}',
   active: '/nowhere/{domain}/{user}/.dovecot.sieve',

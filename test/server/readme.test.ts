@@ -115,10 +115,11 @@ test('rules for each user', async (t) => {
 
 test('an rcfile of procmail', async (t) => {
   if (requireProgram(t, 'npm') === undefined) return;
-  const [make, check, run] = commands.filter((line) => line.includes('rules.rc'));
+  const [make, check, run, convert] = commands.filter((line) => line.includes('rules.rc'));
   await works(make!);
   await works(check!);
   assert.match(await works(run!), /lunch/);
+  assert.match(await works(convert!), /kept as comments\n +1 +1 +0\n/);
 });
 
 test('a plugin', async (t) => {

@@ -20,7 +20,7 @@ export interface UserRules extends UserQuestions {
 
 export function openUserRules(account: Account, mailbox: Place, config: Config): UserRules {
   return {
-    scripts: scriptQuestions(new ActiveScripts(), scriptPlaceOf(account, config)),
+    scripts: scriptQuestions(new ActiveScripts(), { sieve: scriptPlaceOf(account, config) }),
     mailboxes: mailboxQuestions(mailbox),
     state: openUserState(account),
   };

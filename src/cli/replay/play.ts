@@ -20,8 +20,8 @@ import { createSpool } from '../../flow/spool.ts';
 import { mailboxPath } from '../../mailbox/locate.ts';
 import { createRouter } from '../../router/routes.ts';
 import { ActiveScripts } from '../../scripts/active-script.ts';
-import { scriptPlace } from '../../scripts/place.ts';
-import { mailboxQuestions, scriptQuestions } from '../../user-questions.ts';
+
+import { mailboxQuestions, rulePlaces, scriptQuestions } from '../../user-questions.ts';
 import { openUsers } from '../../users/file.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { programDirectory } from '../installation.ts';
@@ -125,7 +125,7 @@ function openPipelines(
       state: (plugin) => recorded.state(plugin, keys(plugin)),
       // Nobody is told of an error that never happened.
       scripts: (user) => ({
-        ...scriptQuestions(active, scriptPlace(config.mailbox.sieve, user)),
+        ...scriptQuestions(active, rulePlaces(config.mailbox, user)),
         note: async () => {},
       }),
       mailboxes: (user) =>

@@ -35,6 +35,7 @@ export function scriptHome(
       subaddressSeparator: '+',
       quotaBytes: 0,
       sieve: { directory, active, scriptsMax: 5, storageBytesMax: 20_000, imap: false, ...quota },
+      procmail: { rcfile: join(folder, '{user}', '.procmailrc') },
     },
   };
 }

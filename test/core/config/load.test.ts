@@ -48,6 +48,7 @@ test('the least config gets every default', () => {
       scriptsMax: 100,
       storageBytesMax: 4 * 1024 * 1024,
     },
+    procmail: { rcfile: join(folder, 'data/procmail/{domain}/{user}/.procmailrc') },
   });
   assert.deepEqual(config.trustedNetworks, []);
   assert.deepEqual(config.xclientFrom, []);
