@@ -7,6 +7,8 @@ export interface AuthDns {
   txt(name: string): Promise<string[]>;
   mx(name: string): Promise<{ exchange: string; preference: number }[]>;
   ptr(ip: string): Promise<string[]>;
+  /** False where DNS says that there is no such name. RFC 8020. */
+  exists(name: string): Promise<boolean>;
 }
 
 /** DNS gave no answer now: whatever depends on it is a temperror, never a pass. */
@@ -51,5 +53,6 @@ export function boundedDns(dns: AuthDns, milliseconds: number): AuthDns {
     txt: inTime((name) => dns.txt(name)),
     mx: inTime((name) => dns.mx(name)),
     ptr: inTime((ip) => dns.ptr(ip)),
+    exists: inTime((name) => dns.exists(name)),
   };
 }

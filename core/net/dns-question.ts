@@ -38,6 +38,8 @@ export interface Dns {
   cname(name: string): Promise<string[]>;
   srv(name: string): Promise<SrvRecord[]>;
   tlsa(name: string): Promise<TlsaRecord[]>;
+  /** False where DNS says that there is no such name, nor any below it: NXDOMAIN. RFC 8020. */
+  exists(name: string): Promise<boolean>;
 }
 
 /** What each type of question answers. */
@@ -51,8 +53,12 @@ export interface DnsAnswers {
   CNAME: string;
   SRV: SrvRecord;
   TLSA: TlsaRecord;
+  /** Of no type: one `true` where the name exists, with records or without. */
+  NAME: true;
 }
 export type DnsType = keyof DnsAnswers;
+/** Those that DNS has records of. */
+export type RecordType = Exclude<DnsType, 'NAME'>;
 
 export type DnsFailure = 'servfail' | 'timeout' | 'refused' | 'bad-name' | 'busy';
 
@@ -94,6 +100,7 @@ export function dnsOf(
     cname: method('CNAME'),
     srv: method('SRV'),
     tlsa: method('TLSA'),
+    exists: async (name) => (await ask('NAME', askedName('NAME', name))).length > 0,
     ptr: async (ip) => ask('PTR', pointerName(ip)),
   };
 }

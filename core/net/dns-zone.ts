@@ -8,13 +8,14 @@ import {
   type DnsType,
   dnsOf,
   pointerName,
+  type RecordType,
 } from './dns-question.ts';
 
 /** `NXDOMAIN` is the same as leaving it out; the others are the failures of that name. */
 export type ZoneFailure = 'SERVFAIL' | 'TIMEOUT' | 'REFUSED' | 'NXDOMAIN';
 
 /** Records of one name by type; a word in place of a list makes that type fail. */
-export type ZoneRecords = { readonly [Type in DnsType]?: readonly DnsAnswers[Type][] | ZoneFailure };
+export type ZoneRecords = { readonly [Type in RecordType]?: readonly DnsAnswers[Type][] | ZoneFailure };
 
 /** Name (any case, U-labels allowed) to its records, or to a failure of every type. An IP address stands for its PTR name. */
 export type ZoneData = Readonly<Record<string, ZoneRecords | ZoneFailure>>;
@@ -25,7 +26,7 @@ export interface ZoneAnswer {
   readonly aliases: readonly { readonly name: string; readonly target: string }[];
   /** The name that has the records. */
   readonly name: string;
-  readonly records: readonly DnsAnswers[DnsType][];
+  readonly records: readonly DnsAnswers[RecordType][];
 }
 
 /** RFC 1034 section 5.2.2 asks for a bound; loops are as long as it. */
@@ -49,7 +50,7 @@ export class Zone {
   }
 
   /** What a resolver would say, aliases followed. RFC 1034 section 4.3.2. */
-  lookup(type: DnsType, asked: string): ZoneAnswer {
+  lookup(type: RecordType, asked: string): ZoneAnswer {
     const aliases: { name: string; target: string }[] = [];
     let name = askedName(type, asked);
     for (;;) {
@@ -78,16 +79,18 @@ export class Zone {
 export function memoryDns(data: ZoneData): Dns {
   const zone = new Zone(data);
   return dnsOf(async <Type extends DnsType>(type: Type, name: string) => {
-    const { outcome, records } = zone.lookup(type, name);
+    const { outcome, records } = zone.lookup(type === 'NAME' ? 'A' : type, name);
     switch (outcome) {
       case 'servfail':
       case 'timeout':
       case 'refused':
         throw new DnsError(outcome, type, name);
       case 'nxdomain':
-      case 'nodata':
         return [];
+      case 'nodata':
+        return (type === 'NAME' ? [true] : []) as DnsAnswers[Type][];
       case 'answer':
+        if (type === 'NAME') return [true] as DnsAnswers[Type][];
         return structuredClone(records) as DnsAnswers[Type][];
     }
   });

@@ -72,6 +72,16 @@ function resolverQuestions(resolver: Resolver): Questions {
         preference: priority,
       })),
     }),
+    // Whatever type is asked for, the answer to a name that is not there is the same.
+    NAME: async (name) => {
+      try {
+        const { ttlSeconds } = withTtl(await resolver.resolve4(name, { ttl: true }));
+        return { records: [true], ttlSeconds };
+      } catch (error) {
+        if (errnoOf(error) !== 'ENODATA') throw error;
+        return { records: [true] };
+      }
+    },
     PTR: (name) => plain(resolver.resolvePtr(name)),
     NS: (name) => plain(resolver.resolveNs(name)),
     CNAME: (name) => plain(resolver.resolveCname(name)),

@@ -23,7 +23,7 @@ export type GivenAnswer = { readonly value: unknown } | { readonly error: WireEr
 export type RememberedAnswers = Map<string, Promise<GivenAnswer>>;
 
 const methods: Readonly<Record<QuestionService, readonly string[]>> = {
-  dns: ['a', 'aaaa', 'txt', 'mx', 'ptr', 'ns', 'cname', 'srv'],
+  dns: ['a', 'aaaa', 'txt', 'mx', 'ptr', 'ns', 'cname', 'srv', 'exists'],
   state: ['get', 'set', 'delete', 'increment', 'setIfAbsent', 'list', 'getAll', 'incrementAll'],
   scripts: ['load', 'note'],
   mailboxes: ['exists', 'list', 'metadata', 'withId', 'specialUse'],

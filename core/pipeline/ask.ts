@@ -56,6 +56,7 @@ export class Asker {
       ptr: ask('ptr'),
       ns: ask('ns'),
       cname: ask('cname'),
+      exists: ask('exists'),
       srv: ask('srv'),
     };
   }

@@ -78,7 +78,7 @@ export interface HookInputs {
   close: CloseInput;
 }
 
-/** DNS as plugins see it: every failure is a DnsError whose `temporary` tells SERVFAIL and timeout from bad names. NXDOMAIN and NODATA answer with an empty list. */
+/** DNS as plugins see it: every failure is a DnsError whose `temporary` tells SERVFAIL and timeout from bad names. NXDOMAIN and NODATA answer with an empty list; `exists` tells them apart. */
 export interface PluginDns {
   a(name: string): Promise<string[]>;
   aaaa(name: string): Promise<string[]>;
@@ -88,6 +88,8 @@ export interface PluginDns {
   ptr(ip: string): Promise<string[]>;
   ns(name: string): Promise<string[]>;
   cname(name: string): Promise<string[]>;
+  /** False for NXDOMAIN alone. RFC 8020. */
+  exists(name: string): Promise<boolean>;
   srv(name: string): Promise<{ name: string; port: number; priority: number; weight: number }[]>;
 }
 

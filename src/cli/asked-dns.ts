@@ -49,6 +49,11 @@ export function recordingDns(options: DnsOptions): { dns: AuthDns; asked: AskedQ
         throw error;
       }
     };
+  const existence = recorded(
+    'name',
+    async (name) => [await dns.exists(name)],
+    (found) => (found ? 'exists' : 'does not exist'),
+  );
   return {
     asked,
     dns: {
@@ -65,6 +70,7 @@ export function recordingDns(options: DnsOptions): { dns: AuthDns; asked: AskedQ
         ({ preference, exchange }) => `${preference} ${exchange}`,
       ),
       ptr: recorded('PTR', (ip) => dns.ptr(ip), String),
+      exists: async (name) => (await existence(name))[0] === true,
     },
   };
 }

@@ -1,7 +1,7 @@
 /** A real DNS server for tests, on loopback, UDP and TCP, that answers from a zone. RFC 1035 section 4. */
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
-import type { DnsAnswers, DnsType } from '../../core/net/dns-question.ts';
+import type { DnsAnswers, RecordType } from '../../core/net/dns-question.ts';
 import { Zone, type ZoneAnswer, type ZoneData } from '../../core/net/dns-zone.ts';
 
 export interface DnsServer {
@@ -23,7 +23,7 @@ export interface DnsServerOptions {
   readonly secure?: (name: string) => boolean;
 }
 
-const typeNumbers: Readonly<Record<DnsType, number>> = {
+const typeNumbers: Readonly<Record<RecordType, number>> = {
   A: 1,
   NS: 2,
   CNAME: 5,
@@ -34,7 +34,7 @@ const typeNumbers: Readonly<Record<DnsType, number>> = {
   SRV: 33,
   TLSA: 52,
 };
-const typeNames = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name as DnsType]));
+const typeNames = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name as RecordType]));
 const responseCodes: Readonly<Record<Exclude<ZoneAnswer['outcome'], 'timeout'>, number>> = {
   answer: 0,
   nodata: 0,
@@ -128,7 +128,7 @@ function answerStream(socket: Socket, respond: (query: Buffer) => Promise<Buffer
 interface Question {
   readonly name: string;
   readonly number: number;
-  readonly type: DnsType | undefined;
+  readonly type: RecordType | undefined;
   /** Where the question ends in the query. */
   readonly end: number;
 }
@@ -163,12 +163,12 @@ function truncated(answer: Buffer, query: Buffer): Buffer {
   return short;
 }
 
-function recordsOf(type: DnsType, answer: ZoneAnswer, ttl: number): Buffer[] {
+function recordsOf(type: RecordType, answer: ZoneAnswer, ttl: number): Buffer[] {
   const aliases = answer.aliases.map(({ name, target }) => record(name, 'CNAME', ttl, nameOctets(target)));
   return [...aliases, ...answer.records.map((each) => record(answer.name, type, ttl, dataOf(type, each)))];
 }
 
-function record(name: string, type: DnsType, ttl: number, data: Buffer): Buffer {
+function record(name: string, type: RecordType, ttl: number, data: Buffer): Buffer {
   const fixed = Buffer.alloc(10);
   fixed.writeUInt16BE(typeNumbers[type], 0);
   fixed.writeUInt16BE(1, 2);
@@ -177,7 +177,7 @@ function record(name: string, type: DnsType, ttl: number, data: Buffer): Buffer 
   return Buffer.concat([nameOctets(name), fixed, data]);
 }
 
-function dataOf(type: DnsType, value: DnsAnswers[DnsType]): Buffer {
+function dataOf(type: RecordType, value: DnsAnswers[RecordType]): Buffer {
   if (typeof value === 'string') {
     if (type === 'A') return Buffer.from(value.split('.').map(Number));
     if (type === 'AAAA') return ipv6Octets(value);

@@ -125,6 +125,7 @@ test('DNS that never answers is a temperror in time', async () => {
     ns: never,
     cname: never,
     srv: never,
+    exists: never,
   };
   const tested = testPlugin(spf, { options: { temperror: 'mark', dnsSeconds: 0.1 }, dns: silent });
   const { answer } = await tested.mailFrom(from('ann@example.org'));

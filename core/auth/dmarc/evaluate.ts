@@ -93,18 +93,15 @@ async function subdomainPolicy(
   const existing = record.subdomainPolicy ?? record.policy;
   const { nonexistentPolicy = existing } = record;
   if (!mayBeMissing || nonexistentPolicy === existing) return existing;
-  return (await hasRecords(author, dns)) ? existing : nonexistentPolicy;
+  return (await exists(author, dns)) ? existing : nonexistentPolicy;
 }
 
-/** Our DNS does not tell "no such name" from "nothing of that type": a name with none of these counts as missing. RFC 9091 section 2.7. */
-async function hasRecords(name: string, dns: AuthDns): Promise<boolean> {
-  const answers = await Promise.all([
-    askDns<unknown>(() => dns.a(name)),
-    askDns<unknown>(() => dns.aaaa(name)),
-    askDns<unknown>(() => dns.mx(name)),
-    askDns<unknown>(() => dns.txt(name)),
-  ]);
-  return answers.some((records) => records.length > 0);
+/**
+ * A name that exists without any records, or only above others, is no missing one. RFC 9989 (np=), RFC 8020.
+ * A name that cannot be asked for cannot exist.
+ */
+async function exists(name: string, dns: AuthDns): Promise<boolean> {
+  return (await askDns(async () => ((await dns.exists(name)) ? [name] : []))).length > 0;
 }
 
 async function judge(

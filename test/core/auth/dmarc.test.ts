@@ -158,6 +158,21 @@ const cases: readonly [name: string, given: Case, want: string][] = [
     { author: 'a.example.org', records: np, more: { 'a.example.org': { A: ['192.0.2.1'] } } },
     'fail quarantine',
   ],
+  [
+    'sp= for a name that has no records and others below it (RFC 8020)',
+    { author: 'a.example.org', records: np, more: { 'deep.a.example.org': { A: ['192.0.2.1'] } } },
+    'fail quarantine',
+  ],
+  [
+    'sp= for a name with records of another type alone',
+    { author: 'a.example.org', records: np, more: { 'a.example.org': { NS: ['ns.example.org'] } } },
+    'fail quarantine',
+  ],
+  [
+    'nobody knows whether the name exists',
+    { author: 'a.example.org', records: np, more: { 'a.example.org': 'SERVFAIL' } },
+    'temperror none',
+  ],
   ['np= for one that does not', { author: 'a.example.org', records: np }, 'fail reject'],
   [
     't=y is one step milder',

@@ -122,6 +122,7 @@ function refusingDns(): PipelinesInit['services']['dns'] {
     ns: refuse,
     cname: refuse,
     srv: refuse,
+    exists: refuse,
   };
 }
 

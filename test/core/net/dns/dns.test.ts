@@ -46,6 +46,10 @@ const open = (servers: string[], timeoutMs = 3000, clock = systemClock) =>
 after(() => server.close());
 
 const answers: { name: string; ask(dns: Dns): Promise<unknown>; want: unknown }[] = [
+  { name: 'a name exists', ask: (dns) => dns.exists('example.test'), want: true },
+  { name: 'with records of other types', ask: (dns) => dns.exists('null.test'), want: true },
+  { name: 'with names below it alone', ask: (dns) => dns.exists('below.test'), want: true },
+  { name: 'a name that is not there', ask: (dns) => dns.exists('nowhere.test'), want: false },
   { name: 'A', ask: (dns) => dns.a('example.test'), want: ['192.0.2.1', '192.0.2.2'] },
   {
     name: 'A in any case, with a dot at the end',
