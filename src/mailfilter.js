@@ -4,9 +4,9 @@
  * for any Node from 20 on, since a machine's own Node may be older than the one that the program needs.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
-import { constants } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -29,7 +29,7 @@ else startAgain();
 
 /** In this process: nothing stands between the program and its signals. */
 async function run() {
-  module.enableCompileCache?.();
+  cacheCompiledCode();
   // Node strips no types below node_modules, so the package that is installed there was built.
   const main = ['src/main.ts', 'src/main.js'].map((file) => join(root, file)).find(existsSync) ?? root;
   try {
@@ -45,6 +45,23 @@ async function run() {
     if (argv[0] in direct) return fail(error?.message ?? String(error));
     if (error?.code !== 'ERR_MODULE_NOT_FOUND' || existsSync(join(root, 'node_modules'))) throw error;
     fail(`its packages are not installed.\nRun "npm ci" in ${root}, or "npm start", which does it.`);
+  }
+}
+
+/**
+ * In a folder of this user's alone: what lies there is run, and Node's own choice, /tmp/node-compile-cache, belongs to whoever
+ * came first. What others could write to is not used.
+ */
+function cacheCompiledCode() {
+  const user = process.getuid?.();
+  if (user === undefined || process.env.NODE_COMPILE_CACHE) return void module.enableCompileCache?.();
+  const directory = join(tmpdir(), `mailfilter-compiled-${user}`);
+  try {
+    mkdirSync(directory, { mode: 0o700, recursive: true });
+    const { uid, mode } = lstatSync(directory);
+    if (uid === user && (mode & 0o170022) === 0o040000) module.enableCompileCache?.(directory);
+  } catch {
+    // Without a cache it takes longer to start, and nothing else.
   }
 }
 

@@ -1,9 +1,10 @@
 /** Reads mailfilter.json into a Config: syntax, schema, secrets, cross checks; every mistake with its place. */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { Ajv } from 'ajv';
 import { describeError, OperationalError } from '../base/errors.ts';
+import { cachedAcceptor } from '../plugin/acceptor.ts';
 import type { PipelineEntry } from '../plugin/entry.ts';
 import type { Config, FetchAccount, ListenerConfig, RouteConfig } from './config.ts';
 import { crossCheck } from './cross-check.ts';
@@ -42,10 +43,10 @@ export function parseConfig(text: string, file: string, options: LoadOptions = {
       document.problems.map((problem) => ({ ...problem, file, ...lineAndColumn(text, problem.offset) })),
     );
   }
-  const { findings, typed } = checkSchema(document.value);
+  const { findings, typed, value } = checkSchema(document.value);
   // The cross checks read the values as typed, so the schema has to hold first; unknown keys do not disturb them.
   if (!typed) fail(findings);
-  const written = document.value as FileConfig;
+  const written = value as FileConfig;
   const config = toConfig(written, file, options.environment ?? process.env, findings);
   findings.push(...crossCheck(written, config));
   if (findings.length > 0) fail(findings);
@@ -68,8 +69,15 @@ function readText(path: string): string {
   }
 }
 
-/** Fills in defaults as it checks. `typed`: the value is a FileConfig but for keys too many. */
-function checkSchema(value: unknown): { findings: Finding[]; typed: boolean } {
+/** `value` has every default filled in. `typed`: it is a FileConfig but for keys too many. */
+function checkSchema(given: unknown): { findings: Finding[]; typed: boolean; value: unknown } {
+  const value = structuredClone(given);
+  return cachedAcceptor(configSchema)?.(value) ? { findings: [], typed: true, value } : explain(given);
+}
+
+/** As ajv says it, which is loaded only for that. */
+function explain(value: unknown): { findings: Finding[]; typed: boolean; value: unknown } {
+  const { Ajv } = createRequire(import.meta.url)('ajv') as typeof import('ajv');
   const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true });
   ajv.addVocabulary(['expects']);
   const validate = ajv.compile(configSchema);
@@ -77,6 +85,7 @@ function checkSchema(value: unknown): { findings: Finding[]; typed: boolean } {
   return {
     findings: findingsOf(errors),
     typed: errors.every(({ keyword }) => keyword === 'additionalProperties'),
+    value,
   };
 }
 

@@ -1,7 +1,9 @@
 /** Checks the options of a config entry against a plugin's schemas, and fills in defaults. JSON Schema draft-07, by ajv. */
-import { Ajv, type ErrorObject } from 'ajv';
+import { createRequire } from 'node:module';
+import type { Ajv, ErrorObject } from 'ajv';
 import type { Json } from '../base/json.ts';
 import { nearest } from '../base/nearest.ts';
+import { cachedAcceptor } from './acceptor.ts';
 import type { PluginManifest } from './hooks.ts';
 import { optionsSchema } from './options.ts';
 
@@ -27,6 +29,25 @@ export function checkOptions(
   given: Readonly<Record<string, Json>>,
   { trusted = false } = {},
 ): OptionsCheck {
+  const schema = optionsSchema(schemas, requiredOptions);
+  try {
+    const options = structuredClone(given);
+    if (cachedAcceptor(schema)?.(options)) return { options, errors: [] };
+    return explain(schema, structuredClone(given), trusted);
+  } catch (error) {
+    throw new Error(`the option schemas of plugin ${name} are unusable: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** As ajv says it, which is loaded only for that. */
+function explain(schema: object, options: Record<string, Json>, trusted: boolean): OptionsCheck {
+  const { Ajv } = createRequire(import.meta.url)('ajv') as typeof import('ajv');
+  if (!trusted) {
+    schemaJudge ??= new Ajv(lenient);
+    schemaJudge.validateSchema(schema, true);
+  }
   const ajv = new Ajv({
     ...lenient,
     allErrors: true,
@@ -36,20 +57,7 @@ export function checkOptions(
     validateSchema: false,
     code: { optimize: false },
   });
-  const options = structuredClone(given);
-  let validate: ReturnType<typeof ajv.compile>;
-  try {
-    const schema = optionsSchema(schemas, requiredOptions);
-    if (!trusted) {
-      schemaJudge ??= new Ajv(lenient);
-      schemaJudge.validateSchema(schema, true);
-    }
-    validate = ajv.compile(schema);
-  } catch (error) {
-    throw new Error(`the option schemas of plugin ${name} are unusable: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  const validate = ajv.compile(schema);
   return { options, errors: validate(options) ? [] : (validate.errors ?? []) };
 }
 
