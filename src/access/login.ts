@@ -6,12 +6,12 @@ import { accessLimits } from '../../core/base/limits/access.ts';
 import { authFailureDelayMs } from '../../core/base/limits/doors.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../core/config/config.ts';
+import { channelBindings } from '../../core/net/channel-bindings.ts';
 import { clientKey, type IpMatcher, ipMatcher, isLoopback } from '../../core/net/ip.ts';
 import { type SaslExchange, type SaslStep, saslMechanisms, startSasl } from '../../core/net/sasl.ts';
 import { Scram, type ScramHash } from '../../core/net/scram.ts';
 import type { ScramCandidate } from '../users/scram.ts';
 import type { User, Users } from '../users/users.ts';
-import { channelBindings } from './channel-bindings.ts';
 import type { Wire } from './wire.ts';
 
 export type LoginOutcome =

@@ -3,6 +3,7 @@ import { OperationalError } from '../../core/base/errors.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import { clientKey, isLoopback } from '../../core/net/ip.ts';
+import type { ScramHash } from '../../core/net/scram.ts';
 import {
   emptyPipelineState,
   type PipelineRequest,
@@ -23,6 +24,7 @@ import type {
   MessageSink,
   OpenSession,
   RcptTo,
+  ScramLogin,
   SpooledMessage,
 } from './session.ts';
 import { sessionUser } from './session-user.ts';
@@ -122,15 +124,30 @@ class ClientSession implements FlowSession {
         refused: { code: 454, enhanced: '4.7.0', text: 'passwords cannot be checked now, try again later' },
       };
     }
-    if (!user) {
-      this.#current().log.warn('auth-failed', {
-        connection: this.connection.id,
-        ip: this.connection.remoteIp,
-        method,
-      });
-      return { refused: { code: 535, enhanced: '5.7.8', text: 'authentication credentials invalid' } };
-    }
-    return this.#enter(user.address, method);
+    return user ? this.#enter(user.address, method) : this.#wrong(method);
+  }
+
+  readonly scram = {
+    hashes: () => this.#current().users?.scram?.hashes() ?? [],
+    candidate: (address: string, hash: ScramHash): ScramLogin => {
+      const candidate = this.#current().users!.scram!.candidate(address, hash);
+      return {
+        keys: candidate.keys,
+        conclude: async (method, proven) => {
+          const user = proven ? candidate.confirm() : undefined;
+          return user ? this.#enter(user.address, method) : this.#wrong(method);
+        },
+      };
+    },
+  };
+
+  #wrong(method: string): { refused: Reply } {
+    this.#current().log.warn('auth-failed', {
+      connection: this.connection.id,
+      ip: this.connection.remoteIp,
+      method,
+    });
+    return { refused: { code: 535, enhanced: '5.7.8', text: 'authentication credentials invalid' } };
   }
 
   async assume(user: string, method = 'XCLIENT'): Promise<{ user: string } | { refused: Reply }> {

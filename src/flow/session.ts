@@ -5,6 +5,7 @@
 import type { Envelope, Recipient } from '../../core/mail/envelope.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
+import type { ScramHash, ScramKeys } from '../../core/net/scram.ts';
 import type { Connection, TlsInfo } from '../../core/session/connection.ts';
 import type { Keeper } from './keeper.ts';
 
@@ -40,6 +41,13 @@ export interface SpooledMessage {
   release(): void;
 }
 
+/** Who logs in by SCRAM. RFC 5802. */
+export interface ScramLogin {
+  readonly keys: ScramKeys;
+  /** @param proven the proof held; then the auth hooks run, as in `authenticate` */
+  conclude(method: string, proven: boolean): Promise<{ user: string } | { refused: Reply }>;
+}
+
 export interface FlowSession {
   readonly connection: Connection;
   /** Raised before the greeting. */
@@ -53,6 +61,13 @@ export interface FlowSession {
     address: string,
     password: string,
   ): Promise<{ user: string } | { refused: Reply }>;
+  /** Logins where the password is proved and never shown. */
+  readonly scram: {
+    /** Those that every user can use; none where no keys are kept. */
+    hashes(): readonly ScramHash[];
+    /** Keys to check a proof with, made up where there is no such user. Only for a hash of `hashes`. */
+    candidate(address: string, hash: ScramHash): ScramLogin;
+  };
   /**
    * The user is known without a password: from a listed proxy (XCLIENT LOGIN), where the auth hooks run, or from the
    * MTA that keeps the mail, whose users are not ours to know.

@@ -1,6 +1,8 @@
 /** A flow for door tests: it records what the door asks, keeps each message as it came, and answers as the test says. */
+import { pbkdf2Sync } from 'node:crypto';
 import { OperationalError } from '../../core/base/errors.ts';
 import type { Reply } from '../../core/mail/reply.ts';
+import { type ScramHash, type ScramKeys, scramKeysOf } from '../../core/net/scram.ts';
 import type { Connection, TlsInfo } from '../../core/session/connection.ts';
 import type {
   Answer,
@@ -47,6 +49,7 @@ export class FakeFlow {
   /** Sinks that are neither finished nor aborted. */
   openSinks = 0;
   users = new Map([['alice@example.test', 'secret']]);
+  scramHashes: ScramHash[] = [];
   /** False keeps no bytes and no events, for measurements. */
   recording = true;
   readonly answers: FakeAnswers;
@@ -105,6 +108,21 @@ class FakeSession implements FlowSession {
     this.#user = address;
     return { user: address };
   }
+
+  readonly scram = {
+    hashes: () => this.#flow.scramHashes,
+    candidate: (address: string, hash: ScramHash) => ({
+      keys: scramKeys(hash, this.#flow.users.get(address) ?? ''),
+      conclude: async (method: string, proven: boolean) => {
+        this.#flow.record(`scram ${method} ${address} ${proven}`);
+        if (!proven || !this.#flow.users.has(address)) {
+          return { refused: { code: 535, enhanced: '5.7.8', text: 'Authentication credentials invalid' } };
+        }
+        this.#user = address;
+        return { user: address };
+      },
+    }),
+  };
 
   async assume(user: string) {
     this.#flow.record(`assume ${user}`);
@@ -233,4 +251,10 @@ class FakeSink implements MessageSink {
 export function diskFull(): OperationalError {
   const cause = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
   return new OperationalError('spool-full', 'cannot write the spool', { temporary: true, cause });
+}
+
+function scramKeys(hash: ScramHash, password: string): ScramKeys {
+  const [octets, name] = hash === 'SHA-1' ? ([20, 'sha1'] as const) : ([32, 'sha256'] as const);
+  const salt = Buffer.from('a salt of a test');
+  return scramKeysOf(hash, pbkdf2Sync(password, salt, 4096, octets, name), salt, 4096);
 }

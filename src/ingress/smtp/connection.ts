@@ -8,6 +8,8 @@ import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeError } from '../../../core/base/errors.ts';
 import type { Reply } from '../../../core/mail/reply.ts';
+import { channelBindings } from '../../../core/net/channel-bindings.ts';
+import type { ChannelBindings } from '../../../core/net/scram.ts';
 import type { Connection, TlsInfo } from '../../../core/session/connection.ts';
 import { Intake } from './intake.ts';
 import { formatReply, replies } from './replies.ts';
@@ -94,6 +96,11 @@ export class DoorConnection extends SMTPConnection implements Wire {
     if (!this._socket.writableNeedDrain || this._socket.destroyed) return false;
     this._socket.once('drain', resume);
     return true;
+  }
+
+  bindings(): ChannelBindings | undefined {
+    const socket = this._socket;
+    return 'getCipher' in socket ? channelBindings(socket as TLSSocket) : undefined;
   }
 
   startTls(secured: (tls: TlsInfo) => void): Promise<void> {

@@ -5,6 +5,7 @@ import type { Log } from '../../../core/base/log.ts';
 import type { Config, ListenerConfig } from '../../../core/config/config.ts';
 import type { Reply } from '../../../core/mail/reply.ts';
 import type { IpMatcher } from '../../../core/net/ip.ts';
+import type { ChannelBindings } from '../../../core/net/scram.ts';
 import type { TlsInfo } from '../../../core/session/connection.ts';
 import type { OpenSession } from '../../flow/session.ts';
 
@@ -58,6 +59,8 @@ export interface Wire {
   whenDrained(resume: () => void): boolean;
   /** Discards all input so far and shakes hands (RFC 3207); resolves when `secured` was called or the socket is gone. */
   startTls(secured: (tls: TlsInfo) => void): Promise<void>;
+  /** What both ends of the TLS connection know; undefined without TLS. */
+  bindings(): ChannelBindings | undefined;
   /** Writes what was added, and closes. */
   end(): void;
 }

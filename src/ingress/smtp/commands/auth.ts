@@ -1,13 +1,25 @@
-/** AUTH with PLAIN and LOGIN. RFC 4954. */
+/** AUTH with SCRAM, PLAIN and LOGIN. RFC 4954. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Reply } from '../../../../core/mail/reply.ts';
 import { isLoopback } from '../../../../core/net/ip.ts';
-import { decodeBase64, type SaslExchange, type SaslStep, startSasl } from '../../../../core/net/sasl.ts';
+import { decodeBase64, type SaslStep, saslMechanisms, startSasl } from '../../../../core/net/sasl.ts';
+import type { FlowSession } from '../../../flow/session.ts';
 import { badSequence, replies, syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
 import type { Command } from './command.ts';
+import { type ScramStep, scramMechanisms, startScram } from './scram.ts';
 
 export const auth: Command = { run: begin };
+
+/** One authentication; `next` takes the decoded response of the client, or undefined at the start without one. */
+interface Exchange {
+  next(response: Buffer | undefined): SaslStep | ScramStep;
+}
+
+/** Those that EHLO announces. */
+export function mechanisms(session: SmtpSession): readonly string[] {
+  return [...scramMechanisms(session), ...saslMechanisms];
+}
 
 /** Passwords are taken over TLS, or from this machine where the listener says so. */
 export function authOffered(session: SmtpSession): boolean {
@@ -44,7 +56,7 @@ function begin(session: SmtpSession, text: string): CommandResult {
   if (session.transaction !== undefined) return badSequence('Not during a mail transaction');
   // The flow's session is then, or was, another client's.
   if (session.forwarded !== undefined || session.flowIsForwarded) return badSequence('Not after XFORWARD');
-  const exchange = startSasl(mechanism);
+  const exchange = startScram(session, mechanism) ?? startSasl(mechanism);
   if (exchange === undefined) return unknownMechanism;
   if (!secureEnough(session)) return encryptionRequired;
   const name = mechanism.toUpperCase();
@@ -53,20 +65,27 @@ function begin(session: SmtpSession, text: string): CommandResult {
   return respond(session, name, exchange, initial === '=' ? '' : initial);
 }
 
-function respond(session: SmtpSession, name: string, exchange: SaslExchange, text: string): CommandResult {
+function respond(session: SmtpSession, name: string, exchange: Exchange, text: string): CommandResult {
   // RFC 4954 section 4: "*" cancels.
   if (text === '*') return cancelled;
   const response = decodeBase64(text);
   return response === undefined ? malformed : proceed(session, name, exchange, exchange.next(response));
 }
 
-function proceed(session: SmtpSession, name: string, exchange: SaslExchange, step: SaslStep): CommandResult {
+function proceed(
+  session: SmtpSession,
+  name: string,
+  exchange: Exchange,
+  step: SaslStep | ScramStep,
+): CommandResult {
   switch (step.kind) {
     case 'challenge':
       session.expected = { kind: 'line', take: (line) => respond(session, name, exchange, line) };
       return { code: 334, text: step.data.toString('base64') };
     case 'credentials':
-      return check(session, name, step.address, step.password);
+      return conclude(session, () => session.flow.authenticate(name, step.address, step.password));
+    case 'judged':
+      return conclude(session, () => step.login.conclude(name, step.proven));
     case 'forbidden-identity':
       return fail(session, invalid);
     case 'malformed':
@@ -74,14 +93,12 @@ function proceed(session: SmtpSession, name: string, exchange: SaslExchange, ste
   }
 }
 
-async function check(
+async function conclude(
   session: SmtpSession,
-  name: string,
-  address: string,
-  password: string,
+  judge: () => ReturnType<FlowSession['authenticate']>,
 ): Promise<Reply | undefined> {
   try {
-    const outcome = await session.flow.authenticate(name, address, password);
+    const outcome = await judge();
     if ('refused' in outcome) return await fail(session, outcome.refused);
     session.user = outcome.user;
     session.authFailures = 0;

@@ -1,11 +1,10 @@
 /** HELO, EHLO and LHLO, and the extensions that are announced. RFC 5321 section 4.1.1.1, RFC 2033 section 4.1. */
 
 import type { Reply } from '../../../../core/mail/reply.ts';
-import { saslMechanisms } from '../../../../core/net/sasl.ts';
 import { xclientAttributes, xforwardAttributes } from '../forwarded-client.ts';
 import { syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
-import { authOffered } from './auth.ts';
+import { authOffered, mechanisms } from './auth.ts';
 import type { Command } from './command.ts';
 import { proxyAllowed } from './xclient.ts';
 
@@ -47,7 +46,7 @@ function extensions(session: SmtpSession): string[] {
   const secure = session.tls !== undefined;
   const lines = ['PIPELINING', `SIZE ${door.limits.messageBytesMax}`];
   if (door.startTls && !secure) lines.push('STARTTLS');
-  if (authOffered(session)) lines.push(`AUTH ${saslMechanisms.join(' ')}`);
+  if (authOffered(session)) lines.push(`AUTH ${mechanisms(session).join(' ')}`);
   lines.push('ENHANCEDSTATUSCODES', '8BITMIME', 'DSN', 'SMTPUTF8', 'CHUNKING', 'BINARYMIME');
   // RFC 8689 section 2: only where TLS is in use.
   if (secure) lines.push('REQUIRETLS');

@@ -1,7 +1,7 @@
 /** What both ends of a TLS connection know and nobody in between. RFC 9266, RFC 5929. */
 import { createHash, X509Certificate } from 'node:crypto';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
-import type { ChannelBindings } from '../../core/net/scram.ts';
+import type { ChannelBindings } from './scram.ts';
 
 export function channelBindings(socket: TLSSocket): ChannelBindings {
   const bindings: Record<string, Buffer> = {
