@@ -15,8 +15,9 @@ import type { Fate, Transaction } from './transaction.ts';
 
 export type Fates = Map<RecipientId, Fate>;
 
-export function answersPerRecipient({ connection, keeper }: Transaction): boolean {
-  return keeper?.answersPerRecipient ?? doors[connection.door].powers.includes('refuseRecipientAfterData');
+export function answersPerRecipient({ connection, keeper, prdr }: Transaction): boolean {
+  if (keeper !== undefined) return keeper.answersPerRecipient;
+  return prdr || doors[connection.door].powers.includes('refuseRecipientAfterData');
 }
 
 export async function decideFates(transaction: Transaction, source: MessageSource): Promise<Fates> {

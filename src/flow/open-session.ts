@@ -161,7 +161,7 @@ class ClientSession implements FlowSession {
     return { refused: { code: 535, enhanced: '5.7.8', text: 'no such user here' } };
   }
 
-  async mailFrom(mailFrom: MailFrom): Promise<Answer> {
+  async mailFrom({ prdr = false, ...mailFrom }: MailFrom): Promise<Answer> {
     this.reset();
     const house = this.#current();
     const refused = this.#refuseSender(house, mailFrom.sender);
@@ -177,7 +177,7 @@ class ClientSession implements FlowSession {
         startedAt,
         envelope: { ...mailFrom, recipients: [], ...this.#origin() },
       },
-      { ...this.#left, trace: [...this.#left.trace], keeper: this.#keeper },
+      { ...this.#left, trace: [...this.#left.trace], keeper: this.#keeper, prdr },
     );
     this.#transaction = transaction;
     const answer = note(transaction, '', await raiseInTransaction(transaction, 'mailFrom'));

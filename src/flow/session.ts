@@ -13,7 +13,10 @@ import type { Keeper } from './keeper.ts';
 export type Answer = Reply | undefined;
 
 /** The reverse-path with its ESMTP parameters, recipients not yet known. */
-export type MailFrom = Omit<Envelope, 'recipients'>;
+export type MailFrom = Omit<Envelope, 'recipients'> & {
+  /** The client wants an answer for each recipient: PRDR, draft-hall-prdr. */
+  readonly prdr?: boolean;
+};
 /** What RCPT gave; the flow assigns the id. */
 export type RcptTo = Omit<Recipient, 'id' | 'original'>;
 
@@ -81,7 +84,7 @@ export interface FlowSession {
   openMessage(): MessageSink;
   /**
    * The walk: hooks, plan, journal, 250. One reply per accepted recipient in order of acceptance where the door is
-   * LMTP, exactly one otherwise. The flow releases the spooled message.
+   * LMTP or the client said PRDR, exactly one otherwise. The flow releases the spooled message.
    */
   message(spooled: SpooledMessage): Promise<readonly Reply[]>;
   /** RSET, a new HELO, or a transaction the door gave up. */

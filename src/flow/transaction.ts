@@ -47,6 +47,8 @@ export interface Transaction {
   readonly pipeline: string | undefined;
   /** Who takes the mail in our place; undefined where we keep it ourselves. */
   readonly keeper: Keeper | undefined;
+  /** The client asked for an answer for each recipient. */
+  readonly prdr: boolean;
   /** Epoch milliseconds. */
   readonly startedAt: number;
   envelope: Envelope;
@@ -86,6 +88,7 @@ export function beginTransaction(beginning: Beginning, more: Partial<Transaction
   return {
     planId: beginning.id,
     keeper: undefined,
+    prdr: false,
     state: emptyPipelineState,
     stateBeforeDeliver: undefined,
     destinations: new Map(),

@@ -91,6 +91,35 @@ test('LMTP to us is the delivery of Exim, with an answer for each recipient', as
   assert.deepEqual(server.messages('bob'), []);
 });
 
+test('Exim hears by PRDR who was refused after the data', async (t) => {
+  const server = await startServer({ inbound: [{ plugin }] });
+  t.after(() => server.stop());
+  const port = await freePort();
+  const transport = [
+    'local_delivery:',
+    '  driver = smtp',
+    `  port = ${server.ports.smtp}`,
+    '  allow_localhost',
+    '  hosts_override',
+    '  hosts_avoid_tls = *',
+  ];
+  const router = [
+    'onward:',
+    '  driver = manualroute',
+    '  domains = example.test',
+    '  route_list = * 127.0.0.1 byname',
+    '  self = send',
+    '  transport = local_delivery',
+  ];
+  const exim = await startExim(t, { ports: [port], routers: router, transports: transport });
+  if (!exim) return;
+  await send(t, port, 'refuse-one', ['alice@example.test', 'bob@example.test']);
+  await until('a delivery', () => /[=-]> bob@example\.test.* PRDR /.test(exim.log()));
+  await until('a refusal', () => /\*\* alice@example\.test.*550 5\.7\.1 not you/.test(exim.log()));
+  await until('the mail', () => server.messages('bob').length === 1);
+  assert.deepEqual(server.messages('alice'), []);
+});
+
 test('deliver is the pipe transport of Exim', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'mailfilter-mda-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));

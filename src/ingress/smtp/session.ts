@@ -4,6 +4,7 @@ import type { Reply } from '../../../core/mail/reply.ts';
 import type { Connection, TlsInfo } from '../../../core/session/connection.ts';
 import type { Answer, FlowSession, MailFrom } from '../../flow/session.ts';
 import type { ForwardedClient } from './forwarded-client.ts';
+import { prdrReplies } from './prdr.ts';
 import { type Framing, Reception } from './reception.ts';
 import { replies, spoolFailure } from './replies.ts';
 import type { CloseReason, DoorSettings, Peer, Wire } from './settings.ts';
@@ -187,7 +188,8 @@ export class SmtpSession {
   /** The message is in: the flow decides, and each answer is sent. Ends the transaction. */
   async complete(reception: Reception): Promise<undefined> {
     const recipients = this.transaction?.recipients ?? 0;
-    const wanted = this.door.lmtp ? recipients : 1;
+    const prdr = this.transaction?.mailFrom.prdr === true;
+    const wanted = this.door.lmtp || prdr ? recipients : 1;
     if (reception.bareNewlines > 0) {
       this.door.log.info('smtp-bare-newlines', {
         id: this.peer.id,
@@ -201,7 +203,8 @@ export class SmtpSession {
     this.transaction = undefined;
     if (this.#closed) return;
     // A flow that answers for fewer recipients than there are has not accepted the rest.
-    this.#answerAll(Array.from({ length: wanted }, (_, n) => answers[n] ?? replies.bug));
+    const each = Array.from({ length: wanted }, (_, n) => answers[n] ?? replies.bug);
+    this.#answerAll(prdr ? prdrReplies(each) : each);
   }
 
   async #decide(reception: Reception): Promise<readonly Reply[]> {

@@ -57,6 +57,9 @@ export default definePlugin({
       if (told === 'drop-one') {
         return { recipients: { [envelope.recipients[0]!.id]: { verdict: discard('not for you') } } };
       }
+      if (told === 'refuse-one') {
+        return { recipients: { [envelope.recipients[0]!.id]: { verdict: reject(550, '5.7.1', 'not you') } } };
+      }
       if (told === 'envelope') {
         const facts = [envelope.sender, envelope.smtputf8, message.headers.get('Subject')];
         return { edits: [addHeader('X-Envelope', facts.join(' '))] };

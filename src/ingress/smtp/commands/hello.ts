@@ -2,6 +2,7 @@
 
 import type { Reply } from '../../../../core/mail/reply.ts';
 import { xclientAttributes, xforwardAttributes } from '../forwarded-client.ts';
+import { prdrOffered } from '../prdr.ts';
 import { syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
 import { authOffered, mechanisms } from './auth.ts';
@@ -48,6 +49,7 @@ function extensions(session: SmtpSession): string[] {
   if (door.startTls && !secure) lines.push('STARTTLS');
   if (authOffered(session)) lines.push(`AUTH ${mechanisms(session).join(' ')}`);
   lines.push('ENHANCEDSTATUSCODES', '8BITMIME', 'DSN', 'SMTPUTF8', 'CHUNKING', 'BINARYMIME');
+  if (prdrOffered(session)) lines.push('PRDR');
   // RFC 8689 section 2: only where TLS is in use.
   if (secure) lines.push('REQUIRETLS');
   // RFC 9422 section 4.

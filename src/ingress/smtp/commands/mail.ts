@@ -5,6 +5,7 @@ import { type Parameters, parseParameters } from '../../../../core/mail/esmtp-pa
 import type { Reply } from '../../../../core/mail/reply.ts';
 import type { MailFrom } from '../../../flow/session.ts';
 
+import { prdrOffered } from '../prdr.ts';
 import { badSequence, replies, syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
 import type { Command } from './command.ts';
@@ -61,9 +62,10 @@ function readParameters(session: SmtpSession, sender: string, parameters: Parame
   for (const [keyword, value] of parameters) {
     const read = readers[keyword];
     // RFC 8689 section 2: REQUIRETLS does not exist outside TLS.
-    if (read === undefined || (keyword === 'REQUIRETLS' && session.tls === undefined)) {
-      return replies.unknownParameter;
-    }
+    const absent =
+      (keyword === 'REQUIRETLS' && session.tls === undefined) ||
+      (keyword === 'PRDR' && !prdrOffered(session));
+    if (read === undefined || absent) return replies.unknownParameter;
     if (!read(draft, value, session)) return syntaxError(`Bad ${keyword} parameter`);
   }
   return draft;
@@ -97,6 +99,10 @@ const readers: Readonly<Record<string, ParameterReader | undefined>> = {
   },
   REQUIRETLS(draft, value) {
     draft.requireTls = true;
+    return value === true;
+  },
+  PRDR(draft, value) {
+    draft.prdr = true;
     return value === true;
   },
   RET(draft, value) {
