@@ -6,6 +6,7 @@ import { systemClock as clock } from '../core/base/clock.ts';
 import { describeError, errnoOf } from '../core/base/errors.ts';
 import type { RootLog } from '../core/base/log.ts';
 import type { Config } from '../core/config/config.ts';
+import { shareDaemonBoard } from '../core/net/daemon-board.ts';
 import { createDns } from '../core/net/dns.ts';
 import type { Dns } from '../core/net/dns-question.ts';
 import { createSecureDns } from '../core/net/dns-secure.ts';
@@ -255,6 +256,8 @@ function openPipelines(
   current: () => Config,
 ): Promise<Pipelines> {
   const active = new ActiveScripts();
+  // Plugins of all threads, and of those after a reload, know alike which daemon is down.
+  shareDaemonBoard();
   return createPipelines({
     ...config.processes,
     installDirectory,

@@ -1,10 +1,12 @@
 /**
  * Daemons that do the same work, in order of preference: one that fails makes way for the next, and rests for a while, so
- * that a dead one costs no further waits. When its rest is over one question tries it; all others still go round it.
+ * that a dead one costs no further waits. When its rest is over one question tries it; all others still go round it. All
+ * threads of a server know of it at once.
  */
 import { describeError, errnoOf } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { daemonLimits } from '../base/limits/filters.ts';
+import { type DaemonSlot, daemonSlot } from './daemon-board.ts';
 
 /** What a hook's context gives: how long there is, and where to report. */
 export interface AskContext {
@@ -18,14 +20,7 @@ export interface AskContext {
 interface Daemon<Address> {
   readonly address: Address;
   readonly name: string;
-  /** In a row. */
-  failures: number;
-  /** On the monotonic clock; 0 while it serves. */
-  restUntil: number;
-  restMs: number;
-  /** A question tries whether it is back. */
-  probed: boolean;
-  reason: string;
+  readonly slot: DaemonSlot;
 }
 
 export class Daemons<Address> {
@@ -38,15 +33,10 @@ export class Daemons<Address> {
    */
   constructor(kind: string, addresses: readonly Address[], format: (address: Address) => string) {
     this.#kind = kind;
-    this.#daemons = addresses.map((address) => ({
-      address,
-      name: format(address),
-      failures: 0,
-      restUntil: 0,
-      restMs: 0,
-      probed: false,
-      reason: '',
-    }));
+    this.#daemons = addresses.map((address) => {
+      const name = format(address);
+      return { address, name, slot: daemonSlot(`${kind} ${name}`) };
+    });
   }
 
   /**
@@ -58,56 +48,32 @@ export class Daemons<Address> {
     context: AskContext,
     question: (address: Address, signal: AbortSignal, name: string) => Promise<Answer>,
   ): Promise<Answer> {
-    const { clock } = context;
+    const { clock, log } = context;
     const wrong: string[] = [];
-    for (const [index, daemon] of this.#daemons.entries()) {
-      const restsMs = daemon.restUntil - clock.monotonicMs();
-      if (daemon.restUntil > 0 && (restsMs > 0 || daemon.probed)) {
-        wrong.push(`${daemon.name} rests after ${daemon.failures} failures: ${daemon.reason}`);
+    for (const [index, { address, name, slot }] of this.#daemons.entries()) {
+      const claim = slot.claim(clock.now(), context.deadline);
+      if (claim === 'rests') {
+        wrong.push(`${name} rests after ${slot.failures} failures: ${slot.reason}`);
         continue;
       }
-      daemon.probed = daemon.restUntil > 0;
       try {
         const ms = shareOf(context.deadline - clock.now(), this.#daemons.length - index);
-        const answer = await inTime(ms, context.signal, (signal) =>
-          question(daemon.address, signal, daemon.name),
-        );
-        this.#serves(daemon, context);
+        const answer = await inTime(ms, context.signal, (signal) => question(address, signal, name));
+        if (slot.serves()) log('daemon-up', { daemon: name });
         return answer;
       } catch (error) {
-        wrong.push(`${daemon.name}: ${describeError(error)}`);
-        this.#fails(daemon, error, context);
+        const reason = describeError(error);
+        wrong.push(`${name}: ${reason}`);
+        const down = slot.fails(clock.now(), reason, absentErrors.has(errnoOf(error) ?? ''));
+        if (down) {
+          const { failures, restMs } = down;
+          log('daemon-down', { daemon: name, reason, failures, restSeconds: restMs / 1000 });
+        }
       } finally {
-        daemon.probed = false;
+        if (claim === 'trial') slot.release();
       }
     }
     throw new Error(`no ${this.#kind} answered: ${wrong.join('; ')}`);
-  }
-
-  #serves(daemon: Daemon<Address>, { log }: AskContext): void {
-    if (daemon.restUntil > 0) log('daemon-up', { daemon: daemon.name });
-    daemon.failures = 0;
-    daemon.restUntil = 0;
-    daemon.restMs = 0;
-  }
-
-  /** Nobody there: it rests at once. One message may be what a daemon stumbles over: it takes some in a row. */
-  #fails(daemon: Daemon<Address>, error: unknown, { clock, log }: AskContext): void {
-    daemon.failures += 1;
-    daemon.reason = describeError(error);
-    const absent = absentErrors.has(errnoOf(error) ?? '');
-    if (!absent && daemon.restMs === 0 && daemon.failures < daemonLimits.failuresMax) return;
-    const now = clock.monotonicMs();
-    // Questions that were under way when it fell say nothing new.
-    if (daemon.restUntil > now) return;
-    daemon.restMs = Math.min(Math.max(daemon.restMs * 2, daemonLimits.restMsMin), daemonLimits.restMsMax);
-    daemon.restUntil = now + daemon.restMs;
-    log('daemon-down', {
-      daemon: daemon.name,
-      reason: daemon.reason,
-      failures: daemon.failures,
-      restSeconds: daemon.restMs / 1000,
-    });
   }
 }
 

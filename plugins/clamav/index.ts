@@ -63,6 +63,11 @@ export default definePlugin({
   setup: ({ options, baseDirectory }) =>
     new Daemons('clamd', addressesOf(options, baseDirectory), formatDaemonAddress),
   hooks: {
+    // Apart from the scan, for what a scan that failed answers is not heard: nobody is to read a sender's own "Clean".
+    headers({ message }, { options }) {
+      if (!options.header || !message.headers.has(statusField)) return undefined;
+      return { edits: [deleteHeader(statusField)] };
+    },
     async message({ message }, context) {
       const { options, prepared: daemons, log } = context;
       const { daemon, found } = await daemons.ask(context, async (address, signal, name) => ({

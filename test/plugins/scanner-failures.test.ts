@@ -6,39 +6,10 @@ import clamav from '../../plugins/clamav/index.ts';
 import rspamd from '../../plugins/rspamd/index.ts';
 import spamassassin from '../../plugins/spamassassin/index.ts';
 import { freePort } from '../kit/free-port.ts';
+import { scannerStubs } from '../kit/scanner-stubs.ts';
 import { answering, type Behaviour, misbehaviours, startStubDaemon } from '../kit/stub-daemon.ts';
 
-const clean = JSON.stringify({ action: 'no action', score: 0.5, required_score: 15, symbols: {} });
-
-/** Each scanner: when it has heard a whole message, and how a good daemon answers. */
-const scanners: Record<
-  string,
-  {
-    plugin: unknown;
-    isWhole: (heard: Buffer) => boolean;
-    good: string;
-    options: (servers: string[]) => Record<string, string[]>;
-  }
-> = {
-  clamav: {
-    plugin: clamav,
-    isWhole: (heard) => heard.subarray(-4).equals(Buffer.alloc(4)),
-    good: 'stream: OK\0',
-    options: (servers) => ({ servers }),
-  },
-  spamassassin: {
-    plugin: spamassassin,
-    isWhole: (heard) => heard.includes('Hello.\r\n'),
-    good: 'SPAMD/1.1 0 EX_OK\r\nContent-length: 2\r\nSpam: False ; 0.5 / 5.0\r\n\r\nok',
-    options: (servers) => ({ servers }),
-  },
-  rspamd: {
-    plugin: rspamd,
-    isWhole: (heard) => heard.includes('0\r\n\r\n'),
-    good: `HTTP/1.1 200 OK\r\nContent-Length: ${clean.length}\r\n\r\n${clean}`,
-    options: (servers) => ({ servers }),
-  },
-};
+const plugins = { clamav, spamassassin, rspamd } as const;
 
 async function failure(plugin: PluginTest): Promise<{ text: string; ms: number }> {
   const begun = performance.now();
@@ -49,9 +20,10 @@ async function failure(plugin: PluginTest): Promise<{ text: string; ms: number }
   return { text: error.message, ms: performance.now() - begun };
 }
 
-for (const [name, { plugin, isWhole, good, options }] of Object.entries(scanners)) {
+for (const name of ['clamav', 'spamassassin', 'rspamd'] as const) {
+  const { isWhole, good } = scannerStubs[name];
   const tested = (servers: string[], timeoutSeconds = 0.4) =>
-    testPlugin(plugin, { options: options(servers), timeoutSeconds });
+    testPlugin(plugins[name], { options: { servers }, timeoutSeconds });
   const well: Behaviour = answering(isWhole, () => good);
 
   test(`${name}: a good daemon's word counts`, async (t) => {

@@ -22,6 +22,10 @@ export const daemonLimits = {
   failuresMax: 3,
   restMsMin: 1000,
   restMsMax: 30_000,
+  /** One question's try whether a daemon is back; a thread that dies with it holds up the next no longer. */
+  trialMsMax: 600_000,
+  /** Daemons whose rest all threads of a process know of: some kilobytes. */
+  boardSlots: 64,
   /** Left of a hook's time for telling what is wrong. */
   marginMs: 250,
 } as const;
