@@ -36,6 +36,11 @@ export interface Session {
   /** True after EHLO or LHLO. */
   readonly esmtp: boolean;
   readonly tls?: TlsInfo;
+  /**
+   * The client spoke when it was not its turn: before the greeting, or a command after one whose reply it had to await.
+   * RFC 5321 section 4.3.1, RFC 2920 section 3.1.
+   */
+  readonly talkedEarly?: 'greeting' | 'command';
   /** Address of the authenticated user, and how. */
   readonly user?: string;
   readonly authMethod?: string;

@@ -97,6 +97,10 @@ class ClientSession implements FlowSession {
     return answer;
   }
 
+  talkedEarly(before: 'greeting' | 'command'): void {
+    this.#session = { talkedEarly: before, ...this.#session };
+  }
+
   async helo(name: string, esmtp: boolean): Promise<Answer> {
     this.reset();
     // A login outlives another EHLO, and so does what was found out about it.
@@ -109,7 +113,8 @@ class ClientSession implements FlowSession {
     // RFC 3207 section 4.2: what was learnt before the handshake is forgotten.
     this.reset();
     this.#left = this.#leftByConnect;
-    this.#session = { helo: '', esmtp: false, tls };
+    const { talkedEarly } = this.#session;
+    this.#session = { helo: '', esmtp: false, tls, ...(talkedEarly && { talkedEarly }) };
   }
 
   async authenticate(

@@ -55,6 +55,8 @@ export interface FlowSession {
   readonly connection: Connection;
   /** Raised before the greeting. */
   connect(): Promise<Answer>;
+  /** The client did not wait for its turn; the first time counts. The hooks that follow are told. */
+  talkedEarly?(before: 'greeting' | 'command'): void;
   helo(name: string, esmtp: boolean): Promise<Answer>;
   /** After a TLS handshake; the SMTP state is reset by the door. */
   secured(tls: TlsInfo): void;

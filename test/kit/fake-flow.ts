@@ -88,6 +88,10 @@ class FakeSession implements FlowSession {
     return this.#flow.answers.connect?.(this.connection);
   }
 
+  talkedEarly(before: 'greeting' | 'command'): void {
+    this.#flow.record(`talkedEarly ${before}`);
+  }
+
   async helo(name: string): Promise<Answer> {
     this.#flow.record(`helo ${name}`);
     this.#helo = name;

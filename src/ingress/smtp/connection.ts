@@ -181,6 +181,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
 
   readonly #greeted = (): void => {
     this.smtp.busy = undefined;
+    if (this._parser instanceof Intake && this._parser.hasInput) this.smtp.talkedEarly('greeting');
     this.smtp.settle();
     this.#clientsTurn();
     this.#startIntake();

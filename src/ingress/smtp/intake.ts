@@ -29,7 +29,7 @@ export class Intake extends SMTPStream {
   #progressed = false;
   #onEnd: () => void = () => {};
 
-  /** Starts to work off what has arrived. */
+  /** Starts to work off what has arrived; whatever there is came before the greeting. */
   start(session: SmtpSession, onIdle: () => void, onEnd: () => void): void {
     this.#session = session;
     this.#onIdle = onIdle;
@@ -129,7 +129,15 @@ export class Intake extends SMTPStream {
       return undefined;
     }
     this.#progressed = true;
+    // Who has not said EHLO knows of no pipelining, and EHLO itself ends a group. RFC 2920 section 3.1.
+    if (!session.esmtp && session.expected === undefined && this.#hasMore(chunk))
+      session.talkedEarly('command');
     return dispatch(session, line.at(-1) === 13 ? line.subarray(0, -1) : line);
+  }
+
+  /** More has come than this line: in its chunk, or in those that wait behind it. */
+  #hasMore(chunk: Buffer): boolean {
+    return this.#at < chunk.length || this.writableLength > chunk.length;
   }
 
   #takeData(session: SmtpSession, chunk: Buffer): Promise<unknown> | undefined {

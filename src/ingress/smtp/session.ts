@@ -59,6 +59,7 @@ export class SmtpSession {
   /** The message is in and its answer is not known yet: whatever is said meanwhile might be untrue. */
   deciding = false;
   #errors = 0;
+  #talkedEarly = false;
   #messages = 0;
   #closed = false;
   readonly #closings: Promise<void>[] = [];
@@ -86,6 +87,14 @@ export class SmtpSession {
       return;
     }
     this.sendGreeting();
+  }
+
+  /** Once for each client: the flow is told, and nothing is refused. */
+  talkedEarly(before: 'greeting' | 'command'): void {
+    if (this.#talkedEarly) return;
+    this.#talkedEarly = true;
+    this.door.log.debug('smtp-early-talker', { id: this.peer.id, ip: this.peer.remoteIp, before });
+    this.flow.talkedEarly?.(before);
   }
 
   sendGreeting(): void {

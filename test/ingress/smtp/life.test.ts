@@ -58,6 +58,56 @@ test('with a delay for early talkers, who talks first is refused and who waits i
   assert.ok(performance.now() - began >= 50);
 });
 
+const turns: readonly [name: string, lines: string, early: string | undefined][] = [
+  ['EHLO and a command behind it', 'EHLO c\r\nNOOP\r\n', 'talkedEarly command'],
+  ['HELO and a command behind it', 'HELO c\r\nMAIL FROM:<a@b.test>\r\n', 'talkedEarly command'],
+  ['a command before EHLO and one behind it', 'NOOP\r\nNOOP\r\n', 'talkedEarly command'],
+  ['EHLO alone', 'EHLO c\r\n', undefined],
+];
+for (const [name, lines, early] of turns) {
+  test(`who does not await a reply is told to the flow: ${name}`, async (t) => {
+    const { client, flow } = await open(t);
+    await client.codes(1);
+    client.send(lines);
+    await client.codes(lines.split('\n').length - 1);
+    assert.equal(
+      flow.events.find((event) => event.startsWith('talkedEarly')),
+      early,
+    );
+  });
+}
+
+test('who groups commands after EHLO has the right to; who does after HELO has not', async (t) => {
+  const grouped = 'MAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.test>\r\nRSET\r\n';
+  for (const [hello, early] of [
+    ['EHLO c\r\n', false],
+    ['HELO c\r\n', true],
+  ] as const) {
+    const { client, flow } = await open(t);
+    await client.codes(1);
+    client.send(hello);
+    await client.codes(1);
+    client.send(grouped);
+    await client.codes(3);
+    assert.equal(flow.events.includes('talkedEarly command'), early, hello);
+  }
+});
+
+test('who talks before the greeting is told to the flow, once', async (t) => {
+  // Ten turns of the loop, each of which reads what has come.
+  const slowly = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await delay(5);
+    return undefined;
+  };
+  const { client, flow } = await open(t, { answers: { connect: slowly } });
+  client.send('EHLO c\r\nNOOP\r\n');
+  await client.codes(3);
+  assert.deepEqual(
+    flow.events.filter((event) => event.startsWith('talkedEarly')),
+    ['talkedEarly greeting'],
+  );
+});
+
 test('the greeting comes at once when no delay is asked for', async (t) => {
   const { client } = await open(t);
   const began = performance.now();
