@@ -1,5 +1,5 @@
 /** Scores mail by what users and operator taught: Bayes after Robinson and Fisher, for the site and for each user. */
-import { definePlugin, type HookAnswer } from 'mailfilter/plugin';
+import { definePlugin, type HookAnswer, type Json, type Results } from 'mailfilter/plugin';
 import type { Clue } from '../../rules/bayes/classify.ts';
 import { judge, type Kind, learn, site } from '../../rules/bayes/memory.ts';
 import { bayesOptions } from '../../rules/bayes/options.ts';
@@ -12,11 +12,16 @@ export default definePlugin({
   reads: ['header:*', 'body'],
   options: bayesOptions,
   hooks: {
-    async message({ message, envelope }, { options, state, log }): Promise<HookAnswer> {
+    async message({ message, envelope, results }, { options, state, log }): Promise<HookAnswer> {
       const tokens = await tokensOf(message);
       if (tokens === undefined) return { result: { scanned: false, reason: 'unreadable' } };
       const owners = [site, ...soleUser(envelope.recipients)];
       const { taught, judgement } = await judge(state, owners, tokens, options);
+      const lesson = lessonOf(results, options.lessonsFrom);
+      if (lesson !== undefined) {
+        const { id, learnt } = await learn(state, site, lesson, tokens, options.expireDays);
+        if (learnt) log('learnt', { kind: lesson, owner: site, id });
+      }
       if (judgement === undefined) {
         log('untaught', { ...taught, minimum: options.minimum });
         return { result: { scanned: false, reason: 'untaught', ...taught } };
@@ -42,6 +47,15 @@ export default definePlugin({
     },
   },
 });
+
+/** What a plugin that knows, as a spamtrap does, says of the message. */
+function lessonOf(results: Results, teachers: readonly string[]): Kind | undefined {
+  for (const teacher of teachers) {
+    const { lesson } = (results[teacher] ?? {}) as { lesson?: Json };
+    if (lesson === 'spam' || lesson === 'ham') return lesson;
+  }
+  return undefined;
+}
 
 /** For those who ask why. */
 const cluesTold = 8;

@@ -1,4 +1,4 @@
-/** Addresses that only spam knows: who writes to one is remembered, and the message is a lesson. RFC 5321 section 3.5.3. */
+/** Addresses that only spam knows: who writes to one is remembered, and the message is a lesson. RFC 5321 section 2.4. */
 import { createHash } from 'node:crypto';
 import { isClientKnown } from 'mailfilter/auth';
 import {

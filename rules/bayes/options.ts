@@ -31,6 +31,12 @@ export const bayesOptions = {
     default: ['Trash', 'Deleted Items', 'Deleted Messages'],
     description: 'Moves from Junk to these teach nothing.',
   },
+  lessonsFrom: {
+    type: 'array',
+    items: { type: 'string', minLength: 1 },
+    default: ['spamtrap'],
+    description: 'Plugins before this one whose result { "lesson": "spam" } or "ham" the site learns from.',
+  },
   expireDays: {
     type: 'integer',
     minimum: 1,

@@ -32,6 +32,7 @@ const options: Readonly<Record<string, object>> = {
   },
   milter: { address: 'unix:milter.sock' },
   'rate-limit': { limits: [{ per: 'senderDomain', max: 1000, seconds: 3600 }] },
+  spamtrap: { traps: ['trap@example.test'] },
   srs: { secretFile: 'secret' },
   uribl: { zones: ['bl.example.test'] },
 };

@@ -134,3 +134,26 @@ test('bayes: what was not taught for long is forgotten, the totals stay', async 
     ['token/site/kept', 'token/site/new', 'total/site'],
   );
 });
+
+test('bayes: a spamtrap teaches the site, once for a message; other plugins do not', async () => {
+  const tested = await taught();
+  const teachings: Record<string, { lesson: string }>[] = [
+    { spamtrap: { lesson: 'spam' } },
+    { spamtrap: { lesson: 'spam' } },
+    { other: { lesson: 'ham' } },
+  ];
+  const fresh = messageOf(['viagra', 'cialis', 'pharmacy', 'discount', 'refill']);
+  for (const results of teachings) {
+    await tested.message({ message: fresh, results });
+  }
+  const lessons = Object.values(tested.state.all).filter(
+    (value) => (value as { tokens?: string[] }).tokens?.includes('viagra') === true,
+  );
+  assert.deepEqual(
+    lessons.map((lesson) => (lesson as { kind: string }).kind),
+    ['spam'],
+  );
+  const none = testPlugin(plugin, { options: { lessonsFrom: [] } });
+  await none.message({ message: fresh, results: { spamtrap: { lesson: 'spam' } } });
+  assert.deepEqual(none.state.all, {});
+});
