@@ -1,7 +1,7 @@
 /** What the mta answers to calls of other roles: mail goes into the queue, state and moves to the rooms that keep them. */
 import { OperationalError } from '../core/base/errors.ts';
 import type { Json } from '../core/base/json.ts';
-import type { Recipient } from '../core/mail/envelope.ts';
+import type { Envelope, Recipient } from '../core/mail/envelope.ts';
 import type { StateStore } from '../core/state/store.ts';
 import type { StateQuestion, SubmittedMail, WireCalls } from './calls/mta-calls.ts';
 import type { House } from './flow/house.ts';
@@ -33,7 +33,11 @@ async function enqueue({ config, clock }: House, queue: Queue, mail: SubmittedMa
   const all = recipients.map(
     (address, index): Recipient => ({ id: `r${index + 1}`, address, original: address, notify: [] }),
   );
-  const envelope = { sender, recipients: all, body: '8bitmime', smtputf8: false, requireTls: false } as const;
+  const envelope: Envelope = {
+    ...{ sender, recipients: all, body: '8bitmime', smtputf8: false, requireTls: false },
+    // What this server writes is its own to answer for: dkim-sign signs it.
+    origin: 'house',
+  };
   const work = { kind: 'submit', sender, recipients } as const;
   const entry = { id, transactionId: transactionIdOf(id), work, envelope, edits: [], createdAt: clock.now() };
   await queue.enqueue([entry], inMemory(message));

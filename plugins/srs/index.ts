@@ -1,4 +1,5 @@
 /** Forward mail under an address of ours, and lead its bounces back: the Sender Rewriting Scheme. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { boundedDns, checkHost } from 'mailfilter/auth';
@@ -9,6 +10,7 @@ import {
   definePlugin,
   deleteRecipient,
   type HookContext,
+  type PluginState,
   reject,
   type SendInput,
 } from 'mailfilter/plugin';
@@ -69,10 +71,12 @@ export default definePlugin({
     };
   },
   hooks: {
-    rcptTo({ recipient }, { prepared, clock, log }) {
+    async rcptTo({ recipient }, { prepared, clock, log, state }) {
       const { local, domain } = splitAddress(recipient.address);
       if (normaliseDomain(domain) !== prepared.domain || !isSrs(local)) return undefined;
-      const original = restoreSender(local, prepared, clock.now());
+      const restored = restoreSender(local, prepared, clock.now());
+      const original =
+        typeof restored === 'string' ? await rememberedSender(restored, prepared, state) : restored;
       if (typeof original !== 'string' || !isAddress(original)) {
         const problem = typeof original === 'string' ? 'malformed' : original.problem;
         log('refused', { address: recipient.address, problem });
@@ -84,17 +88,43 @@ export default definePlugin({
     async send(input, context) {
       if (!(await isForeign(input, context))) return undefined;
       const { sender } = input.envelope;
-      const rewritten = rewriteSender(sender, context.prepared, context.clock.now());
-      // RFC 5321 section 4.5.3.1.1: where it gets longer than a local part may be, the mail goes as it is.
+      const { prepared, clock, state } = context;
+      let rewritten = rewriteSender(sender, prepared, clock.now());
+      // RFC 5321 section 4.5.3.1.1: a local part has 64 octets; what gets longer is remembered under a short name.
       if (!isAddress(rewritten)) {
-        context.log('too-long', { sender });
-        return undefined;
+        const short = shortFor(sender, prepared);
+        rewritten = rewriteSender(short, prepared, clock.now());
+        if (!isAddress(rewritten)) {
+          context.log('too-long', { sender });
+          return undefined;
+        }
+        await state.set(short, sender, { ttlSeconds: (prepared.maxAgeDays + 1) * 24 * 3600 });
       }
       context.log('rewritten', { sender, rewritten });
       return { edits: [changeSender(rewritten)], result: { sender, rewritten } };
     },
   },
 });
+
+/** A name of ours, the same for the same sender, that stands for an address which is too long to be part of another. */
+function shortFor(sender: string, { domain }: Prepared): string {
+  const hash = createHash('sha256').update(sender).digest('hex').slice(0, 16);
+  return `${shortPrefix}${hash}@${domain}`;
+}
+
+const shortPrefix = 'srs-long-';
+
+/** What a short name of ours stands for; any other address is the sender itself. */
+async function rememberedSender(
+  restored: string,
+  { domain }: Prepared,
+  state: PluginState,
+): Promise<string | { problem: 'expired' }> {
+  const parts = splitAddress(restored);
+  if (parts.domain !== domain || !parts.local.toLowerCase().startsWith(shortPrefix)) return restored;
+  const known = await state.get(restored.toLowerCase());
+  return typeof known === 'string' ? known : { problem: 'expired' };
+}
 
 interface Prepared extends SrsSettings {
   readonly own: ReadonlySet<string>;

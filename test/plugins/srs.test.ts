@@ -92,9 +92,27 @@ test('a sender whose domain lets us send stays', async () => {
   assert.match((await tested.send({ sender: 'a@down.test' })).envelope.sender, /^SRS0=/);
 });
 
-test('where it would be too long the sender stays', async () => {
+test('a sender that is too long gets a short name of ours, and its bounces come back for as long', async () => {
   const sender = `${'x'.repeat(60)}@example.org`;
-  const { envelope, log } = await plugin().send({ sender });
+  const tested = plugin();
+  const { envelope } = await tested.send({ sender });
+  assert.match(envelope.sender, /^SRS0=.{4}=..=ours\.test=srs-long-[0-9a-f]{16}@ours\.test$/);
+  assert.ok(local(envelope.sender).length <= 64);
+  assert.deepEqual((await tested.rcptTo({ recipient: envelope.sender })).targets, [sender]);
+  // Another server of ours that has never seen it cannot lead it back.
+  const { verdict } = await plugin().rcptTo({ recipient: envelope.sender });
+  assert.deepEqual(verdict, {
+    action: 'reject',
+    code: 550,
+    enhanced: '5.1.1',
+    text: 'this address is expired',
+  });
+});
+
+test('where our own domain leaves no room the sender stays', async () => {
+  const sender = `${'x'.repeat(60)}@example.org`;
+  const domain = `${'long-domain.'.repeat(4)}test`;
+  const { envelope, log } = await plugin({ domain }).send({ sender });
   assert.equal(envelope.sender, sender);
   assert.equal(log[0]!.event, 'too-long');
 });

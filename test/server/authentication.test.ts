@@ -41,7 +41,12 @@ async function world(t: TestContext): Promise<World> {
   const key = { domain: 'example.test', selector: 's1', keyFile: 's1.pem' };
   const srs = { plugin: 'srs', options: { secretFile: 'srs.secret' } };
   const server = await startServer({
-    files: { 's1.pem': ourKey.export({ type: 'pkcs8', format: 'pem' }) as string, 'srs.secret': 'secret\n' },
+    files: {
+      's1.pem': ourKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+      'srs.secret': 'secret\n',
+      'default.sieve':
+        'require "vacation"; if header "Subject" "are you there" { vacation :subject "away" "On Monday."; }',
+    },
     config: {
       dns: { servers: [dns.address] },
       // A test's clients come from loopback: nobody is trusted for that.
@@ -62,6 +67,7 @@ async function world(t: TestContext): Promise<World> {
           'dkim-verify',
           'arc',
           'dmarc',
+          { plugin: 'sieve', options: { default: 'default.sieve' } },
         ],
         outbound: [srs, { plugin: 'arc-seal', options: key }, { plugin: 'dkim-sign', options: key }],
       },
@@ -175,6 +181,19 @@ test('a user is signed for; what a stranger forges is neither taken from a domai
   assert.equal(forged.accepted, true, JSON.stringify(forged));
   const text = await received(place, 'forged');
   assert.deepEqual(await signatures(text), []);
+});
+
+test('what the server writes itself is signed: a vacation answer', async (t) => {
+  const place = await world(t);
+  const text = await signedBySender(
+    'From: ann@sender.test\r\nTo: alice@example.test\r\nSubject: are you there\r\n\r\nHello.\r\n',
+  );
+  const outcome = await send(place.server, 'smtp', 'ann@sender.test', 'alice@example.test', text);
+  assert.equal(outcome.accepted, true, JSON.stringify(outcome));
+  const answer = await received(place, 'away');
+  assert.match(answer, /^Auto-Submitted: auto-replied/m);
+  assert.deepEqual(await signatures(answer), ['example.test pass']);
+  assert.ok(place.mx.heard.some((line) => line.startsWith('MAIL FROM:<>')));
 });
 
 test('mail that is to be quarantined lands in Junk, with the results on top', async (t) => {
