@@ -38,6 +38,7 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
   const { journal, doubt, fileSystems, log } = options;
   let running: Promise<boolean> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let first: NodeJS.Timeout | undefined;
 
   async function round(last: boolean): Promise<boolean> {
     journal.seal(last);
@@ -80,10 +81,13 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
   return {
     run,
     start() {
-      timer ??= setInterval(() => void run(false), options.intervalMs);
-      timer.unref();
+      if (timer) return;
+      timer = setInterval(() => void run(false), options.intervalMs).unref();
+      // What an earlier process left goes soon: one that dies again and again would have more to read at each start.
+      first = setTimeout(() => void run(false), options.intervalMs / 10).unref();
     },
     async stop() {
+      clearTimeout(first);
       clearInterval(timer);
       timer = undefined;
       await running;

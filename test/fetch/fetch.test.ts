@@ -1,5 +1,6 @@
 /** Mail of other servers: fetched once, deleted there only when it lies here, by POP3 and IMAP, over TLS that is checked. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -18,11 +19,11 @@ import { imap } from '../../src/access/imap/protocol.ts';
 import { pop3 } from '../../src/access/pop3/protocol.ts';
 import { fetchAccount } from '../../src/fetch/fetch.ts';
 import { openAccessDoor } from '../kit/access-door.ts';
-import { runCommand } from '../kit/command.ts';
+import { launcher, runCommand } from '../kit/command.ts';
 import { certificate } from '../kit/door.ts';
 import { plainMessages } from '../kit/imap-client.ts';
 import { projectRoot } from '../kit/require.ts';
-import { startServer } from '../kit/server.ts';
+import { startServer, until } from '../kit/server.ts';
 
 const user = 'alice@example.test';
 const password = 'secret';
@@ -220,4 +221,24 @@ test('the command puts it through the pipeline of the server, and says what it d
   await server.stop();
   assert.equal((await run('gone')).code, 75);
   assert.equal((await run('nobody')).code, 64);
+});
+
+test('--daemon goes on, past an account that fails, until it is ended', async (t) => {
+  const { account, left, add } = await remote(t, 'pop3', 'implicit', { everySeconds: 10 });
+  const { name: _, ...written } = account;
+  const server = await startServer({
+    config: { fetch: { accounts: { gone: { ...written, port: 1 }, work: written } } },
+  });
+  t.after(() => server.stop());
+  const child = spawn(process.execPath, [launcher, 'fetch', '--daemon', '--json', '-c', server.configFile]);
+  t.after(() => child.kill('SIGKILL'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  await until('the first round', () => left() === 0 && server.messages('bob').length === 3);
+  add('3000.M9.host', 'Subject: later\n\nx\n');
+  await until('a later round', () => left() === 0 && server.messages('bob').length === 4);
+  await until('the other account', () => (output.match(/fetch gone: /g) ?? []).length > 1);
+  child.kill('SIGTERM');
+  await until('its end', () => child.exitCode !== null || child.signalCode !== null);
+  assert.match(output, /"account":"work","fetched":3/);
 });

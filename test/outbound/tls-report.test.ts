@@ -1,5 +1,8 @@
 /** TLS reports: what was counted on a day is what the domain gets on the next, once, as RFC 8460 writes it. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { silentLog } from '../../core/base/log.ts';
@@ -7,6 +10,7 @@ import { memoryDns } from '../../core/net/dns-zone.ts';
 import { openMemoryState } from '../../core/state/memory.ts';
 import type { TlsEvent } from '../../src/outbound/send.ts';
 import { createTlsReports } from '../../src/outbound/tls-report.ts';
+import { scriptedPair } from '../kit/scripted-smtp.ts';
 
 const good: TlsEvent = {
   domain: 'remote.test',
@@ -18,7 +22,7 @@ const good: TlsEvent = {
 };
 const bad: TlsEvent = { ...good, failure: 'certificate-expired', reason: 'CERT_HAS_EXPIRED' };
 
-function setUp(t: { after(work: () => unknown): void }) {
+function setUp(t: { after(work: () => unknown): void }, rua = 'mailto:tls@remote.test') {
   const clock = { at: Date.UTC(2026, 10, 20, 23, 50), now: () => clock.at, monotonicMs: () => clock.at };
   const state = openMemoryState({ clock, log: silentLog });
   t.after(() => state.close());
@@ -26,7 +30,7 @@ function setUp(t: { after(work: () => unknown): void }) {
   const reports = createTlsReports({
     hostname: 'mx.ours.test',
     from: 'postmaster@ours.test',
-    dns: memoryDns({ '_smtp._tls.remote.test': { TXT: ['v=TLSRPTv1; rua=mailto:tls@remote.test'] } }),
+    dns: memoryDns({ '_smtp._tls.remote.test': { TXT: [`v=TLSRPTv1; rua=${rua}`] } }),
     state: state.forPlugin('outbound'),
     clock,
     log: silentLog,
@@ -86,4 +90,40 @@ test('a domain that asks for none gets none', async (t) => {
   clock.at += 86_400_000;
   await reports.send();
   assert.deepEqual(sent, []);
+});
+
+test('a report goes by HTTPS where it is asked for, again after a refusal, and by mail as well', async (t) => {
+  const heard: { path: string; method: string; type: string; body: Buffer }[] = [];
+  // RFC 8460 section 3: a certificate that nobody vouches for does not keep it back.
+  const server = createServer(
+    { cert: scriptedPair.certificate, key: scriptedPair.key },
+    async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const { url: path = '', method = '', headers } = request;
+      heard.push({ path, method, type: headers['content-type'] ?? '', body: Buffer.concat(chunks) });
+      response.writeHead(heard.length === 1 ? 503 : 201).end();
+    },
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => new Promise((resolve) => server.close(resolve)));
+  const { port } = server.address() as AddressInfo;
+  const { clock, sent, reports } = setUp(t, `https://127.0.0.1:${port}/tls?x=1,mailto:tls@remote.test`);
+  reports.count(bad);
+  clock.at += 86_400_000;
+  await reports.send();
+  assert.deepEqual([heard.length, sent.length], [1, 0], 'a refusal: the day stays');
+  await reports.send();
+  await reports.send();
+  assert.deepEqual(
+    heard.map(({ path, method, type }) => `${method} ${path} ${type}`),
+    Array(2).fill('POST /tls?x=1 application/tlsrpt+gzip'),
+  );
+  assert.equal(sent.length, 1);
+  const report = JSON.parse(gunzipSync(heard[1]!.body).toString());
+  assert.deepEqual(report.policies[0].summary, {
+    'total-successful-session-count': 0,
+    'total-failure-session-count': 1,
+  });
 });
