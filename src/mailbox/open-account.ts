@@ -79,7 +79,7 @@ export class OpenAccount {
       setSpecialUse: (folder, uses) => store.call('setSpecialUse', [id, folder, uses]),
       status: (folder, wanted = {}) => store.call('status', [id, folder, wanted]),
       openFolder: (folder, options) => this.#openFolder(folder, options.readOnly),
-      upload: () => FileUpload.begin(uploads),
+      upload: async () => new FileUpload(uploads),
       append: (folder, messages) => this.#append(folder, messages),
       quota: () => store.call('quota', [id]),
       metadata: (folder) => store.call('metadata', [id, folder]),
@@ -98,6 +98,8 @@ export class OpenAccount {
 
   async end(): Promise<void> {
     for (const watcher of this.#watchers) this.#unfollow(watcher);
+    // What is read in advance for them stops here.
+    for (const folder of this.#byHandle.values()) folder.end();
     if (this.isDead) return;
     await this.#threads.store.call('closeAccount', [this.id]);
     await this.#threads.index.call('closeAccount', [this.id]);
@@ -143,8 +145,6 @@ export class OpenAccount {
   #release(shared: SharedFolder): void {
     shared.holders -= 1;
     if (shared.holders > 0) return;
-    // Whoever asks for the folder before it has left the map must open it anew.
-    shared.isGone = true;
     shared.end();
     this.#byHandle.delete(shared.handle);
     this.#folders.get(shared.name)?.then((current) => {

@@ -162,17 +162,21 @@ export class SharedFolder {
   async #indexBatches(messages: readonly Keyed[]): Promise<Keyed[]> {
     const lost: Keyed[] = [];
     let before: Promise<Keyed[]> = Promise.resolve([]);
-    for (let at = 0; at < messages.length && this.holders > 0; at += indexLimits.messagesPerTurn) {
+    for (let at = 0; at < messages.length && this.#isUsed(); at += indexLimits.messagesPerTurn) {
       // Two on their way, so that the index thread never waits for this one.
       const batch = this.#indexBatch(messages.slice(at, at + indexLimits.messagesPerTurn));
       batch.catch(() => undefined);
       lost.push(...(await before));
       before = batch;
       // Who waits for something goes before what is read in advance.
-      while (this.#isUrgent() && this.holders > 0) await sleep(indexLimits.yieldMs);
+      while (this.#isUrgent() && this.#isUsed()) await sleep(indexLimits.yieldMs);
     }
     lost.push(...(await before));
     return lost;
+  }
+
+  #isUsed(): boolean {
+    return this.holders > 0 && !this.isGone;
   }
 
   /** Who asked just now mostly asks again: for the next part of a list. */
@@ -211,8 +215,9 @@ export class SharedFolder {
     this.indexSoon();
   }
 
-  /** Nobody uses it any more. */
+  /** Nobody uses it any more; whoever asks for the folder from now on must open it anew. */
   end(): void {
+    this.isGone = true;
     clearTimeout(this.#indexTimer);
   }
 }

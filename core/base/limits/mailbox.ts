@@ -63,6 +63,8 @@ export const indexLimits = {
   messageBytes: 256 * KiB,
 } as const;
 
+/** Messages on their way in that stay in memory until they are whole: most fit, and a flood of large ones does not. */
+export const uploadLimits = { heldMax: 128 * KiB, heldByAllMax: 8 * MiB } as const;
 /** Messages and octets that come from a mailbox thread at a time, read ahead while the ones before are sent. */
 export const readBatchMessages = 256;
 export const readBatchBytes = 1 * MiB;
