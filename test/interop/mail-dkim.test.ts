@@ -1,4 +1,4 @@
-/** Mail::DKIM, on which dkimproxy and SpamAssassin stand, verifies what we sign, and we verify what it signs. */
+/** Mail::DKIM, on which SpamAssassin and dkimproxy (not in Debian 12) stand, verifies what we sign, and we verify what it signs. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
