@@ -35,6 +35,10 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'format, answer and split mail, as formail of procmail does',
     load: () => import('./cli/formail.ts'),
   },
+  maildrop: {
+    summary: 'deliver by filters of maildrop, with its command line; check them, show what they do',
+    load: () => import('./cli/maildrop.ts'),
+  },
   'opensmtpd-filter': {
     summary: 'filter for OpenSMTPD, which starts it itself',
     load: () => import('./cli/opensmtpd-filter.ts'),

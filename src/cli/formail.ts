@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { describeError } from '../../core/base/errors.ts';
 import { type FormailOptions, readFormailArguments } from '../../rules/formail/arguments.ts';
 import { type FormailOutcome, type FormailStep, formail } from '../../rules/formail/formail.ts';
+import { asctime } from './asctime.ts';
 import { exitCodes } from './exit-codes.ts';
 import { IdCache } from './formail/id-cache.ts';
 import { Output } from './formail/output.ts';
@@ -110,11 +111,4 @@ function say(text: string): void {
 
 function newMessageId(): string {
   return `${randomUUID()}@${hostname()}`;
-}
-
-/** `Sat Nov 21 09:00:00 2026`, local time. */
-function asctime(date: Date): string {
-  const [week, month, day, year] = date.toDateString().split(' ');
-  const clock = date.toTimeString().slice(0, 8);
-  return `${week} ${month} ${String(Number(day)).padStart(2)} ${clock} ${year}`;
 }

@@ -87,6 +87,32 @@ export const formailLimits = {
   programsMax: 16,
 } as const;
 
+/** maildrop's filters. */
+export const maildropLimits = {
+  /** A mail is held in memory, and a filter's output beside it. */
+  mailBytesMax: 256 * MiB,
+  /** A filter file; the largest that people write have some thousand lines. */
+  filterBytesMax: 4 * MiB,
+  /** Blocks and parentheses within one another: parser and runner recurse that deep. */
+  nestingMax: 150,
+  /** Files that include files; maildrop's own limit. */
+  includeDepthMax: 20,
+  /** Statements and expressions that one mail runs through: loops may have no end. */
+  stepsMax: 1_000_000,
+  /** Octets of one value. */
+  valueBytesMax: 1 * MiB,
+  /** Octets of all variables together. */
+  valuesBytesMax: 64 * MiB,
+  /** Octets of a program's output between backquotes. */
+  outputBytesMax: 1 * MiB,
+  /** Matches that one foreach runs through. */
+  matchesMax: 100_000,
+  /** Compiled patterns that are remembered. */
+  patternsMax: 1000,
+  /** The whole of it, as maildrop's watchdog has it. */
+  runMs: 300_000,
+} as const;
+
 /** What a Sieve script may be and do. RFC 5228 section 2.10.5 leaves limits to the implementation. */
 export const sieveLimits = {
   /** Pigeonhole's default as well; far above any script written by hand. */

@@ -1,5 +1,5 @@
 /** The file of -D: keys that were seen, in formail's own form, so that either program may go on with the other's. */
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { formailLimits } from '../../../core/base/limits/rules.ts';
 import { lookUpKey } from '../../../rules/formail/id-cache.ts';
 
@@ -43,9 +43,5 @@ export class IdCache {
       if (count === 0) return content.toString('latin1', 0, length);
       length += count;
     }
-  }
-
-  close(): void {
-    closeSync(this.#fd);
   }
 }

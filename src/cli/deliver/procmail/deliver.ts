@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { type RunResult, runProcmail } from '../../../../rules/procmail/run.ts';
+import { asctime } from '../../asctime.ts';
 import type { Account } from '../account.ts';
 import { mailPlace, type Place } from '../place.ts';
 import type { ProcmailArguments } from './arguments.ts';
@@ -98,11 +99,4 @@ function withFromLine(octets: Uint8Array, { sender }: ProcmailArguments, { name 
   const before = /^From (\S+)/.exec(text.toString('latin1', 0, end))?.[1] ?? name;
   const line = `From ${sender === '-' ? before : sender}  ${asctime(new Date())}\n`;
   return Buffer.concat([Buffer.from(line, 'latin1'), text.subarray(end)]);
-}
-
-/** `Sat Nov 21 09:00:00 2026`, local time. */
-function asctime(date: Date): string {
-  const [week, month, day, year] = date.toDateString().split(' ');
-  const clock = date.toTimeString().slice(0, 8);
-  return `${week} ${month} ${String(Number(day)).padStart(2)} ${clock} ${year}`;
 }

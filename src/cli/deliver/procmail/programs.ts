@@ -11,8 +11,10 @@ export interface ProgramRun {
   readonly environment: Environment;
   /** Milliseconds after which it gets SIGTERM; 0: never. */
   readonly timeoutMs: number;
-  /** Its output is wanted; else it goes to `log`, as what it says on standard error does. */
+  /** Its output is wanted; else it goes to `output`. */
   readonly collect: boolean;
+  /** File descriptor; absent: `log`, as for what it says on standard error. */
+  readonly output?: number;
   /** File descriptor. */
   readonly log: number;
 }
@@ -40,6 +42,7 @@ export function runProgram({
   timeoutMs,
   collect,
   log,
+  output: target = log,
 }: ProgramRun): Promise<ProgramEnd> {
   const argv = command.kind === 'shell' ? [command.shell, command.flags, command.line] : command.argv;
   const [program = '', ...rest] = argv;
@@ -49,7 +52,7 @@ export function runProgram({
     let unread = false;
     const child = spawn(program, rest, {
       env: environment,
-      stdio: ['pipe', collect ? 'pipe' : log, log],
+      stdio: ['pipe', collect ? 'pipe' : target, log],
     });
     running.add(child);
     const timer =
