@@ -21,8 +21,12 @@ export interface SendmailOptions {
   /** Lines of sendmail.cf put before the others: `O InputMailFilters=x`, `Xx, S=inet:...` ... */
   readonly lines?: readonly string[];
   /** Program and arguments of the local mailer, run as root, `$u` being the user; without it mail lies in `mail/`. */
+  readonly config?: SendmailConfig;
   readonly localMailer?: { readonly path: string; readonly arguments: string };
 }
+
+/** Text of a whole sendmail.cf in place of the test's own, made for that folder and port. */
+export type SendmailConfig = (place: { readonly directory: string; readonly port: number }) => string;
 
 export interface Sendmail {
   readonly directory: string;
@@ -50,7 +54,7 @@ export async function startSendmail(
   chmodSync(join(directory, 'mail'), 0o777);
   const port = await freePort();
   const config = join(directory, 'sendmail.cf');
-  writeFileSync(config, configText(directory, port, options));
+  writeFileSync(config, options.config?.({ directory, port }) ?? configText(directory, port, options));
   writeFileSync(join(directory, 'deliver'), deliverScript(directory));
   const traffic = join(directory, 'traffic');
   const libraries = join(program, '../../../lib/x86_64-linux-gnu');
