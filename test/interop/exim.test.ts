@@ -171,6 +171,10 @@ test('deliver is the pipe transport of Exim', async (t) => {
     rmSync(path);
     return text;
   };
+  await send(t, port, 'sender');
+  assert.match(await fresh(), /^Return-Path: <changed@example\.org>$/m);
+  await send(t, port, 'body');
+  assert.match(await fresh(), /\n\nnew body\n(long line ){80}\n\.\nend\n$/);
   await sendUtf8(port, 'alice@example.test');
   assertUtf8(await fresh());
   await sendLarge(port, 'alice@example.test');

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { createTransport } from 'nodemailer';
+import { mdaLines, openSmtpdFilterLines } from '../../src/cli/init/mta-lines.ts';
 import { launcher } from '../kit/command.ts';
 import { type OpenSmtpd, type OpenSmtpdOptions, startOpenSmtpd } from '../kit/opensmtpd.ts';
 import { projectRoot, requireProgram } from '../kit/require.ts';
@@ -57,7 +58,7 @@ async function withFilter(t: TestContext): Promise<Setting | undefined> {
   };
   writeFileSync(config, JSON.stringify(settings));
   return setUp(t, {
-    before: [`filter "mailfilter" proc-exec "${command('opensmtpd-filter', config)}"`],
+    before: openSmtpdFilterLines(command('opensmtpd-filter', config)).flatMap(({ lines }) => lines),
     listen: 'filter "mailfilter"',
   });
 }
@@ -175,7 +176,8 @@ test('deliver is the mda of OpenSMTPD', async (t) => {
       pipelines: { inbound: [{ plugin }] },
     }),
   );
-  const setting = await setUp(t, { action: `mda "${command('deliver', config)} -f '%{sender}'"` });
+  const [line = ''] = mdaLines(command('deliver', config)).find(({ mta }) => mta === 'OpenSMTPD')!.lines;
+  const setting = await setUp(t, { action: line.replace('action "local" ', '') });
   if (!setting) return;
   const mails = () => messagesIn(join(folder, 'mail/nobody/nonexistent'));
   assert.match((await setting.send({ do: 'add' })).reply, /^250 /);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { createTransport } from 'nodemailer';
+import { milterLines } from '../../src/cli/init/mta-lines.ts';
 import { type Postfix, startPostfix } from '../kit/postfix.ts';
 import { projectRoot, requireProgram } from '../kit/require.ts';
 import { startServer, type TestServer, until } from '../kit/server.ts';
@@ -33,7 +34,7 @@ async function setUp(t: TestContext, main: Record<string, string> = {}): Promise
   t.after(() => server.stop());
   const postfix = await startPostfix(t, {
     main: {
-      smtpd_milters: `inet:127.0.0.1:${server.ports.milter}`,
+      ...printed(server.ports.milter!),
       virtual_mailbox_maps: 'texthash:$config_directory/mailboxes, static:others/',
       // Shorter than the slowest answer: without a sign of progress the MTA would give up.
       milter_content_timeout: '6s',
@@ -57,6 +58,12 @@ async function setUp(t: TestContext, main: Record<string, string> = {}): Promise
       return text!;
     },
   };
+}
+
+/** What `init milter` says of main.cf. */
+function printed(port: number): Record<string, string> {
+  const { lines } = milterLines(port).find(({ file, where }) => file === 'main.cf' && where === undefined)!;
+  return Object.fromEntries(lines.map((line) => line.split(' = ') as [string, string]));
 }
 
 const refused: { at: string; from?: string; to?: string; told?: string; args?: string[]; want: RegExp }[] = [
