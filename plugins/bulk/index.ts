@@ -1,4 +1,4 @@
-/** Tell mail of lists, mass mail and automatic mail by its own header. RFC 2919, RFC 2369, RFC 3834. */
+/** Tell mail of lists, mass mail and automatic mail by its own header. RFC 2919, RFC 2369, RFC 3834, RFC 8058. */
 import { definePlugin, type Headers } from 'mailfilter/plugin';
 
 export default definePlugin({
@@ -13,6 +13,7 @@ export default definePlugin({
     message({ message: { headers } }, { options }) {
       const listId = listIdOf(headers);
       const unsubscribe = headers.has('List-Unsubscribe');
+      const oneClick = canUnsubscribeAtOnce(headers);
       const list = listId !== undefined || headers.has('List-Post');
       const precedence = headers.get('Precedence')?.trim().toLowerCase();
       const bulk = list || unsubscribe || ['bulk', 'list', 'junk'].includes(precedence ?? '');
@@ -25,12 +26,28 @@ export default definePlugin({
         ...(bulk && !list ? [{ name: 'BULK_MAIL', score: options.bulkScore }] : []),
       ];
       return {
-        result: { bulk, list, unsubscribe, automatic, ...(listId !== undefined && { listId }) },
+        result: {
+          bulk,
+          list,
+          unsubscribe,
+          ...(oneClick && { oneClick }),
+          automatic,
+          ...(listId !== undefined && { listId }),
+        },
         symbols,
       };
     },
   },
 });
+
+/** RFC 8058 section 3.1: one field that says so, and an https link to post to, of those in angle brackets (RFC 2369 section 2). */
+function canUnsubscribeAtOnce(headers: Headers): boolean {
+  const posts = headers.all('List-Unsubscribe-Post');
+  const links = headers.all('List-Unsubscribe');
+  if (posts.length !== 1 || links.length !== 1) return false;
+  const link = /<\s{0,10}https:\/\/[^<>]{1,2000}>/i.test((links[0] ?? '').slice(0, 8000));
+  return link && posts[0]?.trim().toLowerCase() === 'list-unsubscribe=one-click';
+}
 
 /** No name in DNS is longer, and no result needs more. RFC 2919 section 3. */
 const listIdCharsMax = 255;

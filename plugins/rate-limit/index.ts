@@ -37,6 +37,13 @@ export default definePlugin({
             description: 'What is done with what is too much. Default: tempfail.',
           },
           score: { type: 'number', description: 'Points where the action is score. Default: 3.' },
+          stopSeconds: {
+            type: 'integer',
+            minimum: 0,
+            maximum: 31_536_000,
+            description:
+              'Whoever is over the limit is stopped for so long, which the log says once. Default: 0, until there is room again.',
+          },
         },
         required: ['per', 'max', 'seconds'],
         additionalProperties: false,
@@ -88,10 +95,12 @@ async function holdBack(
   }
   const over: { limit: Limit; subject: Subject }[] = [];
   for (const each of applied) {
-    if (!(await countIn(state, clock.now(), each.subject.key, each.limit))) over.push(each);
+    if (await isOver(each.limit, each.subject, { state, clock, log })) over.push(each);
   }
   if (over.length === 0) return undefined;
-  for (const { limit, subject } of over) log('too-many', { limit: limit.name, of: subject.name });
+  const { remoteIp } = input.connection;
+  for (const { limit, subject } of over)
+    log('too-many', { limit: limit.name, of: subject.who, ip: remoteIp });
   const hardest =
     over.find(({ limit }) => limit.action === 'reject') ??
     over.find(({ limit }) => limit.action === 'tempfail');
@@ -103,6 +112,23 @@ async function holdBack(
       limit.action === 'score' ? [{ name: limit.symbol, score: limit.score }] : [],
     ),
   };
+}
+
+/** Counts the attempt where there is room; a subject that was stopped is not counted. */
+async function isOver(
+  limit: Limit,
+  { key, who }: Subject,
+  { state, clock, log }: Pick<Context, 'state' | 'clock' | 'log'>,
+): Promise<boolean> {
+  const stopped = `${key}/stopped`;
+  if (limit.stopSeconds > 0 && (await state.get(stopped)) !== undefined) return true;
+  if (await countIn(state, clock.now(), key, limit)) return false;
+  if (limit.stopSeconds > 0) {
+    const ours = await state.setIfAbsent(stopped, clock.now(), { ttlSeconds: limit.stopSeconds });
+    // One line for the operator: whose password is to be changed, or whose machine to be cleaned.
+    if (ours) log('stopped', { of: who, per: limit.per, limit: limit.name, seconds: limit.stopSeconds });
+  }
+  return true;
 }
 
 function verdictOf({ action, count }: Limit, { name }: Subject) {

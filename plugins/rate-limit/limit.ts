@@ -9,6 +9,8 @@ export interface Limit {
   readonly seconds: number;
   readonly action: 'tempfail' | 'reject' | 'score' | 'mark';
   readonly score: number;
+  /** Whoever is over the limit is stopped for so long, whatever the window says; 0: until there is room again. */
+  readonly stopSeconds: number;
   /** `100 messages per user in 3600 s`: unlike that of any other limit. */
   readonly name: string;
   readonly symbol: string;
@@ -23,6 +25,8 @@ interface Bits {
 export interface Subject {
   readonly key: string;
   readonly name: string;
+  /** For the operator's log: the address, network, user or domain. */
+  readonly who: string;
 }
 
 /** @throws Error where two limits count the same */
@@ -32,7 +36,7 @@ export function readLimits(
 ): readonly Limit[] {
   const limits = options.map((option): Limit => {
     const given = option as Pick<Limit, 'per' | 'max' | 'seconds'> & Partial<Limit>;
-    const { per, max, seconds, count = 'messages', action = 'tempfail', score = 3 } = given;
+    const { per, max, seconds, count = 'messages', action = 'tempfail', score = 3, stopSeconds = 0 } = given;
     const name = `${max} ${count} per ${per} in ${seconds} s`;
     const symbol = `RATE_${per === 'senderDomain' ? 'SENDER_DOMAIN' : per.toUpperCase()}`;
     return {
@@ -42,6 +46,7 @@ export function readLimits(
       seconds,
       action,
       score,
+      stopSeconds,
       name,
       symbol,
       bits: { ipv4: ipv4Prefix, ipv6: ipv6Prefix },
@@ -60,11 +65,12 @@ export function subjectOf(
   switch (limit.per) {
     case 'address': {
       const address = networkKey(connection.remoteIp, { ipv4: 32, ipv6: 128 });
-      return address === '' ? undefined : subject(limit, address, connection.remoteIp);
+      return address === '' ? undefined : subject(limit, address, connection.remoteIp, connection.remoteIp);
     }
     case 'network': {
       const network = networkKey(connection.remoteIp, limit.bits);
-      return network === '' ? undefined : subject(limit, network, `the network of ${connection.remoteIp}`);
+      const name = `the network of ${connection.remoteIp}`;
+      return network === '' ? undefined : subject(limit, network, name, name);
     }
     case 'user':
       return session.user === undefined ? undefined : subject(limit, session.user.toLowerCase(), 'this user');
@@ -75,11 +81,12 @@ export function subjectOf(
   }
 }
 
-function subject({ name: limit }: Limit, who: string, name: string): Subject {
+function subject({ name: limit }: Limit, key: string, name: string, who = key): Subject {
   return {
     key: createHash('sha256')
-      .update(JSON.stringify([limit, who]))
+      .update(JSON.stringify([limit, key]))
       .digest('base64url'),
     name,
+    who,
   };
 }

@@ -19,6 +19,7 @@ import { sendOne } from '../server/mail-client.ts';
 /** Options of each; a plugin that needs none needs no row. */
 const options: Readonly<Record<string, object>> = {
   aliases: { table: { info: 'alice' } },
+  archive: { to: 'bob@example.test' },
   'arc-seal': { domain: 'example.test', selector: 's1', keyFile: 'key.pem' },
   'content-rules': {
     rules: [rule({ text: 'any', contains: 'hello' }, { add: 'X-Cheap', value: 'yes' })],
@@ -53,7 +54,9 @@ type Door = (typeof doors)[number];
 /** Where what comes out is another than at SMTP; anything else must be the same. */
 const signs = 'another MTA sends it, so that it is signed here and now';
 const noClient = 'no client is known, so that nobody is trusted';
+const noMore = 'no recipient can be added there, and the config is refused';
 const differences: Readonly<Record<string, Partial<Record<Door, string>>>> = {
+  archive: { deliver: noMore, 'opensmtpd-filter': noMore, filter: noMore },
   'dkim-sign': { milter: signs, 'content-filter': signs, 'proxy-filter': signs, 'opensmtpd-filter': signs },
   dmarc: { deliver: noClient },
   'strip-origin': { submission: 'what users submit is stripped, what strangers send is not' },

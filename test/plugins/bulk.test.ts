@@ -15,6 +15,18 @@ const cases: readonly [fields: string, result: object | undefined][] = [
   ['Precedence: first-class\n', undefined],
   ['Precedence: Bulk\n', { ...nothing, bulk: true }],
   ['List-Unsubscribe: <mailto:off@example.org>\n', { ...nothing, bulk: true, unsubscribe: true }],
+  [
+    'List-Unsubscribe: <mailto:off@example.org>, <https://example.org/off>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n',
+    { ...nothing, bulk: true, unsubscribe: true, oneClick: true },
+  ],
+  [
+    'List-Unsubscribe: <http://example.org/off>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n',
+    { ...nothing, bulk: true, unsubscribe: true },
+  ],
+  [
+    'List-Unsubscribe: <https://example.org/off>\nList-Unsubscribe-Post: yes\n',
+    { ...nothing, bulk: true, unsubscribe: true },
+  ],
   ['List-Post: NO\n', { ...nothing, bulk: true, list: true }],
   ['List-Id: Talk <Talk.example.org>\n', { ...nothing, bulk: true, list: true, listId: 'talk.example.org' }],
   ['List-Id: "a <b>" <c.example.org>\n', { ...nothing, bulk: true, list: true, listId: 'c.example.org' }],

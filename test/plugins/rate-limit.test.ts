@@ -134,3 +134,27 @@ test('a limit that stands there twice is told at load', async () => {
   const limit = { per: 'address', max: 1, seconds: 60 };
   await assert.rejects(bench([limit, limit]).mail(), /twice/);
 });
+
+test('a stolen account is stopped for good time, though the window has room again, and the log names it once', async () => {
+  const limit = { per: 'user', max: 2, seconds: 60, action: 'reject', stopSeconds: 3600 };
+  const { plugin, wait, mail } = bench([limit]);
+  const ann = user('Ann@a.test', '203.0.113.9');
+  assert.deepEqual([await mail(ann), await mail(ann)], ['continue', 'continue']);
+  const { verdict, log } = await plugin.mailFrom(ann);
+  assert.equal(verdict.action, 'reject');
+  const name = '2 messages per user in 60 s';
+  assert.deepEqual(log, [
+    { event: 'stopped', facts: { of: 'ann@a.test', per: 'user', limit: name, seconds: 3600 } },
+    { event: 'too-many', facts: { limit: name, of: 'ann@a.test', ip: '203.0.113.9' } },
+  ]);
+  wait(600);
+  const later = await plugin.mailFrom(ann);
+  assert.equal(later.verdict.action, 'reject');
+  assert.deepEqual(
+    later.log.map(({ event }) => event),
+    ['too-many'],
+  );
+  assert.equal(await mail(user('bob@a.test')), 'continue');
+  wait(3000);
+  assert.equal(await mail(ann), 'continue');
+});
