@@ -54,9 +54,8 @@ type Door = (typeof doors)[number];
 /** Where what comes out is another than at SMTP; anything else must be the same. */
 const signs = 'another MTA sends it, so that it is signed here and now';
 const noClient = 'no client is known, so that nobody is trusted';
-const noMore = 'no recipient can be added there, and the config is refused';
 const differences: Readonly<Record<string, Partial<Record<Door, string>>>> = {
-  archive: { deliver: noMore, 'opensmtpd-filter': noMore, filter: noMore },
+  archive: { 'opensmtpd-filter': 'no recipient can be added there, and the plugin is refused' },
   'dkim-sign': { milter: signs, 'content-filter': signs, 'proxy-filter': signs, 'opensmtpd-filter': signs },
   dmarc: { deliver: noClient },
   'strip-origin': { submission: 'what users submit is stripped, what strangers send is not' },
