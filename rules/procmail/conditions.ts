@@ -195,8 +195,15 @@ function compareSize(
   const length = mail.header.length + mail.body.length;
   const matched = (sign === '<' ? length < limit : length > limit) !== inverted;
   if (weight === undefined) return { matched };
-  const ratio = sign === '<' ? limit / length : length / limit;
-  return { matched, added: clamp(weight.weight * ratio ** weight.exponent) };
+  return { matched, added: sizeScore((sign === '<') !== inverted, length, limit, weight) };
+}
+
+/** A negation turns the ratio over. A mail or a limit of no octets makes it plus or minus infinity, whatever the weight. procmailsc(5) */
+function sizeScore(isBelow: boolean, length: number, limit: number, { weight, exponent }: Weight): number {
+  const infinite = 2 * scoreMax;
+  if (isBelow && length === 0) return limit > 0 ? infinite : -infinite;
+  if (!isBelow && limit === 0) return infinite;
+  return clamp(weight * (isBelow ? limit / length : length / limit) ** exponent);
 }
 
 function search(

@@ -310,6 +310,8 @@ class Run {
       const judged = yield* evaluateConditions(recipe.conditions, flags, this.#house());
       ({ matched, score, conditions } = judged);
       this.#variables.set('=', formatScore(score));
+    } else {
+      this.#variables.set('=', '0');
     }
     if (!flags.has('A') && !flags.has('a')) frame.chained = matched;
     if (!frame.executed || !flags.has('E')) frame.executed = matched;
@@ -322,6 +324,8 @@ class Run {
       conditions,
     };
     if (this.#recipes.length < procmailLimits.tracedRecipesMax) this.#recipes.push(result);
+    // procmail counts nothing in the recipes of a block that it passes over, and that is their score.
+    if (!matched && holdsRecipe(recipe)) this.#variables.set('=', '0');
     if (!matched) return false;
     const delivered = yield* this.#act(recipe);
     result.outcome = this.#succeeded ? 'done' : 'failed';
@@ -364,6 +368,7 @@ class Run {
     const ended = yield* clone.proceed();
     const { exitCode } = yield* clone.finish(ended === 'delivered');
     this.#succeeded = waitOf(flags) === 'no' || exitCode === 0;
+    if (items.some(({ kind }) => kind === 'recipe')) this.#variables.set('=', '0');
     return false;
   }
 
@@ -603,6 +608,10 @@ class Run {
           : this.#variables.get(name);
     }
   }
+}
+
+function holdsRecipe({ action }: Recipe): boolean {
+  return action.kind === 'block' && action.items.some(({ kind }) => kind === 'recipe');
 }
 
 /** Both, unless only one is asked for. */
