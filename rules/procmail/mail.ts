@@ -28,13 +28,19 @@ function withBodyLength(header: Buffer, length: number): Buffer {
   return Buffer.from(text.replace(field, name! + String(length).padStart(value!.length)), 'latin1');
 }
 
+/** Of headers that were unfolded before: every condition asks for it. */
+const known = new WeakMap<Uint8Array, Uint8Array>();
+
 /** The header with every continued field on one line: the line end becomes a space. */
 export function unfolded(header: Uint8Array): Uint8Array {
+  const found = known.get(header);
+  if (found !== undefined) return found;
   const bytes = Buffer.from(header);
   for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) {
     const next = bytes[at + 1];
     if (next === 32 || next === 9) bytes[at] = 32;
   }
+  known.set(header, bytes);
   return bytes;
 }
 

@@ -16,6 +16,8 @@ export interface Pattern {
   readonly start: number;
   /** It holds a `\/`. */
   readonly marks: boolean;
+  /** Text in lower case that is in all that it matches; undefined where there is none. */
+  readonly required: string | undefined;
   /** What procmail calls an invalid expression, and makes something of. */
   readonly problem: string | undefined;
 }
@@ -24,6 +26,21 @@ export interface Pattern {
 export function compilePattern(expression: string, options: { readonly caseSensitive: boolean }): Pattern {
   const { root, problem } = parseExpression(expression, options);
   return new Compiler().compile(root, problem);
+}
+
+/** The longest run of octets that stand for themselves, outside of alternatives and repetitions. */
+function requiredText(root: Expression): string | undefined {
+  let longest = '';
+  let run = '';
+  const visit = (expression: Expression): void => {
+    if (expression.kind === 'sequence') for (const item of expression.items) visit(item);
+    else if (expression.kind === 'octet' && expression.literal !== undefined) {
+      run += String.fromCharCode(expression.literal);
+      if (run.length > longest.length) longest = run;
+    } else if (expression.kind !== 'mark') run = '';
+  };
+  visit(root);
+  return longest === '' ? undefined : longest.toLowerCase();
 }
 
 /** A piece of the graph: where it begins, and the links that lead out of it. */
@@ -40,7 +57,8 @@ class Compiler {
     const whole = this.#piece(root);
     const accept = this.#add({ kind: 'accept' });
     for (const out of whole.outs) out(accept);
-    return { states: this.#states, start: whole.start, marks: this.#marks, problem };
+    const required = requiredText(root);
+    return { states: this.#states, start: whole.start, marks: this.#marks, required, problem };
   }
 
   #add(state: PatternState): number {

@@ -3,20 +3,13 @@
  * so that the same rcfile delivers at once (as an MDA), is planned (in a server), or is only shown. procmailrc(5).
  */
 import { procmailLimits } from '../../core/base/limits/rules.ts';
-import { logAbstract } from './abstract.ts';
-import {
-  answered,
-  type ConditionHouse,
-  type ConditionResult,
-  commandOf,
-  compileSearch,
-  evaluateConditions,
-} from './conditions.ts';
-import { expandText, expandWords } from './expand.ts';
-import { type Mail, partsOf, splitMail, withoutFromLine } from './mail.ts';
+import { Actions, waitOf } from './actions.ts';
+import { answered, type ConditionResult, commandOf, evaluateConditions } from './conditions.ts';
+import { expandText } from './expand.ts';
+import { splitMail } from './mail.ts';
 import { type Assignment, type Item, parseRcfile, type Recipe } from './rcfile.ts';
-import type { Search } from './search.ts';
-import type { Command, Environment, Parts, Step, StepFacts, StepOutcome } from './steps.ts';
+import { RunState } from './run-state.ts';
+import type { Parts, Running } from './steps.ts';
 
 export interface RunInput {
   readonly octets: Uint8Array;
@@ -53,8 +46,6 @@ export interface RunResult {
   readonly lastFolder: string;
   readonly recipes: readonly RecipeResult[];
 }
-
-export type Running<Result> = Generator<Step, Result, StepOutcome>;
 
 const wholeMail: Parts = { header: true, body: true };
 const exitCantCreate = 73;
@@ -99,30 +90,29 @@ type Ending = 'end' | 'delivered' | 'wrong-host';
 
 class Run {
   readonly #input: RunInput;
-  readonly #variables: Map<string, string>;
-  #positional: readonly string[];
-  #mail: Mail;
+  readonly #state: RunState;
+  readonly #actions: Actions;
   #frames: Frame[] = [];
   /** The last action went well. */
   #succeeded = true;
   #globalLock: string | undefined;
-  #searches = new Map<string, Search>();
   #recipes: RecipeResult[];
-  #stored: { readonly name: string; readonly length: number } | undefined;
   #steps = 0;
-  /** What the log calls a mail that went nowhere. */
-  #nowhere = '';
 
   constructor(input: RunInput, from?: Run) {
     this.#input = input;
-    this.#variables = new Map(from === undefined ? [] : from.#variables);
-    this.#positional = from === undefined ? input.positional : from.#positional;
-    this.#mail = from === undefined ? splitMail(input.octets) : from.#mail;
+    const mail = from === undefined ? splitMail(input.octets) : from.#state.mail;
+    this.#state = new RunState(
+      mail,
+      input.positional,
+      input.processId,
+      from === undefined ? undefined : from.#state,
+    );
+    this.#actions = new Actions(this.#state, (name, value) => this.#assign(name, value));
     this.#recipes = from === undefined ? [] : from.#recipes;
     if (from !== undefined) {
       this.#frames = from.#frames.map((frame) => ({ ...frame }));
       this.#succeeded = from.#succeeded;
-      this.#searches = from.#searches;
     }
   }
 
@@ -136,7 +126,7 @@ class Run {
       chained: false,
       executed: false,
     });
-    this.#variables.set('_', path);
+    this.#state.variables.set('_', path);
   }
 
   *setAll(variables: Readonly<Record<string, string>>): Running<void> {
@@ -166,7 +156,7 @@ class Run {
   #leave(): void {
     this.#frames.pop();
     const file = this.#frames.findLast(({ rcfile }) => rcfile !== undefined)?.rcfile;
-    if (file !== undefined) this.#variables.set('_', file);
+    if (file !== undefined) this.#state.variables.set('_', file);
   }
 
   /** What was not delivered goes to DEFAULT; then the lock, the log and TRAP. */
@@ -174,43 +164,53 @@ class Run {
     let done = delivered;
     if (!done) {
       done = yield* this.#deliverDefault();
-      if (!done && isTrue(this.#variables.get('DELIVERED'))) {
-        this.#nowhere = '**Lost**';
+      if (!done && isTrue(this.#state.variables.get('DELIVERED'))) {
+        this.#state.nowhere = '**Lost**';
         done = true;
       }
     }
     yield* this.#unlockGlobal();
     const failure = this.#input.softly === true ? exitTempFail : exitCantCreate;
     const exitCode = yield* this.#trap(done ? 0 : failure);
-    if (done) yield* this.#abstract('last');
-    const lastFolder = this.#variables.get('LASTFOLDER') ?? '';
+    if (done) yield* this.#state.abstract('last');
+    const lastFolder = this.#state.variables.get('LASTFOLDER') ?? '';
     return { exitCode, delivered: done, lastFolder, recipes: this.#recipes };
   }
 
   *#deliverDefault(): Running<boolean> {
-    const { DEFAULT: first = '', ORGMAIL: last = '' } = Object.fromEntries(this.#variables);
+    const { DEFAULT: first = '', ORGMAIL: last = '' } = Object.fromEntries(this.#state.variables);
     for (const folder of new Set([first, last])) {
       if (folder === '') continue;
       if (folder === '|') {
         // Of old: to standard output.
-        const { ok } = yield { type: 'print', input: this.#octets(wholeMail, false), ...this.#facts(0) };
+        const { ok } = yield {
+          type: 'print',
+          input: this.#state.partOf(wholeMail, false),
+          ...this.#state.facts(0),
+        };
         if (ok) return true;
         continue;
       }
-      if (yield* this.#storeLocked([folder], this.#lockOf(folder), 0, wholeMail, false)) return true;
+      if (yield* this.#actions.store([folder], this.#actions.lockOf(folder), 0, wholeMail, false))
+        return true;
     }
     return false;
   }
 
   *#trap(exitCode: number): Running<number> {
-    const trap = this.#variables.get('TRAP') ?? '';
-    const wanted = this.#variables.get('EXITCODE');
+    const trap = this.#state.variables.get('TRAP') ?? '';
+    const wanted = this.#state.variables.get('EXITCODE');
     const own = wanted !== undefined && /^\d/.test(wanted) ? Number.parseInt(wanted, 10) : exitCode;
     if (trap === '') return own;
     const trapDecides = wanted === '';
-    if (wanted === undefined) this.#variables.set('EXITCODE', String(exitCode));
-    const command = yield* commandOf(trap, 0, this.#house());
-    const outcome = yield { type: 'test', command, input: this.#octets(wholeMail, false), ...this.#facts(0) };
+    if (wanted === undefined) this.#state.variables.set('EXITCODE', String(exitCode));
+    const command = yield* commandOf(trap, 0, this.#state);
+    const outcome = yield {
+      type: 'test',
+      command,
+      input: this.#state.partOf(wholeMail, false),
+      ...this.#state.facts(0),
+    };
     return trapDecides ? (outcome.exitCode ?? exitCode) : own;
   }
 
@@ -218,12 +218,12 @@ class Run {
 
   *#assignment({ name, value, line }: Assignment): Running<Ending | undefined> {
     if (value === undefined) return yield* this.#unset(name);
-    const text = yield* answered(expandText(value, this.#house()), line, this.#house());
+    const text = yield* answered(expandText(value, this.#state), line, this.#state);
     return yield* this.#assign(name, text);
   }
 
   *#unset(name: string): Running<Ending | undefined> {
-    this.#variables.delete(name);
+    this.#state.variables.delete(name);
     // As if the file had ended here.
     if (name === 'SWITCHRC') this.#abandonFile();
     if (name === 'LOCKFILE') yield* this.#unlockGlobal();
@@ -231,7 +231,7 @@ class Run {
   }
 
   *#assign(name: string, value: string): Running<Ending | undefined> {
-    this.#variables.set(name, value);
+    this.#state.variables.set(name, value);
     switch (name) {
       case 'MAILDIR':
         yield { type: 'directory', path: value };
@@ -246,7 +246,7 @@ class Run {
         yield { type: 'umask', mask: Number.parseInt(value, 8) || 0 };
         return undefined;
       case 'SHIFT':
-        this.#positional = this.#positional.slice(Math.max(0, Number.parseInt(value, 10) || 0));
+        this.#state.positional = this.#state.positional.slice(Math.max(0, Number.parseInt(value, 10) || 0));
         return undefined;
       case 'HOST':
         return value === this.#input.host ? undefined : this.#wrongHost();
@@ -286,7 +286,7 @@ class Run {
   *#lockGlobal(path: string): Running<undefined> {
     yield* this.#unlockGlobal();
     if (path === '') return undefined;
-    const { ok } = yield { type: 'lock', path, ...this.#lockTimes() };
+    const { ok } = yield { type: 'lock', path, ...this.#state.lockTimes() };
     if (ok) this.#globalLock = path;
     return undefined;
   }
@@ -307,15 +307,15 @@ class Run {
     let score = 0;
     let conditions: readonly ConditionResult[] = [];
     if (matched) {
-      const judged = yield* evaluateConditions(recipe.conditions, flags, this.#house());
+      const judged = yield* evaluateConditions(recipe.conditions, flags, this.#state);
       ({ matched, score, conditions } = judged);
-      this.#variables.set('=', formatScore(score));
+      this.#state.variables.set('=', formatScore(score));
     } else {
-      this.#variables.set('=', '0');
+      this.#state.variables.set('=', '0');
     }
     if (!flags.has('A') && !flags.has('a')) frame.chained = matched;
     if (!frame.executed || !flags.has('E')) frame.executed = matched;
-    const rcfile = this.#variables.get('_') ?? '';
+    const rcfile = this.#state.variables.get('_') ?? '';
     const result: { -readonly [Key in keyof RecipeResult]: RecipeResult[Key] } = {
       rcfile,
       line: recipe.line,
@@ -325,7 +325,7 @@ class Run {
     };
     if (this.#recipes.length < procmailLimits.tracedRecipesMax) this.#recipes.push(result);
     // procmail counts nothing in the recipes of a block that it passes over, and that is their score.
-    if (!matched && holdsRecipe(recipe)) this.#variables.set('=', '0');
+    if (!matched && holdsRecipe(recipe)) this.#state.variables.set('=', '0');
     if (!matched) return false;
     const delivered = yield* this.#act(recipe);
     result.outcome = this.#succeeded ? 'done' : 'failed';
@@ -343,12 +343,12 @@ class Run {
     const { action, flags } = recipe;
     if (action.kind === 'block') return yield* this.#block(action.items, flags);
     const input = inputOf(flags);
-    const lock = yield* this.#lockFor(recipe);
+    const lock = yield* this.#actions.lockFor(recipe);
     if (lock === false) {
       this.#succeeded = false;
       return false;
     }
-    this.#succeeded = yield* this.#actLocked(recipe, input, lock);
+    this.#succeeded = yield* this.#actions.perform(recipe, input, lock);
     const takes =
       !flags.has('c') && !(action.kind === 'pipe' && (flags.has('f') || action.variable !== undefined));
     return this.#succeeded && takes;
@@ -368,245 +368,8 @@ class Run {
     const ended = yield* clone.proceed();
     const { exitCode } = yield* clone.finish(ended === 'delivered');
     this.#succeeded = waitOf(flags) === 'no' || exitCode === 0;
-    if (items.some(({ kind }) => kind === 'recipe')) this.#variables.set('=', '0');
+    if (items.some(({ kind }) => kind === 'recipe')) this.#state.variables.set('=', '0');
     return false;
-  }
-
-  *#actLocked({ action, flags }: Recipe, input: Parts, lock: string | undefined): Running<boolean> {
-    switch (action.kind) {
-      case 'forward':
-        return yield* this.#inLock(lock, this.#forward(action.text, action.line, flags, input));
-      case 'pipe':
-        return yield* this.#inLock(lock, this.#pipe(action, flags, input));
-      case 'folder': {
-        const folders = yield* answered(expandWords(action.text, this.#house()), action.line, this.#house());
-        if (folders.length === 0) return false;
-        return yield* this.#storeLocked(folders, lock, action.line, input, flags.has('r'));
-      }
-      case 'block':
-        return true;
-    }
-  }
-
-  *#forward(text: string, line: number, flags: ReadonlySet<string>, input: Parts): Running<boolean> {
-    const house = this.#house();
-    const recipients = yield* answered(expandWords(text, house), line, house);
-    const sendmail = house.get('SENDMAIL') ?? '';
-    const sendmailFlags = (house.get('SENDMAILFLAGS') ?? '').split(/[ \t\n]+/).filter((flag) => flag !== '');
-    const argv = [sendmail, ...sendmailFlags, ...recipients];
-    this.#variables.set('LASTFOLDER', argv.join(' '));
-    const octets = withoutFromLine(this.#octets(input, flags.has('r')));
-    const outcome = yield {
-      type: 'forward',
-      argv,
-      recipients,
-      input: octets,
-      wait: waitOf(flags),
-      ignoreWriteErrors: flags.has('i'),
-      ...this.#facts(line),
-    };
-    const ok = succeeded(outcome, waitOf(flags));
-    if (ok) yield* this.#noteStored(argv.join(' '), octets.length);
-    return ok;
-  }
-
-  *#pipe(
-    action: Extract<Recipe['action'], { kind: 'pipe' }>,
-    flags: ReadonlySet<string>,
-    input: Parts,
-  ): Running<boolean> {
-    const { text, line, variable } = action;
-    const isFilter = flags.has('f') && variable === undefined;
-    const octets = this.#octets(input, flags.has('r'));
-    if (text === '') {
-      const { ok } = yield { type: 'print', input: octets, ...this.#facts(line) };
-      return ok;
-    }
-    const command = yield* commandOf(text, line, this.#house());
-    const name = nameOf(command);
-    if (!isFilter && variable === undefined) this.#variables.set('LASTFOLDER', name);
-    const output = isFilter ? 'filter' : variable === undefined ? 'none' : 'variable';
-    const wait = waitOf(flags);
-    const outcome = yield {
-      type: 'program',
-      command,
-      output,
-      input: octets,
-      wait,
-      ignoreWriteErrors: flags.has('i'),
-      ...this.#facts(line),
-    };
-    const ok = succeeded(outcome, wait);
-    if (outcome.output !== undefined && variable !== undefined) {
-      const printed = Buffer.from(outcome.output).toString('latin1');
-      yield* this.#assign(variable, printed.endsWith('\n') ? printed.slice(0, -1) : printed);
-    } else if (isFilter && ok && outcome.output !== undefined) {
-      this.#filter(outcome.output, input);
-    } else if (output === 'none' && ok) {
-      yield* this.#noteStored(name, octets.length);
-    }
-    return ok;
-  }
-
-  #filter(output: Uint8Array, { header, body }: Parts): void {
-    if (header && body) this.#mail = splitMail(output);
-    else if (header) this.#mail = splitMail(Buffer.concat([output, this.#mail.body]));
-    else this.#mail = { header: this.#mail.header, body: output };
-  }
-
-  *#storeLocked(
-    folders: readonly string[],
-    lock: string | undefined,
-    line: number,
-    input: Parts,
-    raw: boolean,
-  ): Running<boolean> {
-    if (lock !== undefined) {
-      const { ok } = yield { type: 'lock', path: lock, ...this.#lockTimes() };
-      if (!ok) return false;
-    }
-    const octets = this.#storedOctets(folders[0]!, input, raw);
-    const outcome = yield { type: 'store', folders, input: octets, raw, ...this.#facts(line) };
-    const name = outcome.name ?? folders[0]!;
-    if (outcome.ok) {
-      this.#variables.set('LASTFOLDER', name);
-      yield* this.#noteStored(name, outcome.length ?? octets.length);
-    }
-    if (lock !== undefined) yield { type: 'unlock', path: lock };
-    return outcome.ok;
-  }
-
-  *#inLock(lock: string | undefined, work: Running<boolean>): Running<boolean> {
-    if (lock === undefined) return yield* work;
-    const { ok } = yield { type: 'lock', path: lock, ...this.#lockTimes() };
-    if (!ok) return false;
-    const done = yield* work;
-    yield { type: 'unlock', path: lock };
-    return done;
-  }
-
-  /** The name of a recipe's lock; undefined for none, false where it has to have one and cannot. */
-  *#lockFor({ lock, action }: Recipe): Running<string | undefined | false> {
-    if (lock === undefined) return undefined;
-    const house = this.#house();
-    if ('name' in lock) return yield* answered(expandText(lock.name, house), 0, house);
-    if (action.kind === 'folder') {
-      const [folder] = yield* answered(expandWords(action.text, house), action.line, house);
-      return folder === undefined ? undefined : this.#lockOf(folder);
-    }
-    if (action.kind === 'pipe') {
-      const target = />>[ \t]*([^ \t|;&<>]+)/.exec(action.text)?.[1];
-      if (target === undefined) return house.get('LOCKEXT') ?? '';
-      return this.#lockOf(yield* answered(expandText(target, house), action.line, house));
-    }
-    return undefined;
-  }
-
-  /** Directories need none. */
-  #lockOf(folder: string): string | undefined {
-    return folder.endsWith('/') || folder.endsWith('/.')
-      ? undefined
-      : folder + (this.#variables.get('LOCKEXT') ?? '');
-  }
-
-  // The mail, the log
-
-  /** An empty line at the end keeps mails of a folder apart. */
-  #octets(input: Parts, raw: boolean): Uint8Array {
-    const octets = partsOf(this.#mail, input);
-    if (raw) return octets;
-    const end = Buffer.from(octets.subarray(-2)).toString('latin1');
-    return end === '\n\n' ? octets : Buffer.concat([octets, Buffer.from('\n')]);
-  }
-
-  /** A Maildir parts mails by itself, and needs neither From_ line nor empty line. */
-  #storedOctets(folder: string, input: Parts, raw: boolean): Uint8Array {
-    if (folder.endsWith('/')) return withoutFromLine(this.#octets(input, true));
-    return this.#octets(input, raw || folder === '/dev/null');
-  }
-
-  *#noteStored(name: string, length: number): Running<void> {
-    this.#stored = { name, length };
-    if (/^a/i.test(this.#variables.get('LOGABSTRACT') ?? '')) yield* this.#abstract('each');
-  }
-
-  *#abstract(when: 'each' | 'last'): Running<void> {
-    const wanted = this.#variables.get('LOGABSTRACT') ?? 'yes';
-    if (/^(?:n|off|0|f|d)/i.test(wanted)) return;
-    if (when === 'last' && /^a/i.test(wanted)) return;
-    if (this.#variables.get('LOGFILE') === undefined) return;
-    yield {
-      type: 'log',
-      text: logAbstract(this.#mail, this.#stored?.name ?? this.#nowhere, this.#stored?.length ?? 0),
-    };
-  }
-
-  #facts(line: number): StepFacts {
-    return { line, environment: this.#environment(), timeoutSeconds: this.#seconds('TIMEOUT', 960) };
-  }
-
-  #lockTimes(): { sleepSeconds: number; timeoutSeconds: number } {
-    return {
-      sleepSeconds: this.#seconds('LOCKSLEEP', 8),
-      timeoutSeconds: this.#seconds('LOCKTIMEOUT', 1024),
-    };
-  }
-
-  #seconds(name: string, otherwise: number): number {
-    const seconds = Number.parseInt(this.#variables.get(name) ?? '', 10);
-    return Number.isNaN(seconds) ? otherwise : seconds;
-  }
-
-  #environment(): Environment {
-    const names = [...this.#variables.keys()].filter(
-      (name) => /^[A-Za-z_][A-Za-z_0-9]*$/.test(name) && name !== '_',
-    );
-    return Object.fromEntries(names.map((name) => [name, this.#variables.get(name)!]));
-  }
-
-  #house(): ConditionHouse {
-    const get = (name: string) => this.#get(name);
-    const house: ConditionHouse = {
-      mail: this.#mail,
-      positional: this.#positional,
-      get,
-      set: (name, value) => this.#variables.set(name, value),
-      octets: (parts) => this.#octets(parts, false),
-      facts: (line) => this.#facts(line),
-      search: (expression, caseSensitive) => this.#search(expression, caseSensitive),
-    };
-    return house;
-  }
-
-  #search(expression: string, caseSensitive: boolean): Search {
-    const key = `${caseSensitive ? 'D' : ' '}${expression}`;
-    let search = this.#searches.get(key);
-    if (search === undefined) {
-      search = compileSearch(expression, caseSensitive);
-      this.#searches.set(key, search);
-    }
-    return search;
-  }
-
-  #get(name: string): string | undefined {
-    switch (name) {
-      case '$':
-        return String(this.#input.processId);
-      case '#':
-        return String(this.#positional.length);
-      case '-':
-        return this.#variables.get('LASTFOLDER');
-      case '=':
-        return this.#variables.get('=') ?? '0';
-      case '?':
-        return this.#variables.get('?') ?? '0';
-      default:
-        return /^[0-9]$/.test(name)
-          ? name === '0'
-            ? 'procmail'
-            : this.#positional[Number(name) - 1]
-          : this.#variables.get(name);
-    }
   }
 }
 
@@ -619,20 +382,6 @@ function inputOf(flags: ReadonlySet<string>): Parts {
   const header = flags.has('h');
   const body = flags.has('b');
   return header === body ? { header: true, body: true } : { header, body };
-}
-
-function waitOf(flags: ReadonlySet<string>): 'no' | 'yes' | 'quietly' {
-  if (flags.has('W')) return 'quietly';
-  return flags.has('w') ? 'yes' : 'no';
-}
-
-function succeeded({ ok, exitCode = 0 }: StepOutcome, wait: 'no' | 'yes' | 'quietly'): boolean {
-  return ok && (wait === 'no' || exitCode === 0);
-}
-
-/** A program as LASTFOLDER and the log name it. */
-function nameOf(command: Command): string {
-  return command.kind === 'shell' ? command.line : command.argv.join(' ');
 }
 
 function isTrue(value: string | undefined): boolean {

@@ -14,6 +14,9 @@ interface Step {
   readonly next: (Step | undefined)[];
 }
 
+/** Texts that were looked at before, in lower case. */
+const lowered = new WeakMap<Uint8Array, string>();
+
 export class Search {
   readonly pattern: Pattern;
   #steps = new Map<string, Step>();
@@ -28,6 +31,7 @@ export class Search {
    * @returns the offset past its last octet, which may be the newline after the text; -1 where there is none
    */
   find(text: Uint8Array, from = 0): number {
+    if (from === 0 && this.#lacksRequired(text)) return -1;
     let step = this.#start();
     if (step.accepts) return from;
     const follow = (symbol: number) => {
@@ -40,6 +44,18 @@ export class Search {
     for (let at = from; at < text.length; at++) if (follow(text[at]!)) return at + 1;
     if (follow(end)) return text.length;
     return follow(newline) ? text.length + 1 : -1;
+  }
+
+  /** Most expressions of most mails are done with here. */
+  #lacksRequired(text: Uint8Array): boolean {
+    const { required } = this.pattern;
+    if (required === undefined || text.length > procmailLimits.loweredOctetsMax) return false;
+    let lower = lowered.get(text);
+    if (lower === undefined) {
+      lower = Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1').toLowerCase();
+      lowered.set(text, lower);
+    }
+    return !lower.includes(required);
   }
 
   #start(): Step {

@@ -69,6 +69,9 @@ export interface StepFacts {
   readonly timeoutSeconds: number;
 }
 
+/** Yields steps, is told how each went, and comes to a result. */
+export type Running<Result> = Generator<Step, Result, StepOutcome>;
+
 /** How a step went. Only the fields that its type asks for are looked at. */
 export interface StepOutcome {
   /** It did what it was to do; a program's exit code is looked at besides. */

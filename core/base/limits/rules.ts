@@ -71,6 +71,8 @@ export const procmailLimits = {
   patternStatesMax: 50_000,
   patternDepthMax: 200,
   patternStepsMax: 2000,
+  /** Of a text that is held in lower case beside itself, to look for words in it. */
+  loweredOctetsMax: 1 * MiB,
   /** Recipes that a trace tells of. */
   tracedRecipesMax: 1000,
   /** Of files that an rcfile includes, when it is converted: what is inlined twice counts twice. */

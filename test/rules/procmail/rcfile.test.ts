@@ -14,7 +14,7 @@ test('recipes and assignments with their lines', () => {
   assert.deepEqual(items, [
     { kind: 'assignment', line: 1, name: 'A', value: '1' },
     {
-      ...{ kind: 'recipe', line: 4, flags: new Set('Hc'), lock: { name: 'my.lock' } },
+      ...{ kind: 'recipe', line: 4, endLine: 8, flags: new Set('Hc'), lock: { name: 'my.lock' } },
       conditions: [
         { line: 5, text: '^Subject: a b' },
         { line: 7, text: '! B ?? c' },
@@ -22,7 +22,7 @@ test('recipes and assignments with their lines', () => {
       action: { kind: 'pipe', line: 8, text: 'cat >> x' },
     },
     {
-      ...{ kind: 'recipe', line: 9, flags: new Set(), lock: undefined, conditions: [] },
+      ...{ kind: 'recipe', line: 9, endLine: 12, flags: new Set(), lock: undefined, conditions: [] },
       action: { kind: 'block', items: [{ kind: 'assignment', line: 11, name: 'B', value: undefined }] },
     },
   ]);
@@ -101,8 +101,8 @@ test('a rehearsal does nothing and tells all', () => {
     ],
   );
   assert.deepEqual(rehearsal.deeds, [
-    { line: 4, kind: 'store', text: 'x' },
+    { line: 4, kind: 'store', text: 'x', folders: ['x'], directory: '/' },
     { line: 6, kind: 'forward', text: 'bob@example.org' },
-    { line: 0, kind: 'store', text: 'inbox' },
+    { line: 0, kind: 'store', text: 'inbox', folders: ['inbox'], directory: '/' },
   ]);
 });

@@ -2,8 +2,7 @@
 import { closeSync, constants, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describeError } from '../../../../core/base/errors.ts';
-import type { Running } from '../../../../rules/procmail/run.ts';
-import type { Command, Step, StepOutcome } from '../../../../rules/procmail/steps.ts';
+import type { Command, Running, Step, StepOutcome } from '../../../../rules/procmail/steps.ts';
 import { storeInFolders } from './folders.ts';
 import { dropLockFile, takeLockFile } from './lock-files.ts';
 import { withOwnPrograms } from './own-programs.ts';
