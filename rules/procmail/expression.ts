@@ -106,7 +106,7 @@ class Parser {
       case '[':
         return { kind: 'octet', set: this.#bracket() };
       case '.':
-        return { kind: 'octet', set: allBut(newline) };
+        return { kind: 'octet', set: anySet };
       case '^':
         if (this.#text[this.#at] === '^') {
           if (isFirst) return this.#anchor('begin');
@@ -131,15 +131,14 @@ class Parser {
     const character = this.#text[this.#at];
     if (character === undefined) return this.#letter('\\');
     this.#at += 1;
-    if (character === '<' || character === '>') return { kind: 'octet', set: notInWord() };
+    if (character === '<' || character === '>') return { kind: 'octet', set: notInWordSet };
     if (character === '/') return { kind: 'mark' };
     return this.#letter(character);
   }
 
   #letter(character: string): Expression {
     const literal = character.charCodeAt(0) & 0xff;
-    const set = setOf(literal);
-    return { kind: 'octet', set: this.#caseSensitive ? set : withBothCases(set), literal };
+    return { kind: 'octet', set: (this.#caseSensitive ? exactSets : caselessSets)[literal]!, literal };
   }
 
   #bracket(): OctetSet {
@@ -203,3 +202,9 @@ function withBothCases(set: OctetSet): OctetSet {
   }
   return both;
 }
+
+/** Made once: expressions are full of them, and nobody changes them. */
+const exactSets = Array.from({ length: 256 }, (_, octet) => setOf(octet));
+const caselessSets = exactSets.map(withBothCases);
+const anySet = allBut(newline);
+const notInWordSet = notInWord();
