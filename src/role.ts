@@ -1,10 +1,8 @@
 /** Entry of a role's process: `role.ts mta|access CONFIG NUMBER`, forked by the supervisor, which hears when it is ready or why it is not. */
-import module from 'node:module';
 import { describeError } from '../core/base/errors.ts';
 import { exitCodeOf, exitCodes } from './cli/exit-codes.ts';
 import type { Role, RoleMessage } from './supervisor.ts';
 
-module.enableCompileCache();
 const [role, configFile, index] = process.argv.slice(2) as [Role, string, string];
 process.title = `mailfilter ${role}`;
 // A supervisor that dies takes its roles along: nobody would restart or drain them.

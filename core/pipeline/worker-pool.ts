@@ -2,11 +2,11 @@
  * One plugin thread as the core sees it: a Tinypool of one worker, a port beside it whose close tells of the thread's
  * end (the pool itself does not notice process.exit), and the shared counters.
  */
-import { getCompileCacheDir } from 'node:module';
-import { dirname, extname } from 'node:path';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Tinypool } from 'tinypool';
+import { compileCacheEnvironment } from '../base/compile-cache.ts';
 import { describeError } from '../base/errors.ts';
 import {
   beacon,
@@ -63,7 +63,7 @@ export class PluginThread {
       minThreads: 1,
       maxThreads: 1,
       useAtomics: false,
-      env: { ...process.env, ...compileCache() },
+      env: { ...process.env, ...compileCacheEnvironment() },
       resourceLimits: { maxOldGenerationSizeMb: init.memoryMiB },
     });
     // An error without a task in flight would end the process if nobody listened; it is seen below.
@@ -165,13 +165,6 @@ export class PluginThread {
     this.drop();
     this.#init.onDeath(this, cause, message);
   }
-}
-
-/** A thread takes no part in this process's cache of compiled code unless its environment names it. */
-function compileCache(): { NODE_COMPILE_CACHE?: string } {
-  const directory = getCompileCacheDir();
-  // What is given is the folder of one version of Node, what is asked for the folder of all.
-  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) };
 }
 
 function causeOf(crash: unknown): DeathCause {

@@ -1,12 +1,13 @@
 /**
  * JSON Schemas as functions that are made once for all processes of a user: to load ajv and to compile a schema takes longer
- * than all else that a small command does. They lie beside Node's own cache of compiled code, in a folder that is trusted as
- * much, and only where there is one. What is wrong with a value they do not say; who has to know asks ajv.
+ * than all else that a small command does. They lie beside Node's own cache of compiled code, in a folder that nobody else
+ * can write to, and only where there is one. What is wrong with a value they do not say; who has to know asks ajv.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire, getCompileCacheDir } from 'node:module';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { trustedCacheDirectory } from '../base/compile-cache.ts';
 
 /** True for a value that is right, whose defaults are then filled in; a wrong one may hold some of them. */
 export type Acceptor = (value: unknown) => boolean;
@@ -22,7 +23,7 @@ const require = createRequire(import.meta.url);
  * @throws Error when the schema is unusable
  */
 export function cachedAcceptor(schema: object): Acceptor | undefined {
-  const directory = getCompileCacheDir();
+  const directory = trustedCacheDirectory();
   if (directory === undefined) return undefined;
   const key = createHash('sha256')
     .update(`${format} ${JSON.stringify(schema)}`)

@@ -58,7 +58,7 @@ async function writeConfig(): Promise<void> {
 
 function run(): Row[] {
   const profile = options['cpu-prof'] ? `--cpu-prof --cpu-prof-dir=${base}/profile` : '';
-  const command = `${process.execPath} ${profile} ${join(projectRoot, 'src/main.ts')} serve -q -c ${base}/mailfilter.json`;
+  const command = `${process.execPath} ${profile} ${join(projectRoot, 'src/mailfilter.js')} serve -q -c ${base}/mailfilter.json`;
   const cold = `rm -rf ${base}/data/mailboxes ${maildir}/dovecot* ${maildir}/mailfilter*`;
   const target = [
     `mailfilter,127.0.0.1:${port}`,

@@ -67,7 +67,7 @@ function runCell(sessions: string, directory: string): Row[] {
   const configFile = writeConfig(directory);
   const maildir = join(directory, 'mailboxes/bench.test/benchmail');
   const profile = options['cpu-prof'] ? `--cpu-prof --cpu-prof-dir=${directory}/profile` : '';
-  const command = `${process.execPath} ${profile} ${join(projectRoot, 'src/main.ts')} serve -q -c ${configFile}`;
+  const command = `${process.execPath} ${profile} ${join(projectRoot, 'src/mailfilter.js')} serve -q -c ${configFile}`;
   const run = spawnSync(
     'python3',
     [

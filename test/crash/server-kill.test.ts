@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { launcher } from '../kit/command.ts';
 import { type RandomSource, randomSource } from '../kit/random.ts';
-import { projectRoot } from '../kit/require.ts';
 import { killAll, startServer, type TestServer, until } from '../kit/server.ts';
 import { campaign, queueOf } from '../server/observe.ts';
 import { type Durability, type Format, judge, Load, loadConfig } from './server-load.ts';
@@ -68,7 +68,7 @@ function isAnsweredFrom(first: number): (letter: Load['letters'][number]) => boo
 
 /** Some way into recovery, or before it. */
 async function killWhileStarting(configFile: string, random: RandomSource): Promise<void> {
-  const child = spawn(process.execPath, [join(projectRoot, 'src/main.ts'), 'serve', '-c', configFile], {
+  const child = spawn(process.execPath, [launcher, 'serve', '-c', configFile], {
     stdio: 'ignore',
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));

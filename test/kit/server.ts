@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashPassword } from '../../src/users/password.ts';
-import { projectRoot } from './require.ts';
+import { launcher } from './command.ts';
 
 export const password = 'correct horse battery staple';
 
@@ -60,14 +60,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const dataDirectory = join(directory, 'data');
   if (!existsSync(configFile)) await writeConfig(directory, configFile, options);
   rmSync(join(dataDirectory, 'run', 'listeners.json'), { force: true });
-  const command = [
-    ...(options.wrap ?? []),
-    process.execPath,
-    join(projectRoot, 'src/main.ts'),
-    'serve',
-    '-c',
-    configFile,
-  ];
+  const command = [...(options.wrap ?? []), process.execPath, launcher, 'serve', '-c', configFile];
   const child = spawn(command[0]!, command.slice(1), {
     cwd: directory,
     env: { ...process.env, ...options.env },

@@ -1,6 +1,6 @@
 /** Schemas as functions kept on disk: they say what ajv says, they fill in what ajv fills in, and they need no ajv. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { enableCompileCache, getCompileCacheDir } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +42,19 @@ test('it accepts, refuses and fills in, and is written once', () => {
   assert.equal(cachedAcceptor(structuredClone(schema)), accepts);
   assert.equal(written().length, 1);
   assert.throws(() => cachedAcceptor({ type: 'object', properties: { a: { type: 'strnig' } } }));
+});
+
+test('a folder that others can write to is not believed', () => {
+  const inner = getCompileCacheDir()!;
+  const trusted = (outerMode: number, innerMode: number) => {
+    chmodSync(folder, outerMode);
+    chmodSync(inner, innerMode);
+    return cachedAcceptor(schema) !== undefined;
+  };
+  assert.equal(trusted(0o777, 0o755), false);
+  assert.equal(trusted(0o755, 0o775), false);
+  assert.equal(trusted(0o755, 0o755), true);
+  assert.equal(trusted(0o700, 0o775), true);
 });
 
 test('the config and the options of every bundled plugin need no ajv, and get the same defaults', async () => {
