@@ -24,6 +24,11 @@ import { requireProgram } from '../kit/require.ts';
 const user = 'alice@example.test';
 const password = 'secret';
 
+/** The campaign syncs as many as a person's mailbox has. */
+const isCampaign = process.env.MAILFILTER_CAMPAIGN === '1';
+const syncedMessages = isCampaign ? 10_000 : 500;
+const programTimeoutMs = isCampaign ? 15 * 60_000 : 60_000;
+
 interface Place {
   readonly server: ImapServer;
   readonly client: ImapClient;
@@ -52,7 +57,7 @@ async function open(
     home,
     async run(program, args, input = '') {
       const env = { PATH: process.env.PATH, HOME: home, LANG: 'C.UTF-8' };
-      const child = spawn(program, args, { cwd: home, env, timeout: 60_000 });
+      const child = spawn(program, args, { cwd: home, env, timeout: programTimeoutMs });
       const { code, stdout, stderr } = await collect(child, input);
       assert.equal(code, 0, `${program} ${args.join(' ')}: ${code}\n${stdout}\n${stderr}`);
       return stdout;
@@ -107,9 +112,6 @@ test('curl logs in after STARTTLS', async (t) => {
   const url = `imap://mx.example.test:${server.port}/INBOX;MAILINDEX=1`;
   assert.match(await run(program, [...args, '-u', `${user}:${password}`, url]), /^Subject: m1\r\n/);
 });
-
-/** The campaign syncs as many as a person's mailbox has. */
-const syncedMessages = process.env.MAILFILTER_CAMPAIGN === '1' ? 10_000 : 500;
 
 test('mbsync: a two-way sync, changed on both sides, ends equal', async (t) => {
   const program = requireProgram(t, 'mbsync');
