@@ -31,6 +31,7 @@ interface Options {
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
   readonly groupSenders: boolean;
+  readonly exemptAllowed: boolean;
 }
 interface Exempt {
   readonly networks: IpMatcher;
@@ -68,6 +69,11 @@ export default definePlugin({
       default: true,
       description: 'Senders that differ in a tag or a number alone (VERP, BATV, SRS) are one.',
     },
+    exemptAllowed: {
+      type: 'boolean',
+      default: true,
+      description: 'Clients that an allow list of dnsbl vouches for never wait.',
+    },
     exemptNetworks: addresses('Addresses and networks that never wait.'),
     exemptSenders: addresses('Addresses and @domains that never wait. Anybody can write them.'),
     exemptRecipients: addresses('Addresses and @domains whose mail never waits.'),
@@ -103,6 +109,7 @@ async function judge(input: TransactionInput, to: string, context: Context): Pro
   if (connection.trusted || session.user !== undefined || connection.door === 'submission') return undefined;
   if (!isClientKnown(connection) || exempt.networks.matches(connection.remoteIp)) return undefined;
   if (names(exempt.senders, envelope.sender)) return undefined;
+  if (options.exemptAllowed && isVouchedFor(input.results.dnsbl)) return undefined;
   const spfDomain = options.spfPass === 'ignore' ? undefined : passedSpf(input.results.spf);
   if (spfDomain !== undefined && options.spfPass === 'exempt') return undefined;
   const network = networkKey(connection.remoteIp, { ipv4: options.ipv4Prefix, ipv6: options.ipv6Prefix });
@@ -165,6 +172,13 @@ function passedSpf(result: Json | undefined): string | undefined {
   if (typeof result !== 'object' || result === null || Array.isArray(result)) return undefined;
   const { result: word, domain } = result as { readonly [key: string]: Json };
   return word === 'pass' && typeof domain === 'string' ? domain.toLowerCase() : undefined;
+}
+
+/** RFC 6647 section 5 asks for allow lists; those of DNS are asked by another plugin, before this one. */
+function isVouchedFor(result: Json | undefined): boolean {
+  if (typeof result !== 'object' || result === null || Array.isArray(result)) return false;
+  const { allowed } = result as { readonly [key: string]: Json };
+  return Array.isArray(allowed) && allowed.length > 0;
 }
 
 function names(list: ReadonlySet<string>, address: string): boolean {

@@ -109,6 +109,11 @@ const never: readonly [string, NonNullable<TestSetup['options']>, TestInput][] =
   ['a user', {}, { session: { user: 'ann@example.test' } }],
   ['a unix socket', {}, { connection: { remoteIp: '' } }],
   ['a recipient that is not there', {}, { route: 'unknown-user' }],
+  [
+    'a client that an allow list vouches for',
+    {},
+    { results: { dnsbl: { listed: [], allowed: ['good.test'] } } },
+  ],
   ['an exempt network', { exemptNetworks: ['192.0.2.0/28'] }, {}],
   ['an exempt sender', { exemptSenders: ['@Example.org'] }, {}],
   ['an exempt recipient', { exemptRecipients: ['Alice@example.test'] }, {}],
@@ -120,6 +125,12 @@ for (const [name, options, input] of never) {
     assert.deepEqual(state.all, {});
   });
 }
+
+test('an allow list counts where that is wanted alone, and one that says nothing does not', async () => {
+  const allowed = { dnsbl: { listed: [], allowed: ['good.test'] } };
+  assert.equal(await bench({ exemptAllowed: false }).rcpt({ results: allowed }), 'tempfail');
+  assert.equal(await bench().rcpt({ results: { dnsbl: { listed: [] } } }), 'tempfail');
+});
 
 test('a network that is none is told at load', async () => {
   await assert.rejects(bench({ exemptNetworks: ['192.0.2.0/99'] }).rcpt(), /192\.0\.2\.0\/99/);

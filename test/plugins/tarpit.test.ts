@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type TestInput, type TestSetup, testPlugin } from 'mailfilter/testing';
 import tarpit from '../../plugins/tarpit/index.ts';
+import { LineClient } from '../kit/line-client.ts';
+import { startServer } from '../kit/server.ts';
 
 type Options = NonNullable<TestSetup['options']>;
 const short = { replySeconds: 0.02 };
@@ -105,4 +107,31 @@ test('tarpit: an early talker is refused, with what it did', async () => {
     enhanced: '5.5.1',
     text: 'you talked before the reply to your command',
   });
+});
+
+test('tarpit in the server: who talks before a greeting that is held is refused at MAIL, who waits is not', async (t) => {
+  const options = { greetingSeconds: 1, earlyTalker: 'reject' };
+  const server = await startServer({ inbound: [{ plugin: 'tarpit', options }] });
+  t.after(() => server.stop());
+  const [port] = Object.values(server.ports);
+  const open = () => {
+    const client = LineClient.toPort(port!);
+    t.after(() => client.destroy());
+    return client;
+  };
+  const hasty = open();
+  hasty.send('EHLO c.example\r\n');
+  const patient = open();
+  for (const [client, want] of [
+    [hasty, '554 5.5.1'],
+    [patient, '250 2.1.0'],
+  ] as const) {
+    assert.deepEqual(await client.codes(1, 60_000), ['220']);
+    if (client === patient) client.send('EHLO c.example\r\n');
+    assert.deepEqual(await client.codes(1, 60_000), ['250']);
+    client.send('MAIL FROM:<a@example.org>\r\n');
+    assert.deepEqual(await client.codes(1, 60_000), [want]);
+    // A transaction that is open would hold up the end of the server.
+    client.destroy();
+  }
 });
