@@ -11,6 +11,8 @@ export interface Mailto {
   readonly body?: string;
   /** Other header fields that are safe to set. */
   readonly fields: readonly (readonly [name: string, value: string])[];
+  /** What of it will have no effect, in words for the author. */
+  readonly warnings: readonly string[];
 }
 
 /** Fields that say who sent what where, and those that a notification sets itself. RFC 6068 section 4. */
@@ -24,6 +26,7 @@ export function parseMailto(uri: string): Mailto | { readonly error: string } {
   if (wrong !== undefined) return { error: `invalid character '${wrong}' in 'to' part` };
   const lists: Record<'to' | 'cc' | 'bcc', string[]> = { to: [], cc: [], bcc: [] };
   const fields: [string, string][] = [];
+  const warnings: string[] = [];
   let subject: string | undefined;
   let body: string | undefined;
   const pairs = [
@@ -49,13 +52,24 @@ export function parseMailto(uri: string): Mailto | { readonly error: string } {
           return { error: `invalid recipient '${shown(text)}': invalid domain` };
         lists[lower].push(parsed.address);
       }
-    } else if (lower === 'subject') subject = value;
-    else if (lower === 'body') body = value;
+    } else if (lower === 'body') body = value;
+    // RFC 6068 section 5: line ends belong into bodies alone.
+    else if (/[\0\r\n]/.test(value)) return { error: 'invalid header field body' };
+    else if (lower === 'subject') subject = value;
     else if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name))
       return { error: `invalid header field name '${shown(name)}'` };
-    else if (!refused.test(name)) fields.push([name, value]);
+    else if (refused.test(name)) warnings.push(`ignored reserved header field '${shown(lower)}'`);
+    else fields.push([name, value]);
   }
-  return { ...lists, fields, ...(subject !== undefined && { subject }), ...(body !== undefined && { body }) };
+  if (lists.to.length + lists.cc.length + lists.bcc.length === 0)
+    warnings.push('notification URI specifies no recipients');
+  return {
+    ...lists,
+    fields,
+    warnings,
+    ...(subject !== undefined && { subject }),
+    ...(body !== undefined && { body }),
+  };
 }
 
 function splitPair(pair: string): [string, string] {

@@ -43,7 +43,12 @@ const addheader: ActionSpec = {
     const value = use.text(1);
     const last = use.has('last');
     if (value.constant !== undefined && !isFieldValue(value.constant))
-      use.error(`addheader command: specified value \`${shown(value.constant)}' is invalid`, use.at(1));
+      // It may stand where it is never reached; reached, it ends the script.
+      use.compiler.problems.warning(
+        use.at(1),
+        'no-effect',
+        `addheader command: specified value \`${shown(value.constant)}' is invalid`,
+      );
     return (run) => {
       const field = name(run);
       const text = value.value(run);

@@ -77,6 +77,7 @@ function checkConstants(use: Use): void {
   const method = use.text(0).constant;
   const problem = method === undefined ? undefined : methodProblem(method);
   if (problem) use.error(`notify command: ${problem}`, use.at(0));
+  else if (method !== undefined) warnOf(use, method);
   const level = use.tagText('importance')?.constant;
   if (level !== undefined && !/^[123]$/.test(level))
     use.error(`invalid :importance value for notify command: ${shown(level)}`, use.tagAt('importance'));
@@ -94,6 +95,13 @@ function checkConstants(use: Use): void {
         use.tagAt('options'),
       );
   }
+}
+
+function warnOf(use: Use, method: string): void {
+  const parsed = /^mailto:/i.test(method) ? parseMailto(method) : undefined;
+  if (!parsed || 'error' in parsed) return;
+  for (const warning of parsed.warnings)
+    use.compiler.problems.warning(use.at(0), 'no-effect', `notify command: mailto URI: ${warning}`);
 }
 
 /** Undefined for a method that can be tried. */
