@@ -50,7 +50,7 @@ test(`kill -9 in ${rounds} rounds`, async (t) => {
     await Promise.all(submitting);
   }
   const last = await startOutgoing(t, { zone, port: mx.port, directory, config });
-  const copies = (token: string) => mx.heard.filter((text) => text.includes(`Subject: ${token}\r\n`)).length;
+  const copies = countCopies(mx.heard);
   const missing = () => [...acknowledged].filter((token) => copies(token) < 2);
   await until('everything that was acknowledged', () => missing().length === 0, 40_000).catch(() => {
     assert.deepEqual(missing(), [], `lost, of ${acknowledged.size}`);
@@ -61,3 +61,16 @@ test(`kill -9 in ${rounds} rounds`, async (t) => {
   assert.ok(twice <= rounds * domains * 5, `${twice} came twice`);
   await last.server.stop();
 });
+
+/** Copies by token. Each line is looked at once: the host that answers lives in this process, and must not be held up. */
+function countCopies(heard: readonly string[]): (token: string) => number {
+  const counts = new Map<string, number>();
+  let seen = 0;
+  return (token) => {
+    for (; seen < heard.length; seen++) {
+      const found = /Subject: (token-\d+-)\r\n/.exec(heard[seen]!)?.[1];
+      if (found !== undefined) counts.set(found, (counts.get(found) ?? 0) + 1);
+    }
+    return counts.get(token) ?? 0;
+  };
+}

@@ -131,10 +131,11 @@ test('an operator wakes a destination at rest', () => {
 
 test('a hundred thousand lanes cost a moment', () => {
   const lanes = new Lanes(limits({ total: 100_000 }));
-  const start = performance.now();
+  const start = process.cpuUsage();
   for (let index = 0; index < 100_000; index++) lanes.offer(`d${index % 1000}.test`, `s${index}`, index % 7);
   const begun = begin(lanes, 10, 5000);
   assert.equal(begun.length, 5000);
   assert.equal(new Set(begun).size, 5000, 'five for each of a thousand, none twice');
-  assert.ok(performance.now() - start < 2000);
+  // Of the processor, so that a busy machine is no reason to fail: anything quadratic takes minutes.
+  assert.ok(process.cpuUsage(start).user < 10e6);
 });
