@@ -1,7 +1,9 @@
 /** `mailfilter queue`: what waits, where to, since when and why; and what an operator does about it. */
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { errnoOf } from '../../core/base/errors.ts';
 import { loadConfig } from '../../core/config/load.ts';
+import type { MessageSource } from '../../core/mail/source.ts';
 import type { Change } from '../queue/change.ts';
 import type { QueueEntry, QueueStatus, QueueSummaryRow } from '../queue/queue.ts';
 import { configOption, findConfig } from './config-file.ts';
@@ -105,7 +107,7 @@ function show(written: string, { config: named, json }: Options): void {
   const found = lookInto<{ entry: QueueEntry; message: string }[]>(config, [], (queue) =>
     idsOf(queue, [written]).map((id) => {
       const { entry, source } = queue.get(id) ?? nothing();
-      return { entry, message: source.kind === 'file' ? readFileSync(source.path, 'latin1') : '' };
+      return { entry, message: readMessage(source) };
     }),
   );
   if (found.length === 0) nothing();
@@ -115,6 +117,16 @@ function show(written: string, { config: named, json }: Options): void {
   }
   for (const { entry } of found) process.stdout.write(`${factsOf(entry)}\n`);
   process.stdout.write(`\n${found[0]!.message.replaceAll('\r\n', '\n')}`);
+}
+
+/** Mail of the last second may have no file yet: the journal has it, and most of it is sent by then. */
+function readMessage(source: MessageSource): string {
+  try {
+    return source.kind === 'file' ? readFileSync(source.path, 'latin1') : '';
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return '(not written here yet: ask again in a second)\n';
+  }
 }
 
 function factsOf(entry: QueueEntry): string {

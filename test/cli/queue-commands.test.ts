@@ -49,9 +49,9 @@ test('the queue is shown, held, released, tried again and emptied', async (t) =>
     ['b.test', 1],
   ]);
   assert.match((await run('summary')).stdout, /a\.test .*ECONNREFUSED/);
-  const shown = (await run('show', first!.id)).stdout;
-  assert.match(shown, /^to +x@a\.test$/m);
-  assert.match(shown, /^Subject: hello$/m);
+  const show = async () => (await run('show', first!.id)).stdout;
+  assert.match(await show(), /^to +x@a\.test$/m);
+  await until('the message', async () => /^Subject: hello$/m.test(await show()));
   assert.equal((await run('hold', first!.id)).stdout, 'hold: 1 of 1 entries\n');
   assert.equal((await list('--status', 'held'))[0]?.id, first!.id);
   const mx = await serveScript(t, {}, { port });
