@@ -33,7 +33,10 @@ test(`kill -9 in ${rounds} rounds`, async (t) => {
     let killed = false;
     const submitting = Array.from({ length: submitters }, async () => {
       const port = outgoing.server.ports.smtp!;
-      const client = await SmtpClient.connect({ to: { host: '127.0.0.1', port }, name: 'load.test' });
+      const connecting = SmtpClient.connect({ to: { host: '127.0.0.1', port }, name: 'load.test' });
+      // A slow machine may kill it before it has greeted.
+      const client = await connecting.catch(() => undefined);
+      if (client === undefined) return;
       while (!killed) {
         const token = `token-${++sent}-`;
         const recipients = [`x@d${sent % domains}.test`, `y@d${(sent + 1) % domains}.test`];
@@ -56,6 +59,7 @@ test(`kill -9 in ${rounds} rounds`, async (t) => {
     assert.deepEqual(missing(), [], `lost, of ${acknowledged.size}`);
   });
   const twice = [...acknowledged].filter((token) => copies(token) > 2).length;
+  assert.ok(acknowledged.size > 0);
   t.diagnostic(`${acknowledged.size} acknowledged, ${twice} came twice`);
   // At the moment of a kill each connection has one message at most whose answer was not yet written down.
   assert.ok(twice <= rounds * domains * 5, `${twice} came twice`);
