@@ -1,6 +1,5 @@
 /**
- * How likely a message is spam by its tokens: Robinson's f(w) for each, the sum of their log-odds over the root of their
- * number for all (Stouffer's way to combine what is not quite independent).
+ * How likely a message is spam by its tokens: Robinson's f(w) for each, Fisher's chi-squared method to combine them.
  * G. Robinson, "A Statistical Approach to the Spam Problem", Linux Journal 107 (2003).
  */
 import { bayesLimits } from '../../core/base/limits/filters.ts';
@@ -27,8 +26,8 @@ export interface Judgement {
 }
 
 /** Robinson's s: how much what was never seen weighs, and x: what is believed of it. */
-const strength = 0.3;
-const unknown = 0.5;
+const strength = 0.03;
+const unknown = 0.538;
 /** Tokens nearer to 0.5 say nothing. */
 const indifference = 0.1;
 
@@ -52,13 +51,34 @@ function probabilityOf({ spam, ham }: Counts, taught: Counts): number {
   return (strength * unknown + seen * (inSpam / (inSpam + inHam))) / (strength + seen);
 }
 
-/**
- * Robinson joins them with Fisher's chi-squared method. It sorts mail as well, but where a message has clues of both kinds,
- * as most have, it stays near 0.5, and thresholds catch less: plugins/bayes/README.md has the figures.
- */
 function combine(probabilities: readonly number[]): number {
   if (probabilities.length === 0) return 0.5;
-  let sum = 0;
-  for (const probability of probabilities) sum += Math.log(probability / (1 - probability));
-  return 1 / (1 + Math.exp(-sum / Math.sqrt(probabilities.length)));
+  let logSpam = 0;
+  let logHam = 0;
+  for (const probability of probabilities) {
+    logSpam += Math.log(1 - probability);
+    logHam += Math.log(probability);
+  }
+  const degrees = 2 * probabilities.length;
+  const notSpam = logChiSquared(-2 * logSpam, degrees);
+  const notHam = logChiSquared(-2 * logHam, degrees);
+  const fisher = (1 + Math.exp(notHam) - Math.exp(notSpam)) / 2;
+  // A message with strong clues of both kinds is as little the one as the other by chance, and Fisher calls it 0.5. What
+  // leans to spam is told by how much the one is less likely than the other; what leans to ham is sorted better as it is.
+  const lean = notHam - notSpam;
+  return lean > 0 ? Math.max(fisher, 1 / (1 + Math.exp(-leanWeight * lean))) : fisher;
+}
+
+/** Clues are not independent: by far not as sure as their number would make it. */
+const leanWeight = 0.2;
+
+/** The logarithm of the chance that chi-squared with that many degrees of freedom, an even number, is `value` or more. */
+export function logChiSquared(value: number, degrees: number): number {
+  const half = value / 2;
+  // In logarithms: exp(-half) alone is 0 for a long message.
+  const logTerms = [0];
+  for (let i = 1; i < degrees / 2; i++) logTerms.push(logTerms[i - 1]! + Math.log(half / i));
+  const largest = logTerms.reduce((one, other) => Math.max(one, other));
+  const sum = logTerms.reduce((before, term) => before + Math.exp(term - largest), 0);
+  return Math.min(0, largest - half + Math.log(sum));
 }

@@ -2,7 +2,7 @@
 import { bayesLimits } from '../../core/base/limits/filters.ts';
 import type { Headers, Message, ParsedMessage } from '../../core/mail/message.ts';
 
-/** Fields that say who wrote and with what; those that tell of recipients, lists and the way it came are left out. */
+/** Fields with a mark of their own: programs name the same thing differently. */
 const fields: Readonly<Record<string, string>> = {
   subject: 'S',
   from: 'F',
@@ -12,13 +12,13 @@ const fields: Readonly<Record<string, string>> = {
   'x-mimeole': 'M',
   'content-type': 'C',
   'content-transfer-encoding': 'C',
-  'x-priority': 'P',
-  'x-msmail-priority': 'P',
-  importance: 'P',
-  organization: 'O',
-  'accept-language': 'L',
-  'x-accept-language': 'L',
 };
+/**
+ * Fields that tell of lists and of the way a message came, what filters on that way said, and what mail readers keep; Date
+ * and Message-ID are looked at apart.
+ */
+const ignored =
+  /^(?:received|delivered-to|return-path|list-.*|mailing-list|precedence|errors-to|sender|envelope-.*|delivery-date|date|message-id|lines|content-length|status|x-status|x-keywords|x-uid|x-imap.*|x-mailman.*|x-beenthere|x-loop|x-original.*|x-spam.*|x-virus.*|x-rspamd.*|(?:arc-)?authentication-results|received-spf|(?:x-google-)?dkim-signature|arc-.*|domainkey-signature)$/;
 
 /**
  * Each token once, the header's first, at most `bayesLimits.tokensMax`.
@@ -34,10 +34,7 @@ export async function tokensOf(message: Message): Promise<string[] | undefined> 
       found.add(token);
     }
   };
-  for (const [name, mark] of Object.entries(fields)) {
-    const value = message.headers.decoded(name) ?? '';
-    add(marked(mark, words(value.slice(0, bayesLimits.fieldCharacters))));
-  }
+  add(fieldTokens(message.headers));
   add(makeTokens(message.headers));
   add(attachmentTokens(parsed));
   const html = typeof parsed.html === 'string' ? parsed.html.slice(0, bayesLimits.textCharacters) : '';
@@ -79,7 +76,7 @@ function* wordTokens(bare: string): Generator<string> {
   else if (characters > bayesLimits.wordCharacters) yield `long:${lower[0]}:${Math.floor(characters / 10)}`;
   else if (characters > 2) {
     yield lower;
-    if (characters > 3 && bare !== lower && bare === bare.toUpperCase()) yield `caps:${lower}`;
+    if (bare !== lower && characters <= bayesLimits.casedWordCharacters) yield bare;
   }
 }
 
@@ -99,6 +96,24 @@ function* pairs(text: string): Generator<string> {
 
 function* marked(mark: string, tokens: Iterable<string>): Generator<string> {
   for (const token of tokens) yield `${mark}:${token}`;
+}
+
+/** The names of fields, and their words. */
+function* fieldTokens(headers: Headers): Generator<string> {
+  const seen = new Set<string>();
+  let others = 0;
+  for (const { name } of headers) {
+    const lower = name.toLowerCase().slice(0, bayesLimits.fieldNameCharacters);
+    if (seen.has(lower) || ignored.test(lower)) continue;
+    seen.add(lower);
+    const known = fields[lower];
+    if (known === undefined && ++others > bayesLimits.otherFields) continue;
+    if (known === undefined) yield `N:${lower}`;
+    const { fieldCharacters, otherFieldCharacters } = bayesLimits;
+    const value = headers.decoded(name) ?? '';
+    const length = known === undefined ? otherFieldCharacters : fieldCharacters;
+    yield* marked(known ?? lower, words(value.slice(0, length)));
+  }
 }
 
 /** What the writing program gives away: its zone, and how its Message-IDs look. */

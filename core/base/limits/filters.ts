@@ -7,11 +7,17 @@ export const bayesLimits = {
   /** Of decoded text, and of HTML. */
   textCharacters: 100_000,
   fieldCharacters: 2000,
+  /** Of one whose meaning is not known, and so many of these: a header may have thousands. */
+  otherFieldCharacters: 500,
+  otherFields: 60,
+  fieldNameCharacters: 40,
   /** A longer word is encoded data or a language of long words: only its length counts. */
   wordCharacters: 30,
+  /** Up to here a word counts as it is written too, next to its lower case. */
+  casedWordCharacters: 15,
   attachments: 50,
   /** The strongest tokens that are combined. */
-  cluesMax: 600,
+  cluesMax: 300,
 } as const;
 
 /** Daemons that plugins ask: clamd, spamd, rspamd. */
