@@ -22,7 +22,7 @@ const names = {
   maildrop: ['maildrop'],
 };
 /** Started once for each message: they go round everything that only other commands need. Command, and the function it is. */
-const direct = { deliver: 'deliver', formail: 'runFormail', maildrop: 'runMaildrop' };
+const direct = { __proto__: null, deliver: 'deliver', formail: 'runFormail', maildrop: 'runMaildrop' };
 const argv = [...(names[basename(process.argv[1] ?? '')] ?? []), ...process.argv.slice(2)];
 
 if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) await run();

@@ -14,9 +14,8 @@ export interface TextAreas {
   readonly body: boolean;
 }
 
-/** Fields that hold addresses. */
-const addressFields =
-  /^(?:from|to|cc|bcc|sender|reply-to|return-path|delivered-to|envelope-to|errors-to|return-receipt-to|resent-(?:from|to|cc|bcc|sender|reply-to)|mail-followup-to|disposition-notification-to)$/i;
+/** Fields whose addresses are written plainly; all others stay as they are, words decoded. */
+const addressFields = /^(?:resent-)?(?:from|to|cc|bcc)$/i;
 
 export class MailText {
   readonly #octets: Buffer;

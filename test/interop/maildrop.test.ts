@@ -1,6 +1,7 @@
 /** Beside Debian's maildrop 2.9: the same mailboxes, output, programs' input, logs and exit codes. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { randomSource } from '../kit/random.ts';
 import { requireProgram } from '../kit/require.ts';
 import { type MaildropCase, runBoth, runOurs } from './maildrop-beside.ts';
 import {
@@ -12,6 +13,7 @@ import {
   mailFilters,
   mails,
 } from './maildrop-cases.ts';
+import { randomFilter } from './maildrop-grammar.ts';
 
 async function assertSame(t: TestContext, given: readonly MaildropCase[]): Promise<void> {
   const program = requireProgram(t, 'maildrop');
@@ -55,3 +57,15 @@ for (const [name, filter] of Object.entries(brokenFilters)) {
     assert.equal(files.box, undefined);
   });
 }
+
+const campaign = process.env.MAILFILTER_CAMPAIGN === '1';
+const rounds = campaign ? 5000 : 100;
+
+/** In CI always the same ones; a campaign looks for the next difference. */
+test(`maildrop 2.9: ${rounds} random filters`, (t) => {
+  const random = randomSource('maildrop', campaign ? undefined : 5);
+  return assertSame(
+    t,
+    Array.from({ length: rounds }, () => ({ filter: randomFilter(random), mail: caseMail })),
+  );
+});
