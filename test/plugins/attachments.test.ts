@@ -348,7 +348,7 @@ test('attachments: whatever the octets are, there is an answer', async (t) => {
         assert.ok(found.length > 0 && found.length <= 1002);
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 150 },
   );
 });
 
