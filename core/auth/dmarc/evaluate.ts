@@ -97,7 +97,7 @@ async function subdomainPolicy(
 }
 
 /**
- * A name that exists without any records, or only above others, is no missing one. RFC 9989 (np=), RFC 8020.
+ * A name that exists without any records, or only above others, is no missing one. RFC 9091 (np=), RFC 8020.
  * A name that cannot be asked for cannot exist.
  */
 async function exists(name: string, dns: AuthDns): Promise<boolean> {
