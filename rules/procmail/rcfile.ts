@@ -58,8 +58,17 @@ export interface Rcfile {
 
 /** Never throws: what cannot be read is skipped, as procmail does, and stands in `problems`. */
 export function parseRcfile(source: string): Rcfile {
-  return new Parser(source).parse();
+  const known = parsed.get(source);
+  if (known !== undefined) return known;
+  const rcfile = new Parser(source).parse();
+  if (source.length > procmailLimits.rememberedCharactersMax) return rcfile;
+  if (parsed.size >= procmailLimits.rememberedRcfilesMax) parsed.delete(parsed.keys().next().value!);
+  parsed.set(source, rcfile);
+  return rcfile;
 }
+
+/** By text, oldest first: in a server the same rcfile is run for every mail of its user. */
+const parsed = new Map<string, Rcfile>();
 
 const flagLetters = 'HBDAaEehbfcwWir';
 const blank = /[ \t]/;

@@ -71,6 +71,9 @@ export const procmailLimits = {
   patternStatesMax: 50_000,
   patternDepthMax: 200,
   patternStepsMax: 2000,
+  /** rcfiles that a thread keeps read, and characters of one of them: about 16 MiB with what they become. */
+  rememberedRcfilesMax: 50,
+  rememberedCharactersMax: 64 * KiB,
   /** Of a text that is held in lower case beside itself, to look for words in it. */
   loweredOctetsMax: 1 * MiB,
   /** Recipes that a trace tells of. */
