@@ -24,9 +24,19 @@ export interface Pattern {
 
 /** @throws PatternError */
 export function compilePattern(expression: string, options: { readonly caseSensitive: boolean }): Pattern {
+  const key = `${options.caseSensitive ? 'D' : ' '}${expression}`;
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
   const { root, problem } = parseExpression(expression, options);
-  return new Compiler().compile(root, problem);
+  const pattern = new Compiler().compile(root, problem);
+  if (pattern.states.length > procmailLimits.rememberedStatesMax) return pattern;
+  if (compiled.size >= procmailLimits.rememberedPatternsMax) compiled.delete(compiled.keys().next().value!);
+  compiled.set(key, pattern);
+  return pattern;
 }
+
+/** By case and text, oldest first: in a server the same expressions meet every mail of their user. */
+const compiled = new Map<string, Pattern>();
 
 /** The longest run of octets that stand for themselves, outside of alternatives and repetitions. */
 function requiredText(root: Expression): string | undefined {

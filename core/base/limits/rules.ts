@@ -74,6 +74,9 @@ export const procmailLimits = {
   /** rcfiles that a thread keeps read, and characters of one of them: about 16 MiB with what they become. */
   rememberedRcfilesMax: 50,
   rememberedCharactersMax: 64 * KiB,
+  /** Expressions that a thread keeps compiled, and states of one of them: about 20 MiB. */
+  rememberedPatternsMax: 2000,
+  rememberedStatesMax: 200,
   /** Of a text that is held in lower case beside itself, to look for words in it. */
   loweredOctetsMax: 1 * MiB,
   /** Recipes that a trace tells of. */
