@@ -101,6 +101,29 @@ test('policy: recipients with thresholds of their own', async () => {
   assert.equal(little.answer.recipients!.r3!.verdict!.action, 'reject');
 });
 
+const ownThresholds = [
+  ['greylist', 'tempfail'],
+  ['quarantine', 'quarantine'],
+  ['reject', 'reject'],
+] as const;
+for (const [threshold, action] of ownThresholds) {
+  test(`policy: ${threshold} for one recipient alone`, async () => {
+    const tested = testPlugin(plugin, {
+      options: { users: { 'bob@example.test': { [threshold]: 4 } } },
+    });
+    const { answer } = await tested.message({
+      score: 4.5,
+      symbols: [{ name: 'X', score: 4.5 }],
+      recipients: ['alice@example.test', 'bob+list@example.test'],
+    });
+    assert.equal(answer.verdict, undefined);
+    assert.deepEqual(
+      Object.values(answer.recipients ?? {}).map(({ verdict }) => verdict?.action),
+      [action],
+    );
+  });
+}
+
 test('policy: Junk is for what the rules leave to the implicit keep', async () => {
   const tested = testPlugin(plugin, { options: { users: { 'bob@example.test': { junk: 0 } } } });
   const results = { policy: { score: 6, spam: true, exempt: false } };
