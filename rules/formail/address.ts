@@ -102,7 +102,7 @@ function addressIn(value: string): string | undefined {
 /** What came before: a sign that joins, a word, blanks before any word, blanks after one. */
 type State = 'joined' | 'word' | 'blank' | 'apart';
 
-/** Reads phrases and addresses of RFC 822, each without its comments and blanks. */
+/** Reads phrases and addresses of RFC 5322 section 3.4, each without its comments and blanks. */
 class Words {
   readonly #text: string;
   #at = 0;
