@@ -188,7 +188,7 @@ test('hostile structures take linear time', () => {
     const octets = Buffer.from(text);
     const started = performance.now();
     bodyStructureText(octets, readMimeStructure(octets), true);
-    assert.ok(performance.now() - started < 2000, `${name} took ${performance.now() - started} ms`);
+    assert.ok(performance.now() - started < 10_000, `${name} took ${performance.now() - started} ms`);
   }
 });
 
