@@ -97,7 +97,8 @@ export default definePlugin({
         const spam = reaches(score, thresholds.mark);
         const facts = { score, required: thresholds.mark, spam, symbols, unscanned, report: options.report };
         const tagged = spam && options.subjectTag !== '' ? [tagSubject(input, options.subjectTag)] : [];
-        return [...removeSpamFields(), ...(options.headers && scored ? spamFields(facts) : []), ...tagged];
+        const forged = removeSpamFields((name) => input.message.headers.has(name));
+        return [...forged, ...(options.headers && scored ? spamFields(facts) : []), ...tagged];
       };
       const verdictOf = async (thresholds: Thresholds): Promise<Verdict | undefined> =>
         exempt ? undefined : verdictFor(decide(score, thresholds), input, context);

@@ -17,8 +17,9 @@ export interface SpamFacts {
   readonly report: boolean;
 }
 
-export function removeSpamFields(): Edit[] {
-  return names.map((name) => deleteHeader(name));
+/** Those of them that are there. */
+export function removeSpamFields(has: (name: string) => boolean): Edit[] {
+  return names.filter(has).map((name) => deleteHeader(name));
 }
 
 export function spamFields(facts: SpamFacts): Edit[] {

@@ -44,6 +44,7 @@ import type {
   QueueStatus,
   QueueSummaryRow,
 } from './queue.ts';
+import { Rows } from './rows.ts';
 import { retryDelayMs } from './schedule.ts';
 import { steps } from './tables.ts';
 import { WalSync } from './wal-sync.ts';
@@ -106,13 +107,21 @@ export function readQueue(
 ): Pick<Queue, 'list' | 'count' | 'summary' | 'get'> & { close(): void } {
   const path = join(directory, 'queue.db');
   const database = openDatabase({ path, steps, synchronous: 'normal', readOnly: true });
-  const entries = new Entries(database);
+  // The server goes on meanwhile: each look is one of its moments, and nothing is remembered from the one before.
+  const look = <Seen>(read: (rows: Rows) => Seen): Seen => {
+    database.exec('BEGIN');
+    try {
+      return read(new Rows(database));
+    } finally {
+      database.exec('COMMIT');
+    }
+  };
   return {
-    list: (filter = {}) => entries.rows.list(filter),
-    count: () => entries.rows.count(),
-    summary: () => entries.rows.summary(queueLimits.listMax),
+    list: (filter = {}) => look((rows) => rows.list(filter)),
+    count: () => look((rows) => rows.count()),
+    summary: () => look((rows) => rows.summary(queueLimits.listMax)),
     get: (id) => {
-      const entry = entries.rows.find(id);
+      const entry = look((rows) => rows.find(id));
       const path = entry && join(directory, 'messages', fileName(entry.transactionId));
       return entry && { entry, source: { kind: 'file', path: path!, length: entry.length } };
     },

@@ -453,6 +453,12 @@ test('another process may look', async () => {
   await queue.enqueue([entry('A/r1/0')], memory());
   const reader = readQueue(directory);
   assert.equal(reader.list()[0]!.id, 'A/r1/0');
+  // What the entries of one message share has a number that goes to the next message's.
+  await queue.remove('A/r1/0');
+  const envelope = { ...entry('B/r1/0').envelope, sender: 'other@b.test' };
+  await queue.enqueue([entry('B/r1/0', { envelope })], memory());
+  assert.equal(reader.list()[0]!.envelope.sender, 'other@b.test');
+  assert.equal(reader.get('A/r1/0'), undefined);
   reader.close();
   await queue.close();
 });

@@ -45,6 +45,7 @@ test('the least config gets every default', () => {
     sieve: {
       directory: join(folder, 'data/sieve/{domain}/{user}'),
       active: join(folder, 'data/sieve/{domain}/{user}/.dovecot.sieve'),
+      imap: false,
       scriptsMax: 100,
       storageBytesMax: 4 * 1024 * 1024,
     },
