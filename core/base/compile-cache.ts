@@ -2,6 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
+import { errnoOf } from './errors.ts';
 
 /** For a thread or process that shall use the cache of this one: neither takes part in it unless its environment names it. */
 export function compileCacheEnvironment(): { NODE_COMPILE_CACHE?: string } {
@@ -20,9 +21,14 @@ export function trustedCacheDirectory(): string | undefined {
   return (inner & 0o022) === 0 || (outer & 0o077) === 0 ? directory : undefined;
 }
 
-/** Of a folder that is this user's or root's. */
+/** Of a folder that is this user's or root's; root's own may be closed to who root has become. */
 function modeOfOurs(directory: string): number | undefined {
-  const stat = lstatSync(directory, { throwIfNoEntry: false });
-  if (!stat?.isDirectory()) return undefined;
-  return stat.uid === 0 || stat.uid === process.getuid?.() ? stat.mode : undefined;
+  try {
+    const stat = lstatSync(directory);
+    return stat.isDirectory() && (stat.uid === 0 || stat.uid === process.getuid?.()) ? stat.mode : undefined;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'EACCES' || errno === 'ENOTDIR') return undefined;
+    throw error;
+  }
 }

@@ -30,8 +30,19 @@ export function cachedAcceptor(schema: object): Acceptor | undefined {
     .digest('hex');
   const file = join(directory, `schema-${key.slice(0, 32)}.cjs`);
   if (!existsSync(file) && !write(file, codeOf(schema))) return undefined;
-  const accepts: unknown = require(file);
-  return typeof accepts === 'function' ? (accepts as Acceptor) : undefined;
+  return load(file);
+}
+
+/** What a crash left of a file is no reason not to start. */
+function load(file: string): Acceptor | undefined {
+  try {
+    const accepts: unknown = require(file);
+    if (typeof accepts === 'function') return accepts as Acceptor;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  rmSync(file, { force: true });
+  return undefined;
 }
 
 function codeOf(schema: object): string {

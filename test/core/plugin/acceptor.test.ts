@@ -1,6 +1,7 @@
 /** Schemas as functions kept on disk: they say what ajv says, they fill in what ajv fills in, and they need no ajv. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { enableCompileCache, getCompileCacheDir } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,20 @@ test('it accepts, refuses and fills in, and is written once', () => {
   assert.equal(cachedAcceptor(structuredClone(schema)), accepts);
   assert.equal(written().length, 1);
   assert.throws(() => cachedAcceptor({ type: 'object', properties: { a: { type: 'strnig' } } }));
+});
+
+test('a file that a crash cut off is made again', () => {
+  const other = { type: 'array', maxItems: 2 };
+  for (const left of ['', '"use strict"; module.exports = (']) {
+    const before = written();
+    const key = createHash('sha256')
+      .update(`1 ${JSON.stringify({ ...other, title: left })}`)
+      .digest('hex');
+    const file = join(getCompileCacheDir()!, `schema-${key.slice(0, 32)}.cjs`);
+    writeFileSync(file, left);
+    assert.equal(cachedAcceptor({ ...other, title: left }), undefined);
+    assert.deepEqual(written(), before, 'it is gone, and the next process makes it anew');
+  }
 });
 
 test('a folder that others can write to is not believed', () => {
