@@ -29,7 +29,7 @@ export interface OpenSmtpd {
   messages(): string[];
 }
 
-/** Undefined after skipping the test by name. One at a time: smtpd's control socket has one place on a machine. */
+/** Undefined after skipping the test by name. */
 export async function startOpenSmtpd(
   t: TestContext,
   options: OpenSmtpdOptions = {},
@@ -55,10 +55,10 @@ export async function startOpenSmtpd(
     'match from any for domain "example.test" action "local"',
   ];
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 });
-  // Its queue has one place too: a mount that only this smtpd sees.
+  // Its queue and its control socket have one place on a machine: mounts that only this smtpd sees.
   const { queueFolder } = options;
   const mount = queueFolder === undefined ? '-t tmpfs -o mode=711 tmpfs' : `--bind ${queueFolder}`;
-  const script = `mount ${mount} /var/spool/smtpd && exec ${program} -d -f ${config}`;
+  const script = `mount -t tmpfs tmpfs /run && mount ${mount} /var/spool/smtpd && exec ${program} -d -f ${config}`;
   const child = spawn('unshare', ['-m', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
