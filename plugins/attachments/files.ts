@@ -3,6 +3,7 @@ import { decodeTransfer, decodeWords } from 'mailfilter/mail';
 import { readFields } from '../../rules/sieve/fields.ts';
 import { parseStructured } from '../../rules/sieve/mime/parameters.ts';
 import { type Part, readMessage, walkParts } from '../../rules/sieve/mime/part.ts';
+import { cutName } from './names.ts';
 
 export interface MailFile {
   /** What one or the other mail reader may show; the first is the one that most show. */
@@ -55,16 +56,20 @@ function namesOf({ fields }: Part): string[] {
   ] as const) {
     for (const value of fields.rawValues(field)) {
       const told = parseStructured(value).parameters.get(parameter);
-      if (told) names.add(decodeWords(told));
+      if (told) names.add(nameFrom(told));
       const written = new RegExp(
         `[;\\s]${parameter}\\s*=\\s*(?:"([^"]{1,500})"|([^;"\\s]{1,500}))`,
         'i',
       ).exec(value);
       const plain = written?.[1] ?? written?.[2];
-      if (plain) names.add(decodeWords(plain));
+      if (plain) names.add(nameFrom(plain));
     }
   }
   return [...names].slice(0, 8);
+}
+
+function nameFrom(written: string): string {
+  return cutName(decodeWords(cutName(written)));
 }
 
 /** uuencode and yEnc: a reader shows them as files. POSIX.1-2024, uuencode. */

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { type Entry, type Listing, unreadable } from './listing.ts';
 import { type FileKind, kindOf, magicOctets } from './magic.ts';
-import { judgeFileName, plainName, pretendsHarmless } from './names.ts';
+import { cutName, judgeFileName, plainName, pretendsHarmless } from './names.ts';
 import { judgeOle } from './ole.ts';
 import { listRar } from './rar.ts';
 import { listSevenZip } from './seven-zip.ts';
@@ -111,7 +111,7 @@ export class Inspection {
     if (!isDocument(listing)) found.add('archive');
     judgeListing(listing, octets.length, found);
     for (const entry of listing.entries)
-      await this.#inspectEntry([...path, entry.name], entry, found, depth + 1);
+      await this.#inspectEntry([...path, cutName(entry.name)], entry, found, depth + 1);
   }
 
   async #list(kind: FileKind, name: string, octets: Buffer): Promise<Listing> {
@@ -225,7 +225,7 @@ function gzipName(octets: Buffer): string | undefined {
   if ((flags & 8) === 0) return undefined;
   const start = (flags & 4) === 0 || octets.length < 12 ? 10 : 12 + octets.readUInt16LE(10);
   const end = octets.indexOf(0, start);
-  return end < 0 || end === start ? undefined : octets.toString('latin1', start, end);
+  return end < 0 || end === start ? undefined : cutName(octets.toString('latin1', start, end));
 }
 
 /** `a.exe.xz` holds `a.exe`. */

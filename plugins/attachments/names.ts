@@ -29,17 +29,30 @@ const withMacros = new Set('docm dotm potm ppam ppsm pptm sldm xlam xlsb xlsm xl
 const turning = /[\u202a-\u202e\u2066-\u2069]/;
 const invisible = /[\0-\x1f\x7f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
 /** Space in a name that pushes its ending out of sight. */
-const longGap = /\s{5,}\S/;
+const longGap = /(?<!\s)\s{5,}\S/;
+
+/** Its beginning and its end, before anything else is done with it: NFKC alone makes 18 characters of one. */
+export function cutName(written: string): string {
+  if (written.length <= writtenCharactersMax) return written;
+  return written.slice(0, writtenCharactersMax / 2) + written.slice(-writtenCharactersMax / 2);
+}
+
+/** No file system takes longer paths. */
+const writtenCharactersMax = 4096;
 
 /** As Windows takes a name: it drops dots and spaces at the end, and so runs `a.exe. `. */
 export function plainName(name: string): string {
-  const visible = name.normalize('NFKC').replace(invisible, '').trim();
+  const visible = cutName(name).normalize('NFKC').replace(invisible, '').trim();
   return visible.slice(Math.max(0, visible.length - nameCharactersMax)).replace(/[. ]{1,255}$/, '');
 }
 
 const nameCharactersMax = 255;
 
-export function judgeFileName(written: string): NameFacts {
+export function judgeFileName(name: string): NameFacts {
+  return judgeCut(cutName(name));
+}
+
+function judgeCut(written: string): NameFacts {
   const name = plainName(written).toLowerCase();
   const file = name.slice(name.search(/[^/\\]*$/));
   const endings = file

@@ -19,9 +19,13 @@ export function listSevenZip(octets: Buffer, entriesMax: number): Listing {
   return { entries, incomplete: names.length === 0, encrypted: false };
 }
 
+/** Octets that may be the property's: sums, sizes and times have the same one by chance. */
+const placesMax = 10_000;
+
 /** The property that holds all names, in UTF-16 with a zero after each. */
 function namesIn(header: Buffer): string[] {
-  for (let at = header.indexOf(namesProperty); at >= 0; at = header.indexOf(namesProperty, at + 1)) {
+  let at = header.indexOf(namesProperty);
+  for (let tried = 0; at >= 0 && tried < placesMax; at = header.indexOf(namesProperty, at + 1), tried += 1) {
     const length = header[at + 1] ?? 0;
     // Below 128 the length is one octet; of longer ones the first octet's upper bits say how many follow.
     const [size, start] =
@@ -29,8 +33,7 @@ function namesIn(header: Buffer): string[] {
     const names = header.subarray(start + 1, start + size);
     // An octet of 0 says that the names stand here.
     if (header[start] !== 0 || names.length !== size - 1 || names.length % 2 !== 0) continue;
-    const text = names.toString('utf16le');
-    if (text.endsWith('\0')) return text.slice(0, -1).split('\0');
+    if (names.at(-1) === 0 && names.at(-2) === 0) return names.toString('utf16le').slice(0, -1).split('\0');
   }
   return [];
 }

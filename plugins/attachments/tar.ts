@@ -16,7 +16,7 @@ export function listTar(octets: Buffer, entriesMax: number): Listing {
     if (entries.length >= entriesMax) break;
     const content = octets.subarray(start, start + size);
     const type = String.fromCharCode(header[156]!);
-    if (type === 'L') longName = textOf(content);
+    if (type === 'L') longName = textOf(content.subarray(0, paxOctetsMax));
     else if (type === 'x')
       longName = /(?:^|\n)\d+ path=([^\n]+)\n/.exec(content.toString('utf8', 0, paxOctetsMax))?.[1];
     else if (type !== 'g' && type !== 'K') {

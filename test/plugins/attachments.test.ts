@@ -56,6 +56,30 @@ for (const [name, want] of names) {
   });
 }
 
+const longNames: readonly [name: string, octets: string][] = [
+  ['blanks at the end', `a.exe${' '.repeat(500_000)}`],
+  ['blanks in the middle', `a${' '.repeat(500_000)}.exe`],
+  ['characters that grow', `${'\ufdfa'.repeat(500_000)}.exe`],
+];
+for (const [what, name] of longNames) {
+  test(`attachments: a name of half a million characters is judged soon: ${what}`, {
+    timeout: 60_000,
+  }, async () => {
+    const [found] = await look(name, Buffer.from('x'));
+    assert.match(found!, /: .*executable/);
+    assert.ok(found!.length < 1000);
+  });
+}
+
+test('attachments: a 7z directory in which names might begin anywhere', { timeout: 60_000 }, async () => {
+  const header = Buffer.from('11bfff00'.repeat(500_000), 'hex');
+  header[0] = 1;
+  const head = Buffer.alloc(32);
+  head.write('7z\xbc\xaf\x27\x1c', 'latin1');
+  head.writeBigUInt64LE(BigInt(header.length), 20);
+  assert.deepEqual(await look('a.7z', Buffer.concat([head, header])), ['a.7z: archive unreadable']);
+});
+
 test('attachments: a program is one whatever it is called', async () => {
   assert.deepEqual(await look('a.bin', program), ['a.bin: executable']);
   assert.deepEqual(await look('photo.jpg', program), ['photo.jpg: disguised executable']);
