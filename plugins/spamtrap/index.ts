@@ -7,6 +7,7 @@ import {
   type HookAnswer,
   type HookContext,
   type HookInput,
+  type Json,
   networkKey,
   type RcptToInput,
   reject,
@@ -142,8 +143,15 @@ async function spring(input: RcptToInput, context: Context): Promise<HookAnswer>
 async function mark(input: TransactionInput, context: Context): Promise<void> {
   const { options, state, clock } = context;
   const client = clientOf(input, context);
-  if (client === undefined || options.markSeconds === 0) return;
+  if (client === undefined || options.markSeconds === 0 || isVouchedFor(input.results.dnsbl)) return;
   await state.set(client, clock.now(), { ttlSeconds: options.markSeconds });
+}
+
+/** Large hosts carry some spam among much mail: whom an allow list names, before this plugin, is not remembered. */
+function isVouchedFor(result: Json | undefined): boolean {
+  if (typeof result !== 'object' || result === null || Array.isArray(result)) return false;
+  const { allowed } = result as { readonly [key: string]: Json };
+  return Array.isArray(allowed) && allowed.length > 0;
 }
 
 /** Of many traps in one message the result shows the first ones. */

@@ -135,7 +135,7 @@ export default definePlugin({
           ...((cut || links.cut) && { cut: true }),
           ...(failed.length > 0 && { failed: failed.map(([list]) => list.name) }),
         },
-        symbols: symbolsOf(hits),
+        symbols: [...symbolsOf(hits), ...(cut || links.cut ? [{ name: 'URIBL_CUT', score: 0 }] : [])],
       };
     },
   },

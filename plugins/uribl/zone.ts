@@ -50,7 +50,7 @@ export function readZones(
 
 /**
  * Each name once for each list; hosts that say the same to a list count as one.
- * @param namesMax names of one list
+ * @param namesMax names of one list: of more, the first and the last
  * @returns what is asked, and whether there would have been more
  */
 export function linkQuestions(
@@ -62,9 +62,16 @@ export function linkQuestions(
   const questions = zones.flatMap((list) => {
     const names = [...new Set(hosts.flatMap((host) => namesFor(list, host)))];
     cut ||= names.length > namesMax;
-    return names.slice(0, namesMax).map((name) => questionOf(list, name));
+    return bothEnds(names, namesMax).map((name) => questionOf(list, name));
   });
   return { questions, cut };
+}
+
+/** A harmless beginning hides nothing then that stands at the end. */
+function bothEnds(names: readonly string[], max: number): readonly string[] {
+  if (names.length <= max) return names;
+  const last = Math.floor(max / 2);
+  return [...names.slice(0, max - last), ...names.slice(names.length - last)];
 }
 
 function namesFor({ form, addresses }: LinkZone, host: string): string[] {

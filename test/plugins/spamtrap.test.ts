@@ -131,6 +131,13 @@ for (const [name, input, want] of harmless) {
   });
 }
 
+test('spamtrap: a client that an allow list vouches for is not remembered', async () => {
+  const plugin = tested();
+  const results = { spamtrap: { trapped: ['trap@example.test'] }, dnsbl: { allowed: ['list.test'] } };
+  await plugin.data({ results });
+  assert.deepEqual(plugin.state.all, {});
+});
+
 test('spamtrap: a callout, which stops at RCPT, is not remembered', async () => {
   const plugin = tested();
   await plugin.rcptTo({ recipient: 'trap@example.test' });

@@ -283,8 +283,9 @@ test('uribl asks about no more than it may, each name once, and none of its own 
     },
   );
   assert.deepEqual(answer.result, { names: 7, listed: [], cut: true });
+  assert.deepEqual(answer.symbols, [{ name: 'URIBL_CUT', score: 0 }]);
   assert.deepEqual(asked, [
-    ...Array.from({ length: 7 }, (_, n) => `h${n}.com.multi.test`),
+    ...[0, 1, 2, 3, 47, 48, 49].map((n) => `h${n}.com.multi.test`),
     'test.multi.test',
   ]);
 });
