@@ -1,10 +1,11 @@
 /** The script that mail for a user meets: read anew only when the file is another, for each message asks. */
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { type FileHandle, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { scriptLimits } from '../../core/base/limits/rules.ts';
 import { type ScriptPlace, scriptNameOf, scriptPath } from './place.ts';
 import { readScriptName } from './script-name.ts';
+import { openUserFile } from './user-file.ts';
 
 export interface ActiveScript {
   readonly name: string;
@@ -21,9 +22,9 @@ export class ActiveScripts {
   /** By path, oldest first. */
   readonly #known = new Map<string, Known>();
 
-  /** Undefined where the user has none. Rejects with OperationalError `script-too-large`, or an error of the system. */
-  async load({ active }: ScriptPlace): Promise<ActiveScript | undefined> {
-    return this.#read(active, () => nameOf(active), 'utf8');
+  /** Undefined where the user has none. Rejects with OperationalError `script-too-large` or `script-unsafe`, or an error of the system. */
+  async load({ active, directory }: ScriptPlace): Promise<ActiveScript | undefined> {
+    return this.#open(active, [directory, dirname(active)], () => nameOf(active), 'utf8');
   }
 
   /**
@@ -33,20 +34,35 @@ export class ActiveScripts {
    */
   async loadRcfile(rcfile: string, name?: string): Promise<ActiveScript | undefined> {
     const parts = name?.split('/') ?? [];
-    // Nothing that mail or an rcfile says leads out of the user's own folder.
+    // Nothing that mail, an rcfile or a link says leads out of the user's own folder: names here, links where it is opened.
     if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
       return undefined;
     const path = name === undefined ? rcfile : join(dirname(rcfile), name);
-    return this.#read(path, async () => name ?? basename(rcfile), 'latin1');
+    return this.#open(path, [dirname(rcfile)], async () => name ?? basename(rcfile), 'latin1');
+  }
+
+  async #open(
+    path: string,
+    folders: readonly string[],
+    name: () => Promise<string>,
+    encoding: 'utf8' | 'latin1',
+  ): Promise<ActiveScript | undefined> {
+    const handle = await openUserFile(path, folders);
+    try {
+      return handle && (await this.#read(handle, path, name, encoding));
+    } finally {
+      await handle?.close();
+    }
   }
 
   async #read(
+    handle: FileHandle,
     path: string,
     name: () => Promise<string>,
     encoding: 'utf8' | 'latin1',
   ): Promise<ActiveScript | undefined> {
-    const found = await stat(path, { bigint: true }).catch(absent);
-    if (!found?.isFile()) return undefined;
+    const found = await handle.stat({ bigint: true });
+    if (!found.isFile()) return undefined;
     const version = `${found.dev}/${found.ino}/${found.size}/${found.mtimeNs}/${found.ctimeNs}`;
     const known = this.#known.get(path);
     if (known?.version === version) return known.script;
@@ -55,14 +71,17 @@ export class ActiveScripts {
         temporary: true,
       });
     }
-    const script = { name: await name(), source: await readFile(path, encoding) };
+    const size = Number(found.size);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(size), 0, size, 0);
+    const script = { name: await name(), source: buffer.toString(encoding, 0, bytesRead) };
     this.#remember(path, { version, script });
     return script;
   }
 
   /** Another of the user's scripts, for `include`; undefined where there is none. Rejects as `load`. */
   async loadNamed(place: ScriptPlace, name: string): Promise<ActiveScript | undefined> {
-    return this.#read(scriptPath(place, readScriptName(name)), async () => name, 'utf8');
+    const path = scriptPath(place, readScriptName(name));
+    return this.#open(path, [place.directory], async () => name, 'utf8');
   }
 
   #remember(path: string, known: Known): void {
@@ -80,9 +99,4 @@ async function nameOf(active: string): Promise<string> {
     throw error;
   });
   return scriptNameOf(basename(target)) ?? basename(target);
-}
-
-function absent(error: unknown): undefined {
-  if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
-  throw error;
 }

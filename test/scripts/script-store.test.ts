@@ -1,6 +1,7 @@
 /** Scripts on disk: Pigeonhole's layout, whole at every moment, found by delivery. */
 import assert from 'node:assert/strict';
 import {
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,9 +14,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { scriptLimits } from '../../core/base/limits/rules.ts';
 import { ActiveScripts } from '../../src/scripts/active-script.ts';
 import { scriptPlace } from '../../src/scripts/place.ts';
 import { ScriptStore } from '../../src/scripts/script-store.ts';
+import { noteForUser } from '../../src/scripts/user-log.ts';
 
 function home(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'mailfilter-scripts-'));
@@ -128,4 +131,48 @@ test('names are the same in either form of Unicode', async (t) => {
   const { store } = home(t);
   await store.write('u\u0308ber', Buffer.from('keep;'));
   assert.equal((await store.read('\u00fcber')).toString(), 'keep;');
+});
+
+test('a link does not lead the service out of the folder of its user', async (t) => {
+  const { folder, place } = home(t);
+  mkdirSync(join(folder, 'ann/rc'), { recursive: true });
+  writeFileSync(join(folder, 'secret'), 'key');
+  writeFileSync(join(folder, 'ann/rc/mine'), 'A=b');
+  const active = new ActiveScripts();
+  const rcfile = join(folder, 'ann/.procmailrc');
+  symlinkSync('rc/mine', rcfile);
+  symlinkSync(folder, join(folder, 'ann/out'));
+  symlinkSync('../secret', join(folder, 'ann/stolen'));
+  symlinkSync('../secret', place.active);
+  assert.equal((await active.loadRcfile(rcfile))?.source, 'A=b');
+  await assert.rejects(active.loadRcfile(rcfile, 'stolen'), { code: 'script-unsafe' });
+  await assert.rejects(active.loadRcfile(rcfile, 'out/secret'), { code: 'script-unsafe' });
+  await assert.rejects(active.load(place), { code: 'script-unsafe' });
+});
+
+test('notes for a user are not written through a link, and a long log begins anew', async (t) => {
+  const { folder, place } = home(t);
+  const log = `${place.active}.log`;
+  await noteForUser(place.active, 'one', 0);
+  await noteForUser(place.active, 'two', 0);
+  assert.equal(readFileSync(log, 'utf8').split('\n').length, 3);
+  writeFileSync(log, Buffer.alloc(scriptLimits.userLogBytesMax + 1));
+  await noteForUser(place.active, 'three', 0);
+  assert.match(readFileSync(log, 'utf8'), /^1970\S+ three\n$/);
+  writeFileSync(join(folder, 'journal'), '');
+  rmSync(log);
+  symlinkSync('../journal', log);
+  await assert.rejects(noteForUser(place.active, 'four', 0), { code: 'script-unsafe' });
+  assert.equal(readFileSync(join(folder, 'journal'), 'utf8'), '');
+});
+
+test('a file of somebody else in the folder of a user is not read', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('needs root to give files away');
+  const { place } = home(t);
+  mkdirSync(place.directory, { recursive: true });
+  writeFileSync(place.active, 'keep;');
+  chownSync(place.active, 4242, 4242);
+  await assert.rejects(new ActiveScripts().load(place), { code: 'script-unsafe' });
+  chownSync(join(place.active, '..'), 4242, 4242);
+  assert.equal((await new ActiveScripts().load(place))?.source, 'keep;');
 });
