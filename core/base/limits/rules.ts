@@ -168,6 +168,8 @@ export const sieveLimits = {
   /** For programs (vnd.dovecot.pipe, filter, execute): the least that Pigeonhole's specification asks for. */
   programArgumentsMax: 16,
   programArgumentBytesMax: 1024,
+  /** Programs that one run waits for: each is a process. */
+  programRunsMax: 10,
   /** Trace lines of one run; the last says how many are missing. */
   traceLinesMax: 5000,
   /** Compiled scripts kept by content, and octets of their sources. */

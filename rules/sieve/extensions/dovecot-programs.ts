@@ -65,10 +65,12 @@ function argumentProblem(
 
 /**
  * Runs the program once in this run, however often the run is begun anew.
- * @throws Fault where the site has no such program
+ * @throws Fault where the site has no such program, or the script has run as many as it may
  */
 export function runProgram(run: Run, { name, arguments: list }: ProgramCall, input: Uint8Array): ProgramEnd {
   const nth = Number(run.kept.get('programs') ?? 0) + 1;
+  if (nth > run.limits.programRunsMax)
+    throw new Fault(`more than ${run.limits.programRunsMax} programs in one run`);
   run.kept.set('programs', nth);
   const end = run.ask(`program ${nth}`, () => run.environment.runProgram?.(name, list, input));
   if (end === undefined) throw unknownProgram(name);

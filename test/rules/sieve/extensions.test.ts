@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
   compileSieve,
+  defaultSieveLimits,
   type Environment,
   type Outcome,
   runSieve,
@@ -212,4 +213,15 @@ test('a script cannot run for ever', async () => {
   const outcome = await run(script, {}, octets);
   assert.match(outcome.error?.message ?? '', /exceeded the limit/);
   assert.deepEqual(types(outcome), ['keep']);
+});
+
+test('a run starts so many programs and no more', async () => {
+  let started = 0;
+  const runProgram = () => ({ ok: started++ >= 0, output: new Uint8Array() });
+  const script = (times: number) => `require "vnd.dovecot.execute";${' execute "x";'.repeat(times)}`;
+  const { programRunsMax } = defaultSieveLimits;
+  assert.equal((await run(script(programRunsMax), { runProgram })).error, undefined);
+  const { error } = await run(script(programRunsMax + 1), { runProgram });
+  assert.match(error?.message ?? '', /more than 10 programs/);
+  assert.equal(started, 2 * programRunsMax);
 });
