@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { errnoOf } from '../core/base/errors.ts';
 import type { ProgramEnd } from './sieve/index.ts';
 
 export interface SitePrograms {
@@ -27,7 +28,7 @@ export interface ProgramLimits {
 export function openSitePrograms(folder: string | undefined): SitePrograms {
   if (folder !== undefined && !statSync(folder).isDirectory()) throw new Error(`${folder} is not a folder`);
   const pathOf = (name: string) => {
-    if (folder === undefined) return undefined;
+    if (folder === undefined || !isPlain(name)) return undefined;
     const path = join(folder, name);
     return isProgram(path) ? path : undefined;
   };
@@ -38,6 +39,11 @@ export function openSitePrograms(folder: string | undefined): SitePrograms {
       return path === undefined ? undefined : runOne(path, parameters, input, limits);
     },
   };
+}
+
+/** A name that is no path: whoever writes scripts says it. */
+function isPlain(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 }
 
 function isProgram(path: string): boolean {
@@ -59,22 +65,39 @@ function runOne(
   return new Promise((resolve) => {
     const output: Buffer[] = [];
     let octets = 0;
+    // With a process group of its own, so that what it started ends with it.
     const child = spawn(path, parameters, {
       stdio: ['pipe', 'pipe', 'ignore'],
       env: { PATH: '/usr/bin:/bin', ...environment },
-      timeout: Math.max(1, timeoutMs),
-      killSignal: 'SIGKILL',
+      detached: true,
     });
-    const end = (ok: boolean) => resolve({ ok, output: ok ? Buffer.concat(output) : new Uint8Array(0) });
+    const kill = () => {
+      if (child.pid !== undefined) killGroup(child.pid);
+      end(false);
+    };
+    const timer = setTimeout(kill, Math.max(1, timeoutMs));
+    const end = (ok: boolean) => {
+      clearTimeout(timer);
+      resolve({ ok, output: ok ? Buffer.concat(output) : new Uint8Array(0) });
+    };
     child.on('error', () => end(false));
     child.on('close', (code) => end(code === 0 && octets <= outputBytesMax));
     child.stdout.on('data', (chunk: Buffer) => {
       octets += chunk.length;
       if (octets <= outputBytesMax) output.push(chunk);
-      else child.kill('SIGKILL');
+      else kill();
     });
     // A program need not read all, or anything: its exit code decides.
     child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // All of it has ended.
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }

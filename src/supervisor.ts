@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
-import { compileCacheEnvironment } from '../core/base/compile-cache.ts';
+import { withCompileCache } from '../core/base/compile-cache.ts';
 import { describeError } from '../core/base/errors.ts';
 import { type Config, isAccessProtocol } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';
@@ -235,8 +235,7 @@ function forkRole({ role, index }: RoleProcess, configFile: string): ChildProces
       // Code runs compiled from its second call on: the first thousand messages cost a tenth less.
       execArgv: [...process.execArgv, '--always-sparkplug'],
       env: {
-        ...process.env,
-        ...compileCacheEnvironment(),
+        ...withCompileCache(process.env),
         UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE ?? `${ioThreads}`,
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

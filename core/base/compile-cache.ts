@@ -4,11 +4,15 @@ import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { errnoOf } from './errors.ts';
 
-/** For a thread or process that shall use the cache of this one: neither takes part in it unless its environment names it. */
-export function compileCacheEnvironment(): { NODE_COMPILE_CACHE?: string } {
-  const directory = getCompileCacheDir();
+/**
+ * The environment of a thread or process that shall use the cache of this one: neither takes part in it unless its
+ * environment names it. Where others could write to it by now, nobody does.
+ */
+export function withCompileCache(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NODE_COMPILE_CACHE: _, ...others } = environment;
+  const directory = trustedCacheDirectory();
   // What is given is the folder of one version of Node, what is asked for the folder of all.
-  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) };
+  return directory === undefined ? others : { ...others, NODE_COMPILE_CACHE: dirname(directory) };
 }
 
 /** The folder of the cache; undefined without one, and where anybody but this user or root could write to it. */

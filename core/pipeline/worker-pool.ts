@@ -6,7 +6,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Tinypool } from 'tinypool';
-import { compileCacheEnvironment } from '../base/compile-cache.ts';
+import { withCompileCache } from '../base/compile-cache.ts';
 import { describeError } from '../base/errors.ts';
 import {
   beacon,
@@ -63,7 +63,7 @@ export class PluginThread {
       minThreads: 1,
       maxThreads: 1,
       useAtomics: false,
-      env: { ...process.env, ...compileCacheEnvironment() },
+      env: withCompileCache(process.env) as Record<string, string>,
       resourceLimits: { maxOldGenerationSizeMb: init.memoryMiB },
     });
     // An error without a task in flight would end the process if nobody listened; it is seen below.

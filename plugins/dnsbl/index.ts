@@ -177,7 +177,7 @@ async function reasonOf(
   { dns, log }: Context,
 ): Promise<string | undefined> {
   try {
-    return shortReason(await dns.txt(`${key}.${list.name}`));
+    return shortReason(await dns.txt(`${key}.${list.zone}`));
   } catch (error) {
     log('no-reason', { zone: list.name, error: String(error) });
     return undefined;

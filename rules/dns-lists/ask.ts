@@ -82,7 +82,7 @@ export async function askTestEntries(
   const found = await Promise.all(
     questions.map(async ({ list, tests }) => {
       try {
-        const answers = await timed(dns.a(`${tests.listed}.${list.name}`), list.name, timeoutMs);
+        const answers = await timed(dns.a(`${tests.listed}.${list.zone}`), list.name, timeoutMs);
         if (answers.some(isListing)) return [];
         return [{ list: list.name, wrong: `${tests.listed}.${list.name} is not listed` }];
       } catch (error) {
@@ -118,12 +118,12 @@ async function ask<Asked extends Question>(
   { dns, testPoints }: AskOptions,
 ): Promise<Hit<Asked> | undefined> {
   const { list, key, tests } = question;
-  const name = `${key}.${list.name}`;
+  const name = `${key}.${list.zone}`;
   // RFC 1035 section 2.3.4: a longer name cannot be in DNS.
   if (name.length > nameOctetsMax) return undefined;
   const { answers, meanings } = judge(list, await dns.a(name));
   if (meanings.length === 0) return undefined;
-  const wildcard = `${tests.unlisted}.${list.name}`;
+  const wildcard = `${tests.unlisted}.${list.zone}`;
   if (testPoints && judge(list, await dns.a(wildcard)).meanings.length > 0) {
     throw new ListUnfit(
       `${list.name} lists its own test point, and so perhaps the whole world: it is not to be used`,

@@ -15,7 +15,9 @@ export interface Meaning {
 }
 
 export interface DnsList {
-  /** Without a dot at the end, lower case. */
+  /** What is asked: without a dot at the end, lower case. */
+  readonly zone: string;
+  /** What is told to clients and in headers: the zone without the key of a customer. */
   readonly name: string;
   readonly meanings: readonly Meaning[];
   /** Answers by which the list says that it does not serve us. */
@@ -62,13 +64,15 @@ const refusalsByDefault = ['127.255.255.0/24', '127.0.0.1', '127.0.0.255', '127.
 
 /** @throws Error for an answer outside 127.0.0.0/8, a code without a meaning, or settings that exclude each other */
 export function readList(options: ListOptions, defaults: ListDefaults): DnsList {
-  const name = options.zone.toLowerCase().replace(/\.$/, '');
+  const zone = options.zone.toLowerCase().replace(/\.$/, '');
+  const name = withoutKey(zone);
   const of = `zones: ${name}`;
   const { codes, trust, answers } = options;
   if ([codes, trust, answers].filter((each) => each !== undefined).length > 1) {
     throw new Error(`${of}: answers, codes and trust exclude each other`);
   }
   return {
+    zone,
     name,
     meanings: meaningsOf(options, name, of, defaults),
     refuses: answersIn(options.refusals ?? refusalsOf(options), of),
@@ -114,6 +118,11 @@ function testOf({ name, answers, mask }: CodeOptions, of: string): AnswerTest {
     throw new Error(`${of}: code ${name}: either answers or mask says what it is`);
   }
   return answers === undefined ? answersWithBits(mask ?? 0) : answersIn(answers, of);
+}
+
+/** Lists that are paid for have a key as their first label, `<key>.zen.dq.spamhaus.net`, which nobody else is to learn. */
+function withoutKey(zone: string): string {
+  return zone.replace(/^[a-z0-9]{20,63}\.(?=[^.]+\.)/, '');
 }
 
 /** `DNSBL_ZEN_EXAMPLE_XBL`; the end of a long name says more than its beginning. */

@@ -23,7 +23,7 @@ export async function lookAfterLists(
   const unsure = new Map(questions.map((question) => [question.list, question]));
   for (const list of alive) unsure.delete(list);
   if (unsure.size === 0) return;
-  const what = [...new Set(questions.map(({ list, tests }) => `${tests.listed}.${list.name}`))];
+  const what = [...new Set(questions.map(({ list, tests }) => `${tests.listed}.${list.zone}`))];
   const key = `tested/${createHash('sha256').update(what.join(' ')).digest('base64url')}`;
   if (!(await state.setIfAbsent(key, clock.now(), { ttlSeconds: testedSeconds }))) return;
   for (const { list, wrong } of await askTestEntries([...unsure.values()], asking)) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { testPlugin } from '../../../core/plugin/testing.ts';
 import plugin from '../../../plugins/sieve/index.ts';
+import { openSitePrograms } from '../../../rules/site-programs.ts';
 
 const user = { user: 'alice@example.test', recipient: 'alice@example.test', sender: 'ann@sender.test' };
 const message = 'From: ann@sender.test\nSubject: hello\nX-Old: 1\n\nbody\n';
@@ -150,4 +151,18 @@ test('the items of vnd.dovecot.config and an abuse report', async () => {
   assert.match(text, /^Original-Mail-From: <ann@sender\.test>\r\n/m);
   assert.match(text, /Content-Type: text\/rfc822-headers\r\n\r\nFrom: ann@sender\.test/);
   assert.doesNotMatch(text, /^body/m);
+});
+
+test('a name that is a path runs nothing; what a program started ends with it', async (t) => {
+  const folder = folderWith(t, { slow: 'sleep 60 & sleep 60' });
+  const programs = openSitePrograms(folder);
+  for (const name of ['', '.', '..', '../slow', 'a/slow', '/bin/true', 'slow\0']) {
+    assert.equal(programs.pathOf(name), undefined, JSON.stringify(name));
+  }
+  const limits = { timeoutMs: 300, outputBytesMax: 100, environment: {} };
+  // The one in the background holds the output open as well.
+  assert.deepEqual(await programs.run('slow', [], new Uint8Array(0), limits), {
+    ok: false,
+    output: new Uint8Array(0),
+  });
 });
