@@ -38,6 +38,7 @@ import { ownAddresses } from './outbound/own-addresses.ts';
 import { createOutbound } from './outbound/send.ts';
 import { createTlsReports, type TlsReports } from './outbound/tls-report.ts';
 import { openQueue } from './queue/open.ts';
+import type { QueueHandlers } from './queue/queue.ts';
 import { createRouter } from './router/routes.ts';
 import { ActiveScripts } from './scripts/active-script.ts';
 import { mailboxQuestions, rulePlaces, scriptQuestions } from './user-questions.ts';
@@ -80,11 +81,12 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
         damaged: report.damage.length,
         lost: report.lost.length,
       });
-      queue.start({
+      const handlers = {
         attempt: (entry, source) => attempt(house, entry, source),
         relay: (entries, source, keep) => relay(house, entries, source, keep),
         expired: (failures, source) => bounce(house, failures, source),
-      });
+      } satisfies QueueHandlers;
+      queue.start(handlers, report.settled);
       endReports = startDmarcReports(() => house, rooms.dns);
       endExpiry = startQuarantineExpiry(() => house, queue);
     },

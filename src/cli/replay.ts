@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Config } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
+import type { PipelineEntry } from '../../core/plugin/entry.ts';
 import type { StoredTrace, TraceStore } from '../../core/state/trace-store.ts';
 import type { WalkTrace } from '../flow/house.ts';
 import { become, systemUser } from '../privileges.ts';
@@ -44,7 +45,7 @@ export function define(command: Command): void {
       'after',
       `
 Each message that still lies in a mailbox takes its way once more, with the client, envelope and login it had. What
-plugins asked DNS or their state then is answered as it was; what they ask anew is asked now. Clocks are those of today.`,
+plugins asked DNS or their state then is answered as it was; what they ask anew is asked now. Scripts run no programs. Clocks are those of today.`,
     )
     .action(replay);
 }
@@ -61,7 +62,13 @@ async function replay(ids: readonly string[], options: Options): Promise<void> {
   const trial = options.with === undefined ? config : loadConfig(options.with);
   // Mailboxes and state are those of the installation whose mail it is.
   const { dataDirectory, mailbox, users } = config;
-  const next = { ...trial, dataDirectory, mailbox, ...(users && { users }) };
+  const next = {
+    ...trial,
+    dataDirectory,
+    mailbox,
+    ...(users && { users }),
+    pipelines: withoutPrograms(trial),
+  };
   if (process.getuid?.() === 0 && config.user !== undefined) become(systemUser(config.user));
   const store = openTraces(config);
   const states = openPluginStates(config);
@@ -77,6 +84,20 @@ async function replay(ids: readonly string[], options: Options): Promise<void> {
     await states.close();
     store.close();
   }
+}
+
+/** Programs of the site act in the world: rules are played without them. */
+function withoutPrograms({ pipelines }: Config): Config['pipelines'] {
+  const without = (entry: PipelineEntry): PipelineEntry => {
+    const { programs: _, ...options } = entry.options;
+    return { ...entry, options };
+  };
+  return Object.fromEntries(
+    Object.entries(pipelines).map(([name, entries]) => [
+      name,
+      entries.map((entry) => (['sieve', 'procmail'].includes(entry.plugin) ? without(entry) : entry)),
+    ]),
+  );
 }
 
 /** The oldest first: what plugins count, they count in that order. */

@@ -63,12 +63,11 @@ export function createCheckpoint(options: CheckpointOptions): Checkpoint {
   async function letGo(segment: UsedSegment): Promise<void> {
     try {
       await journal.retire(segment);
+      options.removeFiles(segment.files);
     } catch (error) {
       // The segment may come back after a power cut, and would look for its files: the next start removes them.
       log.warn('segment-kept', { error: describeError(error) });
-      return;
     }
-    options.removeFiles(segment.files);
   }
 
   function run(last: boolean): Promise<boolean> {

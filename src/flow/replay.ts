@@ -29,6 +29,8 @@ import { type FoundSegment, findSegments, type Segments } from './journal-segmen
 import { type JournalFile, NewerPlan, type PlanText, readPlan } from './plan-text.ts';
 
 export interface RecoveryReport {
+  /** Resolves when everything was carried out or is in the queue, which a locked mbox may hold up for long. */
+  settled: Promise<unknown>;
   readonly segments: number;
   /** Records found whole. */
   records: number;
@@ -64,6 +66,7 @@ export async function recoverJournal(options: RecoveryOptions): Promise<Recovery
   const { directory, files, log } = options;
   const found = findSegments(directory);
   const report: RecoveryReport = {
+    settled: Promise.resolve(),
     segments: found.length,
     records: 0,
     alreadyDone: 0,
@@ -72,15 +75,17 @@ export async function recoverJournal(options: RecoveryOptions): Promise<Recovery
     lost: [],
   };
   const tombstones = join(directory, 'tombstones');
+  const background = new Set<Promise<unknown>>();
   const replay: Replay = {
     ...options,
     report,
     finder: createFinder(),
     removed: readTombstones(tombstones),
     named: new Set(),
-    patience: createPatience(),
+    patience: createPatience(background),
   };
   for (const segment of found) await replaySegment(replay, segment);
+  report.settled = Promise.allSettled(background);
   // A crash between file and record leaves a file that no record names.
   for (const name of readdirSync(files.directory)) if (!replay.named.has(name)) files.remove(name);
   pruneTombstones(tombstones, Date.now());
@@ -111,8 +116,8 @@ interface Replay extends RecoveryOptions {
 /** In all, for one start. */
 const patienceMs = 10_000;
 
-function createPatience(): (work: Promise<unknown>) => Promise<void> {
-  const background = new Set<Promise<unknown>>();
+/** @param background what is under way */
+function createPatience(background: Set<Promise<unknown>>): (work: Promise<unknown>) => Promise<void> {
   const end = performance.now() + patienceMs;
   return async (work) => {
     background.add(work);

@@ -49,6 +49,8 @@ export async function runCommand(command: readonly string[], mail: PipeMail): Pr
   const ended = new Promise<{ code: number | null; error?: Error }>((resolve) => {
     child.on('error', (error) => resolve({ code: null, error }));
     child.on('close', (code) => resolve({ code }));
+    // A child of its own may hold its output open for ever; what it said is read by then.
+    child.on('exit', (code) => setTimeout(() => resolve({ code }), afterExitMs).unref());
   });
   const unread = await feed(child.stdin, mail.rendered);
   // It must not take the part that it got for the whole.
@@ -67,7 +69,7 @@ async function feed(stdin: NodeJS.WritableStream, rendered: Rendered): Promise<s
   });
   try {
     for await (const chunk of streamRendered(rendered, 'lf')) {
-      if (gone) return undefined;
+      if (gone || !stdin.writable) return undefined;
       if (!stdin.write(chunk)) await drained(stdin);
     }
     return undefined;
@@ -75,6 +77,9 @@ async function feed(stdin: NodeJS.WritableStream, rendered: Rendered): Promise<s
     return describeError(error);
   }
 }
+
+/** How long after its end the output of a program is read. */
+const afterExitMs = 1000;
 
 function drained(stdin: NodeJS.WritableStream): Promise<void> {
   return new Promise((resolve) => {

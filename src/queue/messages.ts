@@ -34,6 +34,9 @@ export class Messages {
   #goneTimer: NodeJS.Timeout | undefined;
   #unwrittenTimer: NodeJS.Timeout | undefined;
   #closed = false;
+  #isReplaying = false;
+  /** Entries ended that were not the last of their message, not yet on disk. */
+  #hasEnds = false;
 
   constructor(init: MessagesInit) {
     this.#init = init;
@@ -185,14 +188,17 @@ export class Messages {
     return this.#removeUnused(transactionId);
   }
 
-  /** The last entry is gone, on disk a moment later. */
-  removeSoon(transactionId: string): void {
+  /**
+   * The end of entries is on disk soon, and then the file goes whose last they were.
+   * @param transactionId of the message whose last entry this was; undefined: others of it wait
+   */
+  syncSoon(transactionId: string | undefined): void {
+    if (transactionId === undefined) this.#hasEnds = true;
     // It never had a file, and the journal's checkpoint will sync what was just written.
-    if (this.#unwritten.get(transactionId) !== undefined && !this.#init.files.isPinned(transactionId)) {
+    else if (this.#unwritten.get(transactionId) !== undefined && !this.#init.files.isPinned(transactionId)) {
       this.#unwritten.settle(transactionId);
       return;
-    }
-    this.#gone.push(transactionId);
+    } else this.#gone.push(transactionId);
     this.#goneTimer ??= setTimeout(() => this.#removeGone(), queueLimits.removeAfterMs);
   }
 
@@ -216,8 +222,25 @@ export class Messages {
     this.#init.files.close();
   }
 
-  /** Said once the journal was replayed, which brings back what it kept for the queue. */
-  reportMissing(): void {
+  /** @param replayed resolves when the journal has brought back what it kept for the queue; absent: it has */
+  missWhatIsGone(replayed: Promise<unknown> | undefined): void {
+    if (replayed === undefined) {
+      this.#reportMissing();
+      return;
+    }
+    this.#isReplaying = true;
+    replayed.finally(() => {
+      this.#isReplaying = false;
+      if (!this.#closed) this.#reportMissing();
+    });
+  }
+
+  /** A message without a file that the journal has still to bring: never promised to be there, or not yet replayed. */
+  mayComeBack(transactionId: string): boolean {
+    return this.#isReplaying || !this.isWritten(transactionId);
+  }
+
+  #reportMissing(): void {
     for (const { id } of this.#init.entries.rows.messages()) {
       const file = this.#init.files.path(id);
       if (!this.#unwritten.get(id) && !existsSync(file)) {
@@ -232,7 +255,8 @@ export class Messages {
     this.#goneTimer = undefined;
     const gone = this.#gone;
     this.#gone = [];
-    if (gone.length === 0) return;
+    if (gone.length === 0 && !this.#hasEnds) return;
+    this.#hasEnds = false;
     try {
       await this.#init.sync();
     } catch (error) {

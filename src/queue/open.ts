@@ -213,7 +213,7 @@ class DiskQueue implements Queue {
     });
   }
 
-  start(handlers: QueueHandlers): void {
+  start(handlers: QueueHandlers, replayed?: Promise<unknown>): void {
     const { retrySeconds, expireSeconds, delayNoticeSeconds = 0, clock, log } = this.#init;
     const { concurrency = queueLimits.ownAtOnce, outbound = outboundDefaults } = this.#init;
     this.#worker = new QueueWorker(
@@ -235,7 +235,7 @@ class DiskQueue implements Queue {
       },
       handlers,
     );
-    this.#messages.reportMissing();
+    this.#messages.missWhatIsGone(replayed);
     this.#worker.wake();
     this.#forgetTimer = setInterval(() => this.#forgetDone(), 60_000).unref();
   }
@@ -348,7 +348,7 @@ class DiskQueue implements Queue {
   /** As `#finish`, on disk a moment later: a power cut before that has them sent once more. */
   async #finishSoon(ids: readonly string[]): Promise<void> {
     const { last } = await this.#group.runUnsynced(() => this.#end(ids));
-    if (last !== undefined) this.#messages.removeSoon(last);
+    this.#messages.syncSoon(last);
   }
 
   /** Within a transaction. Answers whether there was one, and the message where they were its last. */

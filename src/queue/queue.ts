@@ -208,8 +208,11 @@ export interface Queue {
   renew(
     messages: AsyncIterable<{ readonly transactionId: string; readonly source: MessageSource }>,
   ): Promise<void>;
-  /** Begins to work. */
-  start(handlers: QueueHandlers): void;
+  /**
+   * Begins to work.
+   * @param replayed resolves when the journal has brought back what it kept; until then a missing file may yet come
+   */
+  start(handlers: QueueHandlers, replayed?: Promise<unknown>): void;
   /** In order of arrival, a bounded number: go on with `after`. */
   list(filter?: QueueFilter): QueueEntry[];
   get(id: string): { entry: QueueEntry; source: MessageSource } | undefined;

@@ -9,7 +9,7 @@ import type { Messages } from './messages.ts';
 import type { Attempt, QueueEntry, QueueHandlers, RelayAttempt } from './queue.ts';
 
 export interface WorkerInit extends EndingsInit {
-  readonly messages: Pick<Messages, 'source' | 'isWritten' | 'isAlone'>;
+  readonly messages: Pick<Messages, 'source' | 'mayComeBack' | 'isAlone'>;
   readonly lanes: LaneLimits;
   /** Entries of one attempt. */
   readonly groupMax: number;
@@ -163,7 +163,7 @@ export class QueueWorker {
     const { transactionId } = entry;
     const source = await messages.source(transactionId, entry.length);
     if (first.reply !== undefined) await this.#endings.tell(taken, source ?? noMessage());
-    else if (source === undefined && !messages.isWritten(transactionId))
+    else if (source === undefined && messages.mayComeBack(transactionId))
       await this.#endings.conclude(taken, unreplayed);
     else if (source === undefined) await this.#endings.lost(taken);
     else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);

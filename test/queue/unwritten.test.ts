@@ -159,6 +159,27 @@ test('a file that a power cut left torn is written anew by the replay', async (t
   await until('no file', () => files(next).length === 0);
 });
 
+test('a torn file is no lost message while the replay goes on, which a locked mailbox may hold up', async (t) => {
+  const queue = open(t);
+  const kept = queue.enqueue([relay('T1')], memorySource(text), 'kept');
+  await queue.settle();
+  await kept;
+  const copy = copyOf(t, queue);
+  truncateSync(join(copy, 'messages', 'T1.eml'), 3);
+  const next = open(t, copy);
+  const sent: string[] = [];
+  const replayed = Promise.withResolvers<void>();
+  next.start(handlers(done, sent), replayed.promise);
+  await until(
+    'a try without the message',
+    () => next.list()[0]?.lastError.includes('from the journal') === true,
+  );
+  await next.enqueue([relay('T1')], memorySource(text), 'kept-again');
+  replayed.resolve();
+  await until('an empty queue', () => next.list().length === 0);
+  assert.deepEqual(sent, [`T1/r1/0 ${text}`]);
+});
+
 test('after a failed sync files are written anew, and nothing comes back that is gone', async (t) => {
   const queue = open(t);
   await queue.enqueue([relay('T1', { notBefore: Date.now() + 60_000 })], memorySource(text), 'kept');
