@@ -1,4 +1,5 @@
 /** What formail's options do to the fields of a header. formail(1): -i -I -R -u -U -x -X -z. */
+import { trimmed } from '../../core/base/trim.ts';
 import type { FieldEdits } from './arguments.ts';
 import { bodyOf, type Field, findFor, hasValue, isNamed, nameOf, rename } from './field.ts';
 
@@ -61,7 +62,7 @@ export function printed(field: Field, { extract, extractWhole }: FieldEdits, zap
   if (extract.length + extractWhole.length === 0) return field.text;
   if (findFor(field, extract) !== undefined) {
     const value = bodyOf(field).slice(0, -1);
-    return `${zap ? value.replace(/^[ \t]+|[ \t]+$/g, '') : value}\n`;
+    return `${zap ? trimmed(value, ' \t') : value}\n`;
   }
   return findFor(field, extractWhole) === undefined ? '' : field.text;
 }

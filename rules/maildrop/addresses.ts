@@ -14,8 +14,24 @@ export function displayAddresses(value: string): string {
   }
   if (group !== undefined) pieces.push(`${pieces.pop()};`);
   // Groups that hold nobody.
-  for (const [, name = ''] of value.matchAll(/([^,:;<>"@]+):\s*;/g)) pieces.push(`${name.trim()}: ;`);
+  for (const name of emptyGroups(value)) pieces.push(`${name.trim()}: ;`);
   return pieces.length === 0 ? value : pieces.join(', ');
+}
+
+/** What stands before each `: ;`, back to a sign that no name has: one look at each character, whatever the text is. */
+function emptyGroups(value: string): string[] {
+  const names: string[] = [];
+  let name = '';
+  let start = 0;
+  let sign = '';
+  for (const { index, 0: next } of value.matchAll(/[,:;<>"@]/g)) {
+    const between = value.slice(start, index);
+    if (sign === ':' && next === ';' && name !== '' && between.trim() === '') names.push(name);
+    name = between;
+    start = index + 1;
+    sign = next;
+  }
+  return names;
 }
 
 function display(address: HeaderAddress): string {

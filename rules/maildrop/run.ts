@@ -3,6 +3,7 @@
  * same filter delivers at once (as an MDA), or is only shown. maildropfilter(7).
  */
 import { maildropLimits } from '../../core/base/limits/rules.ts';
+import { trimmed } from '../../core/base/trim.ts';
 import type { SafePattern } from '../../core/mail/safe-pattern.ts';
 import { getAddresses, hasAddress } from './addresses.ts';
 import { type Expression, type PatternExpression, parseFilter, type Statement } from './filter.ts';
@@ -407,7 +408,7 @@ class Run {
     this.#set('RETURNCODE', String(code));
     if (code !== 0) return '';
     const printed = Buffer.from(outcome.output ?? []).toString('latin1', 0, maildropLimits.outputBytesMax);
-    return printed.replace(/[\r\n]/g, ' ').replace(/^[ \t\v\f]+|[ \t\v\f]+$/g, '');
+    return trimmed(printed.replace(/[\r\n]/g, ' '), ' \t\v\f');
   }
 
   *#binary(sign: string, left: Expression, right: Expression): Running<string> {

@@ -117,6 +117,8 @@ export const maildropLimits = {
   matchesMax: 100_000,
   /** Compiled patterns that are remembered. */
   patternsMax: 1000,
+  /** Characters of decoded fields and texts that are remembered from one pattern to the next: the mail of nearly everybody. */
+  rememberedCharactersMax: 32 * MiB,
   /** The whole of it, as maildrop's watchdog has it. */
   runMs: 300_000,
 } as const;
