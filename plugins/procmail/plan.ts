@@ -40,12 +40,13 @@ export class Plan {
   }
 
   /**
-   * A program that fails keeps the mail, unless something else took it.
+   * A program that fails keeps the mail, unless a copy lies in a mailbox: a redirect or an answer may be no more than a
+   * copy of it, and once too many is better than never.
    *
    * @param exitCode of sysexits.h: what an MTA would make of it, where nothing took the mail
    */
   actions(exitCode: number): readonly Action[] {
-    const isTaken = this.#actions.some(({ type }) => type !== 'run');
+    const isTaken = this.#actions.some(({ type }) => type === 'store');
     const actions = this.#actions.map(
       (action): Action =>
         action.type === 'run' ? { ...action, ofSite: { onFailure: isTaken ? 'ignore' : 'keep' } } : action,
