@@ -23,24 +23,39 @@ export function filesOf(message: Buffer): { files: MailFile[]; cut: boolean } {
   const files: MailFile[] = [];
   const waiting = [message];
   let parts = 0;
+  let cut = false;
   for (let at = 0; at < waiting.length && at <= encodedMessagesMax; at += 1) {
     const octets = waiting[at]!;
     const { fields, bodyStart } = readFields(octets);
     for (const part of walkParts(readMessage(fields, octets.subarray(bodyStart), partLimits))) {
       parts += 1;
       const encoding = encodingOf(part);
-      const names = namesOf(part);
+      const told = namesOf(part);
+      const names = told.slice(0, namesMax);
+      cut ||= told.length > namesMax;
       const type = `${part.type}/${part.subtype}`;
       // RFC 2046 section 5.2.1 lets no message be encoded; some are.
-      const isEncodedMessage = type === 'message/rfc822' && /^(?:base64|quoted-printable)$/.test(encoding);
+      const isEncodedMessage = messages.includes(type) && /^(?:base64|quoted-printable)$/.test(encoding);
       if (isEncodedMessage) waiting.push(decodeTransfer(part.body, encoding) ?? part.body);
       else if (part.children.length > 0) continue;
-      else if (part.type === 'text' && names.length === 0) files.push(...filesInText(part.body));
-      else files.push({ names, type, octets: decodeTransfer(part.body, encoding) });
+      else if (part.type === 'text' && names.length === 0) {
+        const within = filesInText(decodeTransfer(part.body, encoding) ?? part.body);
+        files.push(...within.files);
+        cut ||= within.cut;
+      } else {
+        // Too deep, encoded, or without a boundary: what is in it is not seen.
+        cut ||= part.type === 'multipart' || messages.includes(type);
+        files.push({ names, type, octets: decodeTransfer(part.body, encoding) });
+      }
     }
   }
-  return { files, cut: parts >= partLimits.mimePartsMax || waiting.length > encodedMessagesMax };
+  cut ||= parts >= partLimits.mimePartsMax || waiting.length > encodedMessagesMax;
+  return { files, cut };
 }
+
+const messages: readonly string[] = ['message/rfc822', 'message/global'];
+/** Ways to name a part; honest mail has two. */
+const namesMax = 8;
 
 function encodingOf({ fields }: Part): string {
   const written = fields.rawValues('content-transfer-encoding')[0] ?? '7bit';
@@ -65,7 +80,7 @@ function namesOf({ fields }: Part): string[] {
       if (plain) names.add(nameFrom(plain));
     }
   }
-  return [...names].slice(0, 8);
+  return [...names];
 }
 
 function nameFrom(written: string): string {
@@ -73,16 +88,17 @@ function nameFrom(written: string): string {
 }
 
 /** uuencode and yEnc: a reader shows them as files. POSIX.1-2024, uuencode. */
-function filesInText(text: Buffer): MailFile[] {
+function filesInText(text: Buffer): { files: MailFile[]; cut: boolean } {
   const files: MailFile[] = [];
   const line =
-    /^(?:begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})|=ybegin [^\r\n]{1,200} name=([^\r\n]{1,255}))/gm;
+    /^(?:begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,4096})|=ybegin [^\r\n]{1,200} name=([^\r\n]{1,4096}))/gm;
   const latin = text.toString('latin1', 0, textOctetsMax);
   for (const [, unix, yenc] of latin.matchAll(line)) {
-    if (files.length >= 20) break;
+    if (files.length >= textFilesMax) return { files, cut: true };
     files.push({ names: [unix ?? yenc ?? ''], type: 'application/octet-stream', octets: Buffer.alloc(0) });
   }
-  return files;
+  return { files, cut: text.length > textOctetsMax };
 }
 
+const textFilesMax = 20;
 const textOctetsMax = 4 * 1024 * 1024;

@@ -2,6 +2,7 @@
 import {
   definePlugin,
   type HookAnswer,
+  type HookContext,
   type Json,
   type Message,
   quarantine,
@@ -62,14 +63,15 @@ export default definePlugin({
   },
   setup: ({ options }) => compileRules(options.rules),
   hooks: {
-    async message({ message }, { options, prepared: rules, log }): Promise<HookAnswer | undefined> {
+    async message({ message }, context): Promise<HookAnswer | undefined> {
+      const { options, prepared: rules, log } = context;
       if (message.length > options.messageBytesMax) {
         log('too-large', { bytes: message.length });
         const verdict = tooLargeVerdicts[options.tooLarge];
         return { ...(verdict && { verdict }), result: { scanned: false, reason: 'size' } };
       }
       const { files, cut } = filesOf(await octetsOf(message));
-      const inspection = new Inspection(options);
+      const inspection = new Inspection({ ...options, inTime: () => checkTime(context) });
       for (const { names, type, octets } of files) await inspection.add(names, type, octets);
       const found = [...inspection.found, ...(cut ? [notToldApart] : [])];
       if (found.length === 0) return undefined;
@@ -88,7 +90,13 @@ interface Hit {
   readonly file: FileFacts;
 }
 
-/** More parts than are told apart: stands for those that were not. */
+/** Nobody waits for what is found out later. */
+function checkTime({ signal, clock, deadline }: Pick<HookContext, 'signal' | 'clock' | 'deadline'>): void {
+  signal.throwIfAborted();
+  if (clock.now() >= deadline) throw new Error('the time for looking into the files is over');
+}
+
+/** More parts or names than are told apart, or too deep: stands for those that were not. */
 const notToldApart: FileFacts = { path: [], extension: '', type: '', traits: new Set(['unreadable']) };
 
 const uncheckable = 'message is too large to be checked';
@@ -124,7 +132,9 @@ function verdictOf({ rule, file }: Hit): Verdict | undefined {
 /** On one line of US-ASCII, short: the sender chose it. */
 function pathOf({ path }: FileFacts): string {
   const shown = path.map((name) => (name === '' ? '(no name)' : name)).join(' > ');
-  return (shown === '' ? 'too many parts' : shown).replace(/[^\x20-\x7e]/gu, '?').slice(0, 150);
+  return (shown === '' ? 'parts that were not told apart' : shown)
+    .replace(/[^\x20-\x7e]/gu, '?')
+    .slice(0, 150);
 }
 
 async function octetsOf(message: Message): Promise<Buffer> {

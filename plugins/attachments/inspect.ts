@@ -44,6 +44,8 @@ export interface InspectLimits {
   readonly filesMax: number;
   /** Octets unpacked in memory, of all archives of a message. */
   readonly unpackedBytesMax: number;
+  /** @throws when nobody waits for an answer any more */
+  readonly inTime?: () => void;
 }
 
 /** So much larger, and so large at all, is no document. */
@@ -110,6 +112,7 @@ export class Inspection {
     const listing = depth < this.#limits.depthMax ? await this.#list(kind, name, octets) : unreadable;
     if (!isDocument(listing)) found.add('archive');
     judgeListing(listing, octets.length, found);
+    this.#filesLeft -= listing.folders ?? 0;
     for (const entry of listing.entries)
       await this.#inspectEntry([...path, cutName(entry.name)], entry, found, depth + 1);
   }
@@ -145,7 +148,8 @@ export class Inspection {
       };
       return { entries: [entry], incomplete: false, encrypted: false };
     } catch {
-      // Too much, or broken: its name is all that can be told.
+      // Too much, or broken, after who knows how many octets: its name is all that can be told.
+      this.#octetsLeft = 0;
       return { ...unreadable, entries: [packed(name, octets)] };
     }
   }
@@ -156,6 +160,7 @@ export class Inspection {
     container: Set<Trait>,
     depth: number,
   ): Promise<void> {
+    this.#limits.inTime?.();
     if (this.#filesLeft-- <= 0) {
       container.add('unreadable');
       return;
@@ -174,18 +179,25 @@ export class Inspection {
       const beginning = await read(magicOctets);
       const kind = kindOf(beginning);
       if (kind === 'unknown' || kind === 'executable' || beginning.length < magicOctets) return beginning;
-      if (size !== undefined && size > this.#octetsLeft) {
+      if (this.#octetsLeft <= 0 || (size ?? 0) > this.#octetsLeft) {
         container.add('unreadable');
         return undefined;
       }
-      const octets = await read(this.#octetsLeft);
-      this.#octetsLeft -= octets.length;
-      return octets;
+      return await this.#readWhole(read);
     } catch {
       // A broken archive, or a method of packing that is not known here.
       container.add('unreadable');
       return undefined;
     }
+  }
+
+  /** What fails has cost as much as it may. */
+  async #readWhole(read: NonNullable<Entry['read']>): Promise<Buffer> {
+    const left = this.#octetsLeft;
+    this.#octetsLeft = 0;
+    const octets = await read(left);
+    this.#octetsLeft = left - octets.length;
+    return octets;
   }
 }
 

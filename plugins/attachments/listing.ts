@@ -21,6 +21,8 @@ export interface Listing {
   readonly incomplete: boolean;
   /** Not even the names can be read without a password. */
   readonly encrypted: boolean;
+  /** So many that are not among the entries: they cost time too. */
+  readonly folders?: number;
 }
 
 export const unreadable: Listing = { entries: [], incomplete: true, encrypted: false };

@@ -12,19 +12,21 @@ export async function listZip(octets: Buffer, entriesMax: number): Promise<Listi
     return unreadable; // whatever yauzl does not take is told as such
   }
   const entries: Entry[] = [];
+  let folders = 0;
   try {
     for await (const entry of entriesOf(zip)) {
-      if (entries.length >= entriesMax) return { entries, incomplete: true, encrypted: false };
+      if (entries.length + folders >= entriesMax)
+        return { entries, incomplete: true, encrypted: false, folders };
       const file = readEntry(zip, entry);
-      // A folder.
-      if (!file.name.endsWith('/')) entries.push(file);
+      if (file.name.endsWith('/')) folders += 1;
+      else entries.push(file);
     }
   } catch (error) {
     // The central directory itself may be encrypted, or a file with more than a password. APPNOTE section 7.
     const encrypted = /strong encryption/.test(String(error));
-    return { entries, incomplete: true, encrypted };
+    return { entries, incomplete: true, encrypted, folders };
   }
-  return { entries, incomplete: false, encrypted: false };
+  return { entries, incomplete: false, encrypted: false, folders };
 }
 
 // Names are decoded here: yauzl refuses a file for a name such as `..\\a`, and that would hide the others.

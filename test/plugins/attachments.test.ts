@@ -326,6 +326,67 @@ test('attachments: an archive that would unpack to far too much is told, and not
   assert.deepEqual(await look('a.gz', bomb), ['a.gz: archive unreadable', 'a.gz > a:']);
 });
 
+/** A zip file of stored files. */
+function storedZip(...files: readonly (readonly [name: string, content: Buffer])[]): Buffer {
+  const locals: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, content] of files) {
+    const local = Buffer.alloc(30);
+    local.write('PK\x03\x04', 'latin1');
+    local.writeUInt32LE(content.length, 18);
+    local.writeUInt32LE(content.length, 22);
+    local.writeUInt16LE(name.length, 26);
+    const central = Buffer.alloc(46);
+    central.write('PK\x01\x02', 'latin1');
+    central.writeUInt32LE(content.length, 20);
+    central.writeUInt32LE(content.length, 24);
+    central.writeUInt16LE(name.length, 28);
+    central.writeUInt32LE(offset, 42);
+    locals.push(local, Buffer.from(name), content);
+    directory.push(central, Buffer.from(name));
+    offset += 30 + name.length + content.length;
+  }
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(files.length, 8);
+  end.writeUInt16LE(files.length, 10);
+  end.writeUInt32LE(Buffer.concat(directory).length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...locals, ...directory, end]);
+}
+
+test('attachments: what fails to unpack has used up what may be unpacked', async () => {
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+  const zip = storedZip(['a.gz', bomb], ['b.gz', gzipSync(randomBytes(1000))]);
+  assert.deepEqual(await look('x.zip', zip), [
+    'x.zip: archive unreadable',
+    'x.zip > a.gz: archive unreadable',
+    'x.zip > a.gz > a:',
+    'x.zip > b.gz:',
+  ]);
+});
+
+test('attachments: folders count among the files that are looked at', async () => {
+  const folders = Array.from({ length: 20 }, (_, n) => [`f${n}/`, Buffer.alloc(0)] as const);
+  const zip = storedZip(...folders, ['a.exe', program]);
+  assert.deepEqual(await look('x.zip', zip, { filesMax: 10 }), ['x.zip: archive unreadable']);
+  assert.deepEqual(await look('x.zip', zip, { filesMax: 30 }), [
+    'x.zip: archive',
+    'x.zip > a.exe: executable',
+  ]);
+});
+
+test('attachments: nothing is looked into when the time is over', async () => {
+  const inspection = new Inspection({
+    ...limits,
+    inTime() {
+      throw new Error('over');
+    },
+  });
+  await assert.rejects(inspection.add(['x.zip'], '', storedZip(['a', program])), /over/);
+});
+
 test('attachments: a zip bomb by what its directory says', async (t) => {
   const octets = pack(
     t,
@@ -418,6 +479,11 @@ const parts: readonly [name: string, part: string, want: string][] = [
     '(no name)',
   ],
   ['uuencode', 'Content-Type: text/plain\n\nhello\nbegin 644 a.exe\nM\nend', 'a.exe'],
+  [
+    'uuencode in base64',
+    `Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n${base64(Buffer.from('hello\nbegin 644 a.exe\nM\nend'))}`,
+    'a.exe',
+  ],
   ['in a message', 'Content-Type: message/rfc822\n\nContent-Type: application/x; name=a.exe\n\nx', 'a.exe'],
   [
     'in an encoded message',
@@ -434,6 +500,35 @@ for (const [name, part, want] of parts) {
       enhanced: '5.7.1',
       text: `programs are not accepted here: ${want}`,
     });
+  });
+}
+
+const nested = (depth: number): string =>
+  depth === 0
+    ? 'Content-Type: application/x; name=a.exe\n\nx'
+    : `Content-Type: multipart/mixed; boundary=n${depth}\n\n--n${depth}\n${nested(depth - 1)}\n--n${depth}--`;
+const dropped: readonly [name: string, part: string][] = [
+  ['parts that lie too deep', nested(55)],
+  [
+    'more names than are read',
+    `Content-Disposition: attachment${Array.from({ length: 12 }, (_, n) => `; filename=a${n}.txt`).join('')}${Array.from({ length: 12 }, (_, n) => `\nContent-Disposition: attachment; filename=b${n}.txt`).join('')}\n\nx`,
+  ],
+  [
+    'more files in a text than are read',
+    `Content-Type: text/plain\n\n${Array.from({ length: 21 }, (_, n) => `begin 644 a${n}.txt\nend\n`).join('')}`,
+  ],
+  [
+    'a multipart that is encoded',
+    `Content-Type: multipart/mixed; boundary=x\nContent-Transfer-Encoding: base64\n\n${base64(Buffer.from('--x\nContent-Type: text/plain; name=a.exe\n\nx\n--x--\n'))}`,
+  ],
+];
+for (const [name, part] of dropped) {
+  test(`attachments never calls clean: ${name}`, async () => {
+    const { answer } = await message([part]);
+    assert.deepEqual(
+      answer.symbols?.map((symbol) => symbol.name),
+      ['ATTACHMENT_UNREADABLE'],
+    );
   });
 }
 
