@@ -1,8 +1,9 @@
 /** What a file and all that is in it are: names and kinds, archives opened in memory, within limits that hostile ones cannot pass. */
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { isArchiveExtension, isDocument } from './formats.ts';
 import { type Entry, type Listing, unreadable } from './listing.ts';
-import { type FileKind, kindOf, magicOctets } from './magic.ts';
+import { type FileKind, findKind, kindOf, magicOctets } from './magic.ts';
 import { cutName, judgeFileName, plainName, pretendsHarmless } from './names.ts';
 import { judgeOle } from './ole.ts';
 import { listRar } from './rar.ts';
@@ -92,9 +93,11 @@ export class Inspection {
     depth: number,
   ): Promise<void> {
     const name = path.at(-1) ?? '';
-    const kind = octets === undefined ? 'unknown' : kindOf(octets);
+    const { kind, start } = findKind(octets ?? nothing);
+    const { extension } = judgeFileName(name);
     const found = nameTraits(name);
-    if (octets === undefined) found.add('unreadable');
+    if (octets === undefined || (kind === 'unknown' && isArchiveExtension(extension)))
+      found.add('unreadable');
     // Before what is in it, and with what is found out in it.
     this.#note(path, type, found);
     if (kind === 'executable') {
@@ -109,8 +112,9 @@ export class Inspection {
       if (incomplete) found.add('unreadable');
       return;
     }
-    const listing = depth < this.#limits.depthMax ? await this.#list(kind, name, octets) : unreadable;
-    if (!isDocument(listing)) found.add('archive');
+    const listing =
+      depth < this.#limits.depthMax ? await this.#list(kind, name, octets.subarray(start)) : unreadable;
+    if (kind !== 'zip' || !isDocument(octets, extension, listing)) found.add('archive');
     judgeListing(listing, octets.length, found);
     this.#filesLeft -= listing.folders ?? 0;
     for (const entry of listing.entries)
@@ -167,18 +171,17 @@ export class Inspection {
     }
     if (entry.encrypted) container.add('encrypted');
     if (hasMacros(path.at(-1) ?? '')) container.add('macros');
-    const octets = await this.#read(entry, container);
+    const octets = await this.#read(path.at(-1) ?? '', entry, container);
     if (octets !== undefined) await this.#inspect(path, '', octets, depth);
     else this.#note(path, '', nameTraits(path.at(-1) ?? ''));
   }
 
   /** Its beginning; the whole where that shows an archive or a document. Undefined where it cannot be read. */
-  async #read({ read, size }: Entry, container: Set<Trait>): Promise<Buffer | undefined> {
+  async #read(name: string, { read, size }: Entry, container: Set<Trait>): Promise<Buffer | undefined> {
     if (read === undefined) return undefined;
     try {
       const beginning = await read(magicOctets);
-      const kind = kindOf(beginning);
-      if (kind === 'unknown' || kind === 'executable' || beginning.length < magicOctets) return beginning;
+      if (beginning.length < magicOctets || !isWholeNeeded(name, beginning)) return beginning;
       if (this.#octetsLeft <= 0 || (size ?? 0) > this.#octetsLeft) {
         container.add('unreadable');
         return undefined;
@@ -201,6 +204,14 @@ export class Inspection {
   }
 }
 
+const nothing = Buffer.alloc(0);
+
+/** Of what is called an archive, the archive may stand behind other octets. */
+function isWholeNeeded(name: string, beginning: Buffer): boolean {
+  const kind = kindOf(beginning);
+  return kind === 'unknown' ? isArchiveExtension(judgeFileName(name).extension) : kind !== 'executable';
+}
+
 function nameTraits(name: string): Set<Trait> {
   const { executable, disguised, macros } = judgeFileName(name);
   return new Set<Trait>([
@@ -219,11 +230,6 @@ function judgeListing(
   if (encrypted) found.add('encrypted');
   const unpacked = entries.reduce((sum, { size = 0 }) => sum + size, 0);
   if (unpacked > bombOctetsMin && unpacked > packedOctets * bombRatio) found.add('bomb');
-}
-
-/** ECMA-376 part 2 and ODF 1.3 part 2: documents are zip files too. */
-function isDocument({ entries }: Listing): boolean {
-  return entries.some(({ name }) => name === '[Content_Types].xml' || name === 'mimetype');
 }
 
 /** Where documents of ECMA-376, and of ODF, keep programs. */

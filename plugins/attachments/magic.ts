@@ -1,4 +1,4 @@
-/** What a file is by its first octets, whatever its name says. */
+/** What a file is by its octets, whatever its name says: the first ones, and marks of archives that something stands before. */
 
 export type FileKind =
   | 'executable'
@@ -49,5 +49,37 @@ export function kindOf(octets: Buffer): FileKind {
   const beginning = octets.toString('latin1', 0, magicOctets);
   // DOS and Windows: two letters alone would be a text too; the header behind them has zeros.
   if (/^(?:MZ|ZM)[\s\S]{0,62}\0/.test(beginning)) return 'executable';
-  return signatures.find(([, at, text]) => beginning.startsWith(text, at))?.[0] ?? 'unknown';
+  const kind = signatures.find(([, at, text]) => beginning.startsWith(text, at))?.[0];
+  return kind ?? (hasTarSum(octets) ? 'tar' : 'unknown');
+}
+
+/** The header of a tar from before ustar has nothing but a sum of its octets, its own eight being blanks. POSIX.1-2024, pax. */
+function hasTarSum(octets: Buffer): boolean {
+  if (octets.length < magicOctets || octets[0] === 0) return false;
+  const written = /^ *([0-7]{1,7})[ \0]/.exec(octets.toString('latin1', 148, 156))?.[1];
+  if (written === undefined) return false;
+  const header = Buffer.from(octets.subarray(0, magicOctets)).fill(' ', 148, 156);
+  return header.reduce((sum, octet) => sum + octet, 0) === Number.parseInt(written, 8);
+}
+
+/** Programs for archives open them behind other octets too: those of RAR and 7z within the first MiB, as programs that unpack themselves are. */
+const prefixOctetsMax = 1024 * 1024;
+/** A comment of 64 KiB may follow a zip file's last record. APPNOTE section 4.3.16. */
+const zipTailOctets = 22 + 65_535;
+const inside: readonly [kind: FileKind, octets: string][] = [
+  ['rar', 'Rar!\x1a\x07'],
+  ['7z', '7z\xbc\xaf\x27\x1c'],
+];
+
+/** @returns the kind of a whole file, and where its archive begins; of a zip the end alone tells that */
+export function findKind(octets: Buffer): { readonly kind: FileKind; readonly start: number } {
+  const kind = kindOf(octets);
+  if (kind !== 'unknown') return { kind, start: 0 };
+  const beginning = octets.subarray(0, prefixOctetsMax);
+  for (const [each, mark] of inside) {
+    const start = beginning.indexOf(mark, 0, 'latin1');
+    if (start >= 0) return { kind: each, start };
+  }
+  const isZip = octets.subarray(-zipTailOctets).includes('PK\x05\x06', 0, 'latin1');
+  return { kind: isZip ? 'zip' : 'unknown', start: 0 };
 }

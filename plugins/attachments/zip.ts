@@ -7,7 +7,7 @@ import { type Entry, type Listing, unreadable } from './listing.ts';
 export async function listZip(octets: Buffer, entriesMax: number): Promise<Listing> {
   let zip: ZipFile;
   try {
-    zip = await open(octets);
+    zip = await open(octets.subarray(startOf(octets)));
   } catch {
     return unreadable; // whatever yauzl does not take is told as such
   }
@@ -28,6 +28,25 @@ export async function listZip(octets: Buffer, entriesMax: number): Promise<Listi
   }
   return { entries, incomplete: false, encrypted: false, folders };
 }
+
+/**
+ * Where octets stand before it that its offsets do not count: its directory ends where the last record begins. APPNOTE section 4.3.16.
+ * @throws where there are two directories, of which programs take one or the other
+ */
+function startOf(octets: Buffer): number {
+  const end = octets.lastIndexOf(lastRecord, -22, 'latin1');
+  if (end < 0) return 0;
+  const offset = octets.readUInt32LE(end + 16);
+  const start = end - octets.readUInt32LE(end + 12) - offset;
+  const isDirectory = (at: number) => octets.toString('latin1', at, at + 4) === directoryEntry;
+  // Of more than 4 GiB the numbers stand elsewhere; a record of that kind may stand before the last one.
+  if (start <= 0 || !isDirectory(start + offset)) return 0;
+  if (isDirectory(offset)) throw new Error('two directories');
+  return start;
+}
+
+const directoryEntry = 'PK\x01\x02';
+const lastRecord = 'PK\x05\x06';
 
 // Names are decoded here: yauzl refuses a file for a name such as `..\\a`, and that would hide the others.
 function open(octets: Buffer): Promise<ZipFile> {

@@ -356,6 +356,53 @@ function storedZip(...files: readonly (readonly [name: string, content: Buffer])
   return Buffer.concat([...locals, ...directory, end]);
 }
 
+const prefix = Buffer.from('%PDF-1.4 some text\n'.repeat(50));
+const behind: readonly [name: string, octets: Buffer, want: string[]][] = [
+  ['zip', storedZip(['a.exe', program]), ['x: archive', 'x > a.exe: executable']],
+  ['rar', rars[0]![1], ['x: archive', 'x > a.exe: executable']],
+  ['7z', Buffer.from('7z\xbc\xaf\x27\x1c', 'latin1'), ['x: archive unreadable']],
+];
+for (const [name, octets, want] of behind) {
+  test(`attachments: an archive behind other octets is one: ${name}`, async () => {
+    const whole = Buffer.concat([prefix, octets]);
+    assert.deepEqual(await look('x', whole), want);
+    const inner = want.map((line) => `y.zip > ${line.replace(/^x/, 'x.zip')}`);
+    assert.deepEqual((await look('y.zip', storedZip(['x.zip', whole]))).slice(1), inner);
+  });
+}
+
+test('attachments: what is called an archive and is none that is known is unreadable', async () => {
+  assert.deepEqual(await look('x.rar', prefix), ['x.rar: unreadable']);
+  assert.deepEqual(await look('x.txt', prefix), ['x.txt:']);
+});
+
+test('attachments: a tar from before ustar is known by its sum', async (t) => {
+  const octets = pack(t, two, 'tar', '--format=v7', '-cf', 'out.tar', 'sub/setup.exe');
+  if (octets === undefined) return;
+  assert.deepEqual(await look('x', octets), ['x: archive', 'x > sub/setup.exe: executable']);
+  octets[0] = 0x74;
+  assert.deepEqual(await look('x', octets), ['x:']);
+});
+
+const odf = ['mimetype', Buffer.from('application/vnd.oasis.opendocument.text')] as const;
+const types = ['[Content_Types].xml', Buffer.from('<Types/>')] as const;
+const emptyType = ['mimetype', Buffer.alloc(0)] as const;
+const documents: readonly [name: string, octets: Buffer, want: string][] = [
+  ['letter.odt', storedZip(odf, ['content.xml', prefix]), ''],
+  ['letter', storedZip(odf, ['content.xml', prefix]), ''],
+  ['letter.docx', storedZip(types, ['word/document.xml', prefix]), ''],
+  ['letter.zip', storedZip(odf, ['content.xml', prefix]), 'archive'],
+  ['letter.zip', storedZip(types, ['content.xml', prefix]), 'archive'],
+  ['letter', storedZip(emptyType, ['content.xml', prefix]), 'archive'],
+  ['letter', storedZip(['content.xml', prefix], odf), 'archive'],
+];
+for (const [name, octets, want] of documents) {
+  const entries = want === '' ? 'a document' : 'an archive';
+  test(`attachments: ${name} of ${octets.length} octets is ${entries}`, async () => {
+    assert.equal((await look(name, octets))[0], `${name}: ${want}`.trim());
+  });
+}
+
 test('attachments: what fails to unpack has used up what may be unpacked', async () => {
   const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
   const zip = storedZip(['a.gz', bomb], ['b.gz', gzipSync(randomBytes(1000))]);
