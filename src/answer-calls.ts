@@ -1,9 +1,11 @@
 /** What the mta answers to calls of other roles: mail goes into the queue, state and moves to the rooms that keep them. */
 import { OperationalError } from '../core/base/errors.ts';
 import type { Json } from '../core/base/json.ts';
+import { outboundLimits } from '../core/base/limits/outbound.ts';
 import type { Envelope, Recipient } from '../core/mail/envelope.ts';
 import type { StateStore } from '../core/state/store.ts';
 import type { StateQuestion, SubmittedMail, WireCalls } from './calls/mta-calls.ts';
+import { createHourlyLimit } from './flow/hourly-limit.ts';
 import type { House } from './flow/house.ts';
 import { changeQueue } from './queue/change.ts';
 import type { Queue } from './queue/queue.ts';
@@ -16,9 +18,11 @@ export interface AskedRooms {
 
 /** @param current the house of the moment in which a call comes */
 export function answerCalls(current: () => House, { queue, state }: AskedRooms): WireCalls {
+  const clock = { monotonicMs: () => current().clock.monotonicMs() };
+  const maySend = createHourlyLimit(clock, outboundLimits.eventSends);
   return {
     submit: (mail) => enqueue(current(), queue, mail),
-    moved: (message) => raiseMoved(current(), queue, message),
+    moved: (message) => raiseMoved(current(), { queue, maySend }, message),
     state: (question) => askState(state, question),
     queue: (change) => changeQueue(queue, change),
   };

@@ -4,6 +4,7 @@ import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { systemClock as clock } from '../core/base/clock.ts';
 import { describeError, errnoOf } from '../core/base/errors.ts';
+import { outboundLimits } from '../core/base/limits/outbound.ts';
 import type { RootLog } from '../core/base/log.ts';
 import type { Config } from '../core/config/config.ts';
 import { shareDaemonBoard } from '../core/net/daemon-board.ts';
@@ -21,8 +22,8 @@ import type { StoreAction, StoreResult } from './delivery/store.ts';
 import { createAcceptance } from './flow/accept.ts';
 import { attempt } from './flow/attempt.ts';
 import { bounce } from './flow/bounce.ts';
-import { createBounceLimit } from './flow/bounce-limit.ts';
 import { startDmarcReports } from './flow/dmarc-reports.ts';
+import { createHourlyLimit } from './flow/hourly-limit.ts';
 import type { House, WalkTrace } from './flow/house.ts';
 import { startQuarantineExpiry } from './flow/quarantine-expiry.ts';
 import { relay } from './flow/relay.ts';
@@ -299,7 +300,7 @@ function furnish(config: Config, log: RootLog, rooms: DurableRooms, pipelines: P
     trace: (trace) => traces.write(trace),
     note: (id, part) => traces.append(id, part),
     outbound,
-    mayBounce: createBounceLimit(clock),
+    mayBounce: createHourlyLimit(clock, outboundLimits.bounces),
     log,
     clock,
   };

@@ -1,6 +1,5 @@
 /** What the house itself does to a message before any plugin sees it: limits, forged results out, Received in, submission fix-ups. */
 import { forgedResultsMax } from '../../core/base/limits/message.ts';
-import { type HeaderAddress, parseAddressList } from '../../core/mail/address-list.ts';
 import { applyHeaderEdits } from '../../core/mail/apply-edits.ts';
 import { formatAuthenticationResults, isOurs } from '../../core/mail/authentication-results.ts';
 import type { Edit } from '../../core/mail/edit.ts';
@@ -10,8 +9,8 @@ import { formatReceived } from '../../core/mail/received.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { DoorName } from '../../core/session/powers.ts';
+import { foreignAuthor } from './authors.ts';
 import { completion, valuesOf } from './completion.ts';
-import { sessionUser } from './session-user.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Gives a client's message its first edits; answers a reply when the message cannot be taken at all. */
@@ -25,8 +24,9 @@ export function stamp(transaction: Transaction, source: MessageSource): Reply | 
   const own = transaction.keeper === undefined;
   const submitted = own && (session.user !== undefined || isSubmitting(connection.door));
   if (own && session.user !== undefined) {
-    const foreign = foreignAuthor(transaction, block, session.user);
-    if (foreign) return foreign;
+    // An authenticated user writes as nobody else.
+    const foreign = foreignAuthor(house, session.user, (name) => valuesOf(block, name));
+    if (foreign) return { code: 550, enhanced: '5.7.1', text: foreign };
   }
   const edits = [
     ...forgedResults(block, house.config.hostname),
@@ -95,34 +95,6 @@ function submissionFixes(transaction: Transaction, block: HeaderBlock): Edit[] {
   const { edits, messageId } = completion(block, config.hostname, clock.now());
   transaction.messageId = messageId;
   return edits;
-}
-
-/** An authenticated user writes as nobody else: every address in every From and Sender is one of the user's own. */
-function foreignAuthor(
-  transaction: Transaction,
-  block: HeaderBlock,
-  sessionAddress: string,
-): Reply | undefined {
-  const { house } = transaction;
-  const user = sessionUser(house, sessionAddress);
-  for (const name of ['From', 'Sender']) {
-    for (const value of valuesOf(block, name.toLowerCase())) {
-      const authors = parseAddressList(value);
-      const foreign = authors.find(({ address }) => !user || !house.users!.owns(user, address));
-      if (foreign) return refusal(`${name} address <${foreign.address}> is not one of ${sessionAddress}`);
-      if (authors.length === 0 || isAmbiguous(value, authors)) return refusal(`${name} cannot be read`);
-    }
-  }
-  return undefined;
-}
-
-/** Broken in a way that lets another program read another address out of it. */
-function isAmbiguous(value: string, authors: readonly HeaderAddress[]): boolean {
-  return authors.some(({ valid }) => !valid) && value.split('@').length - 1 > authors.length;
-}
-
-function refusal(text: string): Reply {
-  return { code: 550, enhanced: '5.7.1', text };
 }
 
 /** @param date epoch milliseconds */

@@ -74,8 +74,9 @@ export const outboundLimits = {
   /** Domains with counters of one day. */
   tlsReportDomainsMax: 100_000,
   /** Reports on failed mail to one sender within an hour; the next ones wait. */
-  bouncesPerHour: 100,
-  bounceSendersMax: 10_000,
+  bounces: { perHour: 100, namesMax: 10_000 },
+  /** Mail that one user's rules send for what is done by IMAP: a client that flags a whole folder must not flood others. */
+  eventSends: { perHour: 200, namesMax: 10_000 },
 } as const;
 
 /** Mail that programs of this machine leave for the server. */
