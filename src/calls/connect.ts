@@ -48,6 +48,8 @@ function stateOf(plugin: string, caller: Caller): PluginState {
 
 interface Waiting {
   readonly frame: CallFrame;
+  /** Of its message. */
+  readonly octets: number;
   readonly until: number;
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -59,6 +61,7 @@ class Caller {
   #socket: Socket | undefined;
   #connecting: Promise<void> | undefined;
   #calls = 0;
+  #waitingOctets = 0;
   #closed = false;
 
   constructor(runDirectory: string) {
@@ -69,11 +72,17 @@ class Caller {
     name: Name,
     argument: Parameters<WireCalls[Name]>[0],
   ): ReturnType<WireCalls[Name]> {
-    if (this.#waiting.size >= callLimits.waitingMax) throw away('too many calls wait');
+    const octets = 'message' in argument ? argument.message.length : 0;
+    const isFull =
+      this.#waiting.size >= callLimits.waitingMax ||
+      (this.#waiting.size > 0 && this.#waitingOctets + octets > callLimits.waitingOctetsMax);
+    if (isFull) throw away('too many calls wait');
     const call = ++this.#calls;
     const answered = new Promise<unknown>((resolve, reject) => {
       const frame = { call, name, argument };
-      this.#waiting.set(call, { frame, until: performance.now() + callLimits.answerMs, resolve, reject });
+      const until = performance.now() + callLimits.answerMs;
+      this.#waiting.set(call, { frame, octets, until, resolve, reject });
+      this.#waitingOctets += octets;
     });
     if (this.#socket !== undefined) this.#socket.write(encodeFrame(this.#waiting.get(call)!.frame));
     else this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
@@ -129,9 +138,14 @@ class Caller {
 
   #answered({ call, value, error }: AnswerFrame): void {
     const waiting = this.#waiting.get(call);
-    this.#waiting.delete(call);
+    this.#forget(call);
     if (error === undefined) waiting?.resolve(value);
     else waiting?.reject(new OperationalError(error.code, error.message, { temporary: error.temporary }));
+  }
+
+  #forget(call: number): void {
+    this.#waitingOctets -= this.#waiting.get(call)?.octets ?? 0;
+    this.#waiting.delete(call);
   }
 
   #late(): void {
@@ -142,7 +156,7 @@ class Caller {
   #drop(which: (waiting: Waiting) => boolean): void {
     for (const [call, waiting] of this.#waiting) {
       if (!which(waiting)) continue;
-      this.#waiting.delete(call);
+      this.#forget(call);
       waiting.reject(away('the mta role does not answer'));
     }
   }

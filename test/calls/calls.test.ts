@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { OperationalError } from '../../core/base/errors.ts';
+import { callLimits } from '../../core/base/limits/process.ts';
 import { connectCalls } from '../../src/calls/connect.ts';
 import type { SubmittedMail, WireCalls } from '../../src/calls/mta-calls.ts';
 import { serveCalls } from '../../src/calls/serve.ts';
@@ -107,4 +108,16 @@ test('a call that was under way when the mta died is made again', async (t) => {
   );
   mta.close();
   await end();
+});
+
+test('calls that wait for the mta hold so many octets of messages together, one of any size', async (t) => {
+  const mta = connectCalls(folder(t));
+  const large = { ...mail('large'), message: new Uint8Array(callLimits.waitingOctetsMax + 1) };
+  const first = mta.submit(large);
+  assert.throws(() => mta.submit(mail('second')), { code: 'mta-away', temporary: true });
+  mta.close();
+  await assert.rejects(first, { code: 'mta-away' });
+  const next = mta.submit(mail('next'));
+  mta.close();
+  await assert.rejects(next, { code: 'mta-away' });
 });

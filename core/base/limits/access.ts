@@ -49,6 +49,9 @@ export const imapLimits = {
   contextsMax: 10,
   /** One METADATA value, told as MAXSIZE. RFC 5464 section 4.3. */
   metadataValueOctetsMax: 64 * KiB,
+  /** Commands of one user of which rules and plugins have not heard yet, and their messages; later ones are not told. */
+  pendingEventsMax: 1000,
+  pendingEventMessagesMax: 100_000,
 } as const;
 
 /** Clients that read mail and keep scripts: IMAP, POP3, ManageSieve. */

@@ -17,6 +17,8 @@ export const callLimits = {
   frameBytesMax: 128 * MiB,
   /** Calls of one process that wait for their answers. */
   waitingMax: 1000,
+  /** Octets of their messages; one call alone may have more. */
+  waitingOctetsMax: 128 * MiB,
   answerMs: 60_000,
   /** A role is back within a second or two after it died. */
   awayMs: 10_000,

@@ -1,11 +1,11 @@
 /** IMAPSIEVE: what users do to messages runs the script that the mailbox names; what it decides is done to the message. RFC 6785. */
-import { describeError } from '../../../core/base/errors.ts';
 import type { Edit } from '../../../core/mail/edit.ts';
 import { render, streamRendered } from '../../../core/mail/render.ts';
 import type { ImapEvent } from '../../../core/session/imap-event.ts';
 import type { MailboxAction } from '../../calls/mta-calls.ts';
 import type { Account, Folder } from '../../mailbox/mailbox.ts';
 import type { AccessHouse } from '../protocol.ts';
+import { queueEvent } from './events.ts';
 import type { Session } from './session.ts';
 
 /** Section 2.3.1. */
@@ -20,9 +20,12 @@ export function imapsieveCapability({ config }: AccessHouse): string | undefined
 }
 
 /** The script of that folder, else the server's. Section 2.3.1. */
-export async function scriptOf(session: Session, folder: string): Promise<string | undefined> {
-  if (imapsieveCapability(session.house) === undefined) return undefined;
-  const { account } = session;
+export async function scriptOf(
+  house: AccessHouse,
+  account: Account,
+  folder: string,
+): Promise<string | undefined> {
+  if (imapsieveCapability(house) === undefined) return undefined;
   const own = (await account.metadata(folder)).get(scriptEntry);
   return (own ?? (await account.metadata('')).get(scriptEntry)) || undefined;
 }
@@ -40,9 +43,9 @@ export function tellOfEvent(
   if (imapsieveCapability(session.house) === undefined) return;
   const changed = changes();
   if (changed.size === 0) return;
-  const { account, house, user } = session;
-  const work = async () => {
-    const script = await scriptOf(session, folderName);
+  const { house, user } = session;
+  const tell = async (account: Account) => {
+    const script = await scriptOf(house, account, folderName);
     if (script === undefined) return;
     const folder = await account.openFolder(folderName, { readOnly: false });
     try {
@@ -55,9 +58,7 @@ export function tellOfEvent(
       folder.close();
     }
   };
-  work().catch((error) =>
-    house.log.warn('event-not-told', { user: user.address, cause, error: describeError(error) }),
-  );
+  queueEvent(house, user, { failure: 'event-not-told', messages: changed.size, tell });
 }
 
 export interface EventMessage {

@@ -1,6 +1,6 @@
 /** Tells the mta that a user moved messages: bayes learns from it, and rules of the mailbox run. RFC 6785. */
-import { describeError } from '../../../core/base/errors.ts';
-import type { Copied } from '../../mailbox/mailbox.ts';
+import type { Account, Copied } from '../../mailbox/mailbox.ts';
+import { queueEvent } from './events.ts';
 import { runEvent, scriptOf } from './imapsieve.ts';
 import type { Session } from './session.ts';
 
@@ -11,9 +11,9 @@ import type { Session } from './session.ts';
 export function tellOfMoves(session: Session, to: string, copied: Copied): void {
   if (copied.to.length === 0) return;
   const { name: from } = session.selected.folder;
-  const { account, house, user } = session;
-  const work = async () => {
-    const script = await scriptOf(session, to);
+  const { house, user } = session;
+  const tell = async (account: Account) => {
+    const script = await scriptOf(house, account, to);
     const event = script === undefined ? undefined : ({ script, cause: 'COPY', changedFlags: [] } as const);
     const target = await account.openFolder(to, { readOnly: event === undefined });
     try {
@@ -25,7 +25,5 @@ export function tellOfMoves(session: Session, to: string, copied: Copied): void 
       target.close();
     }
   };
-  work().catch((error) =>
-    house.log.warn('moved-not-told', { user: user.address, error: describeError(error) }),
-  );
+  queueEvent(house, user, { failure: 'moved-not-told', messages: copied.to.length, tell });
 }
