@@ -11,7 +11,7 @@ import { completeLines } from '../kit/complete-lines.ts';
 import { durableQueue, queuedIn } from './durable-queue.ts';
 import { countCopies, idOf, storesOf } from './mail.ts';
 
-const rounds = Number(process.env.KILL_ROUNDS ?? 6);
+const rounds = Number(process.env.KILL_ROUNDS ?? 4);
 
 for (const durability of ['journal', 'file'] as const) {
   test(`killed ${rounds} times under load (${durability})`, async () => {

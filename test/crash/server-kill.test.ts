@@ -16,7 +16,7 @@ import { campaign, queueOf } from '../server/observe.ts';
 import { type Durability, type Format, judge, Load, loadConfig } from './server-load.ts';
 
 const cases: { format: Format; durability: Durability; rounds: number }[] = [
-  { format: 'maildir', durability: 'journal', rounds: campaign ? 50 : 6 },
+  { format: 'maildir', durability: 'journal', rounds: campaign ? 50 : 4 },
   { format: 'mbox', durability: 'journal', rounds: campaign ? 50 : 3 },
   { format: 'maildir', durability: 'file', rounds: campaign ? 50 : 3 },
 ];

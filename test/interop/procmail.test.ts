@@ -9,7 +9,7 @@ import { type Left, runBoth } from './procmail-beside.ts';
 import { brokenRcfiles, caseMail, cases, knownDifferences, oddMails, oddRcfiles } from './procmail-cases.ts';
 import { randomMail, randomRcfile } from './procmail-grammar.ts';
 
-const beside = 12;
+const beside = 16;
 const manual = '/usr/share/man/man5/procmailex.5.gz';
 
 /** One for each recipe of the examples, and one for none. */
