@@ -120,8 +120,10 @@ test('it agrees on DMARC, whatever the tree', async () => {
     });
     const story = `${author} signed by ${signer}: ${JSON.stringify(tree)}`;
     assert.equal(ours.result, theirs.status.result, story);
-    // Of mail that passes we do not ask whether its domain exists.
-    if (ours.result === 'fail') assert.equal(ours.policy, theirs.policy, story);
+    // Of mail that passes we do not ask whether its domain exists. It takes names for absent that have only others below
+    // them, which exist: RFC 8020 section 2.
+    const isBetween = !(author in tree) && Object.keys(tree).some((name) => name.endsWith(`.${author}`));
+    if (ours.result === 'fail' && !isBetween) assert.equal(ours.policy, theirs.policy, story);
   }
 });
 
