@@ -13,7 +13,12 @@ import { sendOne } from './mail-client.ts';
 
 const clone = cloneProject({ installed: true });
 before(() => onFreePorts(clone));
-after(clone.remove);
+/** Every process of every server that was started: a test that fails in the middle leaves some. */
+const left: number[] = [];
+after(() => {
+  for (const pid of left.filter(lives)) process.kill(pid, 'SIGKILL');
+  clone.remove();
+});
 
 interface Started {
   readonly terminal: ReturnType<typeof spawn>;
@@ -34,9 +39,11 @@ async function start(where: Clone = clone, line = 'npm start', timeoutMs = 60_00
   const pidFiles = ['mailfilter', 'mta', 'access'].map((role) => join(where.demo, 'data/run', `${role}.pid`));
   const ready = () => terminal.exitCode !== null || pidFiles.every((file) => existsSync(file));
   await until('a server', ready, timeoutMs);
-  await until('its last word', () => terminal.exitCode !== null || /Ctrl-C stops|lmtp: /.test(said));
+  const lastWord = line === 'npm start' ? /Ctrl-C stops/ : /Ctrl-C stops|lmtp: /;
+  await until('its last word', () => terminal.exitCode !== null || lastWord.test(said));
   assert.equal(terminal.exitCode, null, said);
   const processes = pidFiles.map((file) => Number(readFileSync(file, 'utf8')));
+  left.push(...processes);
   return { terminal, said, processes, npm: childOf(terminal.pid!) };
 }
 
