@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const campaign = process.argv.includes('--campaign');
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const all = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort();
-const timeoutMs = campaign ? 2 * 3600_000 : 300_000;
+const timeoutMs = campaign ? 2 * 3600_000 : 200_000;
 /** More than this is no lack of time. */
 const againMax = 8;
 

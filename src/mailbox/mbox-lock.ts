@@ -89,13 +89,18 @@ function takeDotLock(path: string): string | undefined {
 const holder = `mailfilter ${hostname()} ${readBootId()}`;
 
 function isStale(dotLock: string): boolean {
-  const stat = statSync(dotLock, { throwIfNoEntry: false });
-  if (!stat) return false;
-  if (Date.now() - stat.mtimeMs > mboxDotLockStaleMs) return true;
-  const [pid, heldBy] = readFileSync(dotLock, 'latin1').split('\n');
-  const [program, host, boot] = (heldBy ?? '').split(' ');
-  // Of a process id on another host we know nothing.
-  if (program !== 'mailfilter' || host !== hostname()) return false;
-  // Ours of before: whoever holds the dot lock in this process holds the fcntl lock too, and that is ours now.
-  return boot !== readBootId() || Number(pid) === process.pid || !isHolderAlive(Number(pid), stat.mtimeMs);
+  try {
+    const { mtimeMs } = statSync(dotLock);
+    if (Date.now() - mtimeMs > mboxDotLockStaleMs) return true;
+    const [pid, heldBy] = readFileSync(dotLock, 'latin1').split('\n');
+    const [program, host, boot] = (heldBy ?? '').split(' ');
+    // Of a process id on another host we know nothing.
+    if (program !== 'mailfilter' || host !== hostname()) return false;
+    // Ours of before: whoever holds the dot lock in this process holds the fcntl lock too, and that is ours now.
+    return boot !== readBootId() || Number(pid) === process.pid || !isHolderAlive(Number(pid), mtimeMs);
+  } catch (error) {
+    // Given back between two looks.
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }

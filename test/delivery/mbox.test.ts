@@ -218,6 +218,22 @@ test('a dot lock that a full disk keeps from being written is not left behind', 
   tryLockMbox(path)!.release();
 });
 
+test('a dot lock that is given back while it is looked at is no error', (t) => {
+  writeFileSync(`${path}.lock`, '1');
+  const read = t.mock.method(fs, 'readFileSync', () => {
+    rmSync(`${path}.lock`, { force: true });
+    throw Object.assign(new Error('gone'), { code: 'ENOENT' });
+  });
+  syncBuiltinESMExports();
+  try {
+    assert.equal(tryLockMbox(path), undefined);
+  } finally {
+    read.mock.restore();
+    syncBuiltinESMExports();
+  }
+  tryLockMbox(path)!.release();
+});
+
 test('a process that is killed while it makes the dot lock leaves none, and the next one is not kept from it', () => {
   writeFileSync(`${path}.new.lock`, '');
   const lock = tryLockMbox(path)!;
