@@ -78,10 +78,13 @@ function runOne(
     const timer = setTimeout(kill, Math.max(1, timeoutMs));
     const end = (ok: boolean) => {
       clearTimeout(timer);
+      child.stdout.destroy();
       resolve({ ok, output: ok ? Buffer.concat(output) : new Uint8Array(0) });
     };
     child.on('error', () => end(false));
     child.on('close', (code) => end(code === 0 && octets <= outputBytesMax));
+    // What it leaves running may hold its output open for ever; what it said itself is read by then.
+    child.on('exit', (code) => setTimeout(() => end(code === 0 && octets <= outputBytesMax), afterExitMs));
     child.stdout.on('data', (chunk: Buffer) => {
       octets += chunk.length;
       if (octets <= outputBytesMax) output.push(chunk);
@@ -92,6 +95,9 @@ function runOne(
     child.stdin.end(input);
   });
 }
+
+/** How long after its end the output of a program is read. */
+const afterExitMs = 1000;
 
 function killGroup(pid: number): void {
   try {

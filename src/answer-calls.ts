@@ -3,13 +3,14 @@ import { OperationalError } from '../core/base/errors.ts';
 import type { Json } from '../core/base/json.ts';
 import { outboundLimits } from '../core/base/limits/outbound.ts';
 import type { Envelope, Recipient } from '../core/mail/envelope.ts';
+import { memorySource } from '../core/mail/source.ts';
 import type { StateStore } from '../core/state/store.ts';
 import type { StateQuestion, SubmittedMail, WireCalls } from './calls/mta-calls.ts';
 import { createHourlyLimit } from './flow/hourly-limit.ts';
 import type { House } from './flow/house.ts';
 import { changeQueue } from './queue/change.ts';
 import type { Queue } from './queue/queue.ts';
-import { inMemory, raiseMoved, transactionIdOf } from './raise-moved.ts';
+import { raiseMoved, transactionIdOf } from './raise-moved.ts';
 
 export interface AskedRooms {
   readonly queue: Queue;
@@ -44,7 +45,7 @@ async function enqueue({ config, clock }: House, queue: Queue, mail: SubmittedMa
   };
   const work = { kind: 'submit', sender, recipients } as const;
   const entry = { id, transactionId: transactionIdOf(id), work, envelope, edits: [], createdAt: clock.now() };
-  await queue.enqueue([entry], inMemory(message));
+  await queue.enqueue([entry], memorySource(message));
 }
 
 async function askState(store: StateStore, question: StateQuestion): Promise<Json | undefined> {

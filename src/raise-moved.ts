@@ -6,7 +6,7 @@ import type { Edit } from '../core/mail/edit.ts';
 import type { Envelope, Recipient } from '../core/mail/envelope.ts';
 import { fieldValue } from '../core/mail/header.ts';
 import { readHeader } from '../core/mail/read-header.ts';
-import type { MessageSource } from '../core/mail/source.ts';
+import { type MessageSource, memorySource } from '../core/mail/source.ts';
 import { emptyPipelineState } from '../core/pipeline/request.ts';
 import type { Action } from '../core/session/plan.ts';
 import type { MailboxAction, MovedMessage } from './calls/mta-calls.ts';
@@ -31,7 +31,7 @@ export async function raiseMoved(
   const hearing = Object.keys(config.pipelines).filter((name) => pipelines.has(name, 'moved'));
   const ruling = config.mailbox.pipeline ?? 'inbound';
   const [first] = hearing.includes(ruling) ? [ruling] : hearing;
-  const source = inMemory(message);
+  const source = memorySource(message);
   const asked: Action[] = [];
   for (const pipeline of hearing) {
     const { actions = [] } = await pipelines.run({
@@ -113,7 +113,11 @@ function envelopeOf(
       .map((item) => fieldValue(header.itemBytes(item)));
   const isOwn = values('from').length > 0 && foreignAuthor(house, user, values) === undefined;
   return {
-    ...{ sender: user, recipients: [owner], body: '8bitmime', smtputf8: false, requireTls: false },
+    sender: user,
+    recipients: [owner],
+    body: '8bitmime',
+    smtputf8: false,
+    requireTls: false,
     ...(isOwn && { origin: 'user' }),
   };
 }
@@ -140,10 +144,4 @@ function workOf(action: Action, owner: Recipient): MovedWork | undefined {
 
 export function transactionIdOf(id: string): string {
   return createHash('sha256').update(id).digest('hex').slice(0, 16).toUpperCase();
-}
-
-export function inMemory(message: Uint8Array): MessageSource {
-  const buffer = new SharedArrayBuffer(message.length);
-  new Uint8Array(buffer).set(message);
-  return { kind: 'memory', buffer, offset: 0, length: message.length };
 }

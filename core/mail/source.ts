@@ -17,3 +17,12 @@ export type MessageSource =
       /** Octets of the message. */
       readonly length: number;
     };
+
+export type MemorySource = Extract<MessageSource, { kind: 'memory' }>;
+
+/** These octets, copied into shared memory of their own. */
+export function memorySource(octets: Uint8Array): MemorySource {
+  const buffer = new SharedArrayBuffer(octets.length);
+  new Uint8Array(buffer).set(octets);
+  return { kind: 'memory', buffer, offset: 0, length: octets.length };
+}

@@ -1,7 +1,7 @@
 /** Hook inputs for tests, from the few facts that a test is about. */
 import type { Json } from '../base/json.ts';
 import type { Envelope, Recipient } from '../mail/envelope.ts';
-import type { MessageSource } from '../mail/source.ts';
+import { type MessageSource, memorySource } from '../mail/source.ts';
 import type { Connection, Session } from '../session/connection.ts';
 import type { ImapEvent } from '../session/imap-event.ts';
 import type { AuthResult, ScoredSymbol } from '../session/results.ts';
@@ -82,7 +82,5 @@ export function testRecipient(recipient: string | Recipient, id = 'r1'): Recipie
 /** A message in memory, as it would come from the network. */
 export function testMessage(message: string | Uint8Array = ordinaryMessage): MessageSource {
   const bytes = typeof message === 'string' ? Buffer.from(message.replace(/\r\n|\r|\n/g, '\r\n')) : message;
-  const buffer = new SharedArrayBuffer(bytes.length);
-  new Uint8Array(buffer).set(bytes);
-  return { kind: 'memory', buffer, offset: 0, length: bytes.length };
+  return memorySource(bytes);
 }

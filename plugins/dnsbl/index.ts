@@ -13,7 +13,7 @@ import {
 import { askLists, type Hit } from '../../rules/dns-lists/ask.ts';
 import { lookAfterLists } from '../../rules/dns-lists/look-after.ts';
 import { isPrivateAddress } from '../../rules/dns-lists/private-address.ts';
-import { listProperties, zoneName } from '../../rules/dns-lists/schema.ts';
+import { listProperties, listTimeoutSeconds, zoneName } from '../../rules/dns-lists/schema.ts';
 import { answerOf, dnswlResults, heardBefore, refusalOf, refusalText, vouchers } from './answer.ts';
 import { addressQuestions, type ClientQuestion, domainQuestions } from './question.ts';
 import { shortReason } from './reason.ts';
@@ -91,13 +91,7 @@ export default definePlugin({
       default: true,
       description: "Tell a refused client the list's TXT record when it is short and plain.",
     },
-    listTimeoutSeconds: {
-      type: 'number',
-      exclusiveMinimum: 0,
-      maximum: 60,
-      default: 5,
-      description: 'A list that has not answered by then cannot be asked.',
-    },
+    listTimeoutSeconds,
   },
   required: ['zones'],
   setup: ({ options }) => readZones(options.zones, options),

@@ -181,7 +181,9 @@ export class Plan {
       timeoutMs: Math.min(options.programTimeoutSeconds * 1000, deadline - clock.now()),
       outputBytesMax,
       environment: {
-        ...{ SENDER: delivery.envelope.sender, RECIPIENT: delivery.recipient.address, USER: delivery.user },
+        SENDER: delivery.envelope.sender,
+        RECIPIENT: delivery.recipient.address,
+        USER: delivery.user,
       },
     });
     const ok = end?.ok === true;

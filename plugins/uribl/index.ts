@@ -11,7 +11,7 @@ import {
 } from 'mailfilter/plugin';
 import { askLists, type Hit } from '../../rules/dns-lists/ask.ts';
 import { lookAfterLists } from '../../rules/dns-lists/look-after.ts';
-import { listProperties, zoneName } from '../../rules/dns-lists/schema.ts';
+import { listProperties, listTimeoutSeconds, zoneName } from '../../rules/dns-lists/schema.ts';
 import { LinkHosts } from './links.ts';
 import { forms, type LinkQuestion, linkQuestions, readZones } from './zone.ts';
 
@@ -94,13 +94,7 @@ export default definePlugin({
       description:
         'Before a hit counts, ask whether the zone lists "invalid", which no working list does; once an hour, whether it lists "test", as every working list does.',
     },
-    listTimeoutSeconds: {
-      type: 'number',
-      exclusiveMinimum: 0,
-      maximum: 60,
-      default: 5,
-      description: 'A list that has not answered by then cannot be asked.',
-    },
+    listTimeoutSeconds,
   },
   required: ['zones'],
   setup: ({ options, domains }) => ({

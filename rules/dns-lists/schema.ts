@@ -5,6 +5,14 @@ export const zoneName = {
   pattern: '^(?=.{1,200}$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*\\.?$',
 } as const;
 
+export const listTimeoutSeconds = {
+  type: 'number',
+  exclusiveMinimum: 0,
+  maximum: 60,
+  default: 5,
+  description: 'A list that has not answered by then cannot be asked.',
+} as const;
+
 /** Not `type: array` itself: left out, it would be filled in as an empty list. */
 const answers = (description: string) =>
   ({

@@ -1,8 +1,6 @@
 /** The message that a command is given on standard input. */
-import type { MessageSource } from '../../core/mail/source.ts';
+import { type MemorySource, memorySource } from '../../core/mail/source.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-
-type MemorySource = Extract<MessageSource, { kind: 'memory' }>;
 
 /** The message in shared memory, line ends as the plugins expect them; output will have those of the input. */
 export async function readMessage(
@@ -32,8 +30,5 @@ export async function readInput(bytesMax: number): Promise<Buffer> {
 
 /** As a door would hand it in: CRLF line ends. */
 export function inMemory(octets: Buffer): MemorySource {
-  const canonical = octets.toString('latin1').replace(/\r?\n/g, '\r\n');
-  const buffer = new SharedArrayBuffer(canonical.length);
-  Buffer.from(buffer).write(canonical, 'latin1');
-  return { kind: 'memory', buffer, offset: 0, length: canonical.length };
+  return memorySource(Buffer.from(octets.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1'));
 }

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { unknownBoot } from '../../core/base/boot-id.ts';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { unsettledMessagesMax } from '../../core/base/limits/flow.ts';
-import type { MessageSource } from '../../core/mail/source.ts';
+import { type MessageSource, memorySource } from '../../core/mail/source.ts';
 import { directoryOf } from '../delivery/deliver.ts';
 import { createFinder } from '../delivery/find.ts';
 import { rewriteCopy } from '../delivery/rewrite.ts';
@@ -285,12 +285,6 @@ function parsePlan(text: Uint8Array): PlanText {
     if (error instanceof NewerPlan) throw error;
     throw new LostRecord(describeError(error));
   }
-}
-
-function memorySource(body: Uint8Array): MessageSource {
-  const buffer = new SharedArrayBuffer(Math.max(1, body.length));
-  new Uint8Array(buffer).set(body);
-  return { kind: 'memory', buffer, offset: 0, length: body.length };
 }
 
 function fileSource(directory: string, { name, length }: JournalFile): MessageSource {

@@ -57,6 +57,7 @@ export async function runCommand(command: readonly string[], mail: PipeMail): Pr
   if (unread === undefined) child.stdin.end();
   else child.kill('SIGKILL');
   const { code, error } = await ended;
+  for (const stream of [child.stdout, child.stderr]) stream.destroy();
   if (error) return { code: 451, enhanced: '4.3.5', text: `cannot run ${program}: ${describeError(error)}` };
   return replyOf(program, code, said, unread);
 }

@@ -7,12 +7,11 @@ import type { Clock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
 import { queueLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
-import type { MessageSource } from '../../core/mail/source.ts';
+import type { MemorySource, MessageSource } from '../../core/mail/source.ts';
 import type { CommitGroup } from '../../core/state/commit-group.ts';
 import type { Entries } from './entries.ts';
 import { fileName, type MessageFiles, unwritten } from './message-files.ts';
 import type { Backing, NewQueueEntry, Queue } from './queue.ts';
-import type { InMemory } from './recent.ts';
 import { Unwritten } from './unwritten.ts';
 
 export interface MessagesInit {
@@ -102,7 +101,7 @@ export class Messages {
   }
 
   /** Mail that is sent at once; what waits anyway is written at once. */
-  #mayStayUnwritten(entries: readonly NewQueueEntry[], source: MessageSource): source is InMemory {
+  #mayStayUnwritten(entries: readonly NewQueueEntry[], source: MessageSource): source is MemorySource {
     return (
       this.#unwritten.hasRoomFor(source) &&
       !this.#init.entries.rows.hasMessage(entries[0]!.transactionId) &&
@@ -113,7 +112,7 @@ export class Messages {
   async #addUnwritten(
     transactionId: string,
     entries: readonly NewQueueEntry[],
-    source: InMemory,
+    source: MemorySource,
     added: () => void,
   ): Promise<void> {
     const { clock, group, expireMs } = this.#init;
@@ -260,7 +259,8 @@ export class Messages {
     try {
       await this.#init.sync();
     } catch (error) {
-      // The next start removes them.
+      // The next start removes them; the ends themselves are on disk with the next sync that works.
+      this.#hasEnds = true;
       this.#init.log.warn('queue-files-left', { messages: gone.length, error: describeError(error) });
       return;
     }

@@ -1,18 +1,16 @@
 /** Messages of the queue in memory, so that what is sent soon is not read again from its file. */
 import { queueLimits } from '../../core/base/limits/outbound.ts';
-import type { MessageSource } from '../../core/mail/source.ts';
-
-export type InMemory = MessageSource & { readonly kind: 'memory' };
+import { type MemorySource, type MessageSource, memorySource } from '../../core/mail/source.ts';
 
 /**
  * Small messages that were just written: most are sent at once, and need not be read again. The files stay what counts;
  * this is forgotten with the process.
  */
 export class RecentMessages {
-  readonly #kept = new Map<string, InMemory>();
+  readonly #kept = new Map<string, MemorySource>();
   #octets = 0;
 
-  keep(transactionId: string, source: InMemory): void {
+  keep(transactionId: string, source: MemorySource): void {
     const { length } = source;
     if (length > queueLimits.recentMessageBytesMax) return;
     this.forget(transactionId);
@@ -36,8 +34,6 @@ export class RecentMessages {
 }
 
 /** Its own memory: a slot of the spool is used again as soon as the mail is accepted. */
-export function copyOf({ buffer, offset, length }: InMemory): InMemory {
-  const own = new SharedArrayBuffer(length);
-  new Uint8Array(own).set(new Uint8Array(buffer, offset, length));
-  return { kind: 'memory', buffer: own, offset: 0, length };
+export function copyOf({ buffer, offset, length }: MemorySource): MemorySource {
+  return memorySource(new Uint8Array(buffer, offset, length));
 }

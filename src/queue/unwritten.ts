@@ -3,11 +3,11 @@
  * one. What stays longer is written; whoever brought it is told when the journal is needed no more.
  */
 import { queueLimits } from '../../core/base/limits/outbound.ts';
-import type { MessageSource } from '../../core/mail/source.ts';
-import { copyOf, type InMemory } from './recent.ts';
+import type { MemorySource, MessageSource } from '../../core/mail/source.ts';
+import { copyOf } from './recent.ts';
 
 interface Kept {
-  readonly source: InMemory;
+  readonly source: MemorySource;
   readonly entries: number;
   /** Of the monotonic clock. */
   readonly since: number;
@@ -23,7 +23,7 @@ export class Unwritten {
   }
 
   /** Whether that one may stay without a file: a small one, while few are. */
-  hasRoomFor(source: MessageSource): source is InMemory {
+  hasRoomFor(source: MessageSource): source is MemorySource {
     return (
       source.kind === 'memory' &&
       source.length <= queueLimits.recentMessageBytesMax &&
@@ -33,14 +33,14 @@ export class Unwritten {
   }
 
   /** Resolves when the message has a file, or nobody needs it any more. Takes a copy: an attempt may go on beyond that. */
-  keep(transactionId: string, source: InMemory, entries: number, nowMs: number): Promise<void> {
+  keep(transactionId: string, source: MemorySource, entries: number, nowMs: number): Promise<void> {
     const settled = Promise.withResolvers<void>();
     this.#kept.set(transactionId, { source: copyOf(source), entries, since: nowMs, settled });
     this.#octets += source.length;
     return settled.promise;
   }
 
-  get(transactionId: string): InMemory | undefined {
+  get(transactionId: string): MemorySource | undefined {
     return this.#kept.get(transactionId)?.source;
   }
 

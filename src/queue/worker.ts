@@ -1,7 +1,7 @@
 /** Carries out what is due, destination by destination: one timer, a few entries in memory, their ends on disk before they are forgotten. */
 import { describeError } from '../../core/base/errors.ts';
 import { queueLimits } from '../../core/base/limits/outbound.ts';
-import type { MessageSource } from '../../core/mail/source.ts';
+import { type MessageSource, memorySource } from '../../core/mail/source.ts';
 import { Endings, type EndingsInit } from './endings.ts';
 import type { TakenEntry } from './entries.ts';
 import { type Feedback, type Lane, type LaneLimits, Lanes, ownLane } from './lanes.ts';
@@ -241,5 +241,5 @@ export class QueueWorker {
 
 /** Stands for a message that is lost, so that its sender can still be told. */
 function noMessage(): MessageSource {
-  return { kind: 'memory', buffer: new SharedArrayBuffer(0), offset: 0, length: 0 };
+  return memorySource(new Uint8Array(0));
 }

@@ -41,11 +41,12 @@ export function queueEvent(house: EventHouse, user: User, event: PendingEvent): 
   line.messages += event.messages;
   if (!isFirst) return;
   lines.set(user.address, line);
-  void tellAll(house, user, line).finally(() => lines.delete(user.address));
+  // The line goes in the very turn in which it is found empty: an event after that has a line of its own.
+  void tellAll(house, user, line, () => lines.delete(user.address));
 }
 
 /** Never rejects. */
-async function tellAll(house: EventHouse, user: User, line: Line): Promise<void> {
+async function tellAll(house: EventHouse, user: User, line: Line, ended: () => void): Promise<void> {
   for (let event = line.events[0]; event !== undefined; event = line.events[0]) {
     try {
       await tell(house, user, event);
@@ -55,6 +56,7 @@ async function tellAll(house: EventHouse, user: User, line: Line): Promise<void>
     line.messages -= event.messages;
     line.events.shift();
   }
+  ended();
   if (line.dropped > 0) house.log.warn('events-dropped', { user: user.address, events: line.dropped });
 }
 

@@ -1,6 +1,7 @@
 /** IMAPSIEVE: what users do to messages runs the script that the mailbox names; what it decides is done to the message. RFC 6785. */
 import type { Edit } from '../../../core/mail/edit.ts';
 import { render, streamRendered } from '../../../core/mail/render.ts';
+import { memorySource } from '../../../core/mail/source.ts';
 import type { ImapEvent } from '../../../core/session/imap-event.ts';
 import type { MailboxAction } from '../../calls/mta-calls.ts';
 import type { Account, Folder } from '../../mailbox/mailbox.ts';
@@ -129,10 +130,7 @@ function rendered(
   edits: readonly Edit[],
 ): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
   if (edits.length === 0) return [octets];
-  const buffer = new SharedArrayBuffer(octets.length);
-  new Uint8Array(buffer).set(octets);
-  const source = { kind: 'memory', buffer, offset: 0, length: octets.length } as const;
-  return streamRendered(render(source, edits, { smtputf8: true }), 'crlf');
+  return streamRendered(render(memorySource(octets), edits, { smtputf8: true }), 'crlf');
 }
 
 function differ(wanted: readonly string[], present: readonly string[]): boolean {

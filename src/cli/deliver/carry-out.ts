@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import type { Edit } from '../../../core/mail/edit.ts';
 import { render, renderStream } from '../../../core/mail/render.ts';
-import type { MessageSource } from '../../../core/mail/source.ts';
+import { type MessageSource, memorySource } from '../../../core/mail/source.ts';
 import type { Action } from '../../../core/session/plan.ts';
 import { runCommand } from '../../outbound/pipe.ts';
 import type { Account } from './account.ts';
@@ -37,7 +37,7 @@ export async function carryOut(
   for (const action of actions) refuseImpossible(action);
   const stores = actions.filter((action) => action.type === 'store');
   for (const { mailbox, create = false, flags = [], edits: own = [], message } of stores) {
-    const bytes = message ? inMemory(message) : source;
+    const bytes = message ? memorySource(message) : source;
     const all = message ? own : [...edits, ...own];
     if (rules !== undefined && mailbox === 'INBOX') {
       exitCode = await storeByRules(bytes, all, sender, rules);
@@ -102,12 +102,6 @@ async function storeByRules(
 ): Promise<number> {
   const mail = await Readable.from(renderStream(source, edits, { lineEnds: 'lf', smtputf8: true })).toArray();
   return deliverByOwnRcfile(Buffer.concat(mail), account, sender, detail, place);
-}
-
-function inMemory(message: Uint8Array): MessageSource {
-  const buffer = new SharedArrayBuffer(message.length);
-  new Uint8Array(buffer).set(message);
-  return { kind: 'memory', buffer, offset: 0, length: message.length };
 }
 
 function refuseImpossible(action: Action): void {

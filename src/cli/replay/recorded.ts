@@ -56,7 +56,7 @@ function written(argument: unknown): string {
 function given(answer: Json): Json | undefined {
   const { error, code } = (answer ?? {}) as { error?: unknown; code?: unknown };
   if (typeof error === 'string' && typeof code === 'string')
-    throw new OperationalError(code, error, { temporary: true });
+    throw new OperationalError(code, error, { temporary: code !== 'dns-bad-name' });
   // An answer that was undefined is written as null, which no state holds.
   return answer ?? undefined;
 }

@@ -10,7 +10,7 @@ import { splitAddress } from '../../../core/mail/address.ts';
 import type { Recipient } from '../../../core/mail/envelope.ts';
 import { readHeader } from '../../../core/mail/read-header.ts';
 import { render } from '../../../core/mail/render.ts';
-import type { MessageSource } from '../../../core/mail/source.ts';
+import { memorySource } from '../../../core/mail/source.ts';
 import { createDns } from '../../../core/net/dns.ts';
 import { createSecureDns } from '../../../core/net/dns-secure.ts';
 import { completion } from '../../flow/completion.ts';
@@ -99,7 +99,7 @@ async function attempt(config: Config, envelope: DropEnvelope, message: Buffer):
     address === '' || address.includes('@') ? address : `${address}@${domain}`;
   const sender = complete(envelope.sender ?? userInfo().username);
   const router = createRouter(config.routes);
-  const source = inMemory(message);
+  const source = memorySource(message);
   const { edits } = completion(readHeader(source), config.hostname, clock.now());
   const rendered = render(source, edits);
   const dns = createDns({ ...config.dns, clock, log: silentLog });
@@ -148,10 +148,4 @@ async function attempt(config: Config, envelope: DropEnvelope, message: Buffer):
   }
   await outbound.close();
   return outcomes;
-}
-
-function inMemory(message: Buffer): MessageSource {
-  const buffer = new SharedArrayBuffer(message.length);
-  new Uint8Array(buffer).set(message);
-  return { kind: 'memory', buffer, offset: 0, length: message.length };
 }

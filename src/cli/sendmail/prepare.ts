@@ -3,6 +3,7 @@ import { parseAddressList } from '../../../core/mail/address-list.ts';
 import { formatField } from '../../../core/mail/format-field.ts';
 import { fieldValue } from '../../../core/mail/header.ts';
 import { readHeader } from '../../../core/mail/read-header.ts';
+import { memorySource } from '../../../core/mail/source.ts';
 import type { SendmailOptions } from './options.ts';
 
 export interface Prepared {
@@ -21,9 +22,7 @@ export function prepare(
   author: string,
 ): Prepared {
   const text = withCrlf(withoutMboxLine(dotEnds ? upToDot(input) : input));
-  const shared = new SharedArrayBuffer(text.length);
-  new Uint8Array(shared).set(text);
-  const block = readHeader({ kind: 'memory', buffer: shared, offset: 0, length: text.length });
+  const block = readHeader(memorySource(text));
   const fields = block.starts.flatMap((start, index) => {
     if (block.nameEnds[index] === -1) return [];
     const octets = block.bytes.subarray(start, block.end(index));

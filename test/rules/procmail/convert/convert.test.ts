@@ -1,3 +1,4 @@
+/** Recipes as Sieve: what is converted, what stays a comment and why, and that our compiler and sievec take it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
