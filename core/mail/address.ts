@@ -45,6 +45,11 @@ const labelOctetsMax = 63;
 
 const atom = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\x80-\u{10ffff}]+$/u;
 const beyondAscii = /[^\0-\x7f]/;
+/** What nearly all addresses are: dot-string@domain in US-ASCII, for which one look is enough. */
+const atext = "[A-Za-z0-9!#$%&'*+\\-/=?^_`{|}~]+";
+const label = '[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?';
+const plainLocal = new RegExp(`^${atext}(?:\\.${atext})*$`);
+const plainAddress = new RegExp(`^${atext}(?:\\.${atext})*@${label}(?:\\.${label})*$`);
 
 /**
  * Reads a path at the begin of what follows `MAIL FROM:` or `RCPT TO:`. White space before it is let pass; a source
@@ -64,6 +69,13 @@ export function parsePath(text: string, options: PathOptions = {}): Path | Addre
 
 /** Reads `local@domain`, and nothing else. */
 export function parseMailbox(text: string, options: AddressOptions = {}): Mailbox | AddressError {
+  // No part of an address this short can be longer than it may be.
+  if (text.length <= labelOctetsMax && plainAddress.test(text)) {
+    const at = text.indexOf('@');
+    const local = text.slice(0, at);
+    const domain = text.slice(at + 1).toLowerCase();
+    return { address: `${local}@${domain}`, local, domain };
+  }
   if (beyondAscii.test(text) && !options.smtputf8) {
     const rightWith = !('error' in parseMailbox(text, { smtputf8: true }));
     return rightWith
@@ -180,7 +192,7 @@ function readLocalPart(written: string): string | undefined {
 }
 
 function isDotString(text: string): boolean {
-  return text.split('.').every((part) => atom.test(part));
+  return plainLocal.test(text) || text.split('.').every((part) => atom.test(part));
 }
 
 function checkDomain(domain: string): AddressError | undefined {

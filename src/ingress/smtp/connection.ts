@@ -19,6 +19,8 @@ import type { DoorSettings, Peer, Wire } from './settings.ts';
 /** The server a connection belongs to. */
 export interface ConnectionHost {
   readonly door: DoorSettings;
+  /** Has `write` called at the end of this turn of the event loop. */
+  writeSoon(connection: DoorConnection): void;
   /** The socket is closed; called once. */
   gone(connection: DoorConnection): void;
 }
@@ -28,6 +30,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
   readonly #host: ConnectionHost;
   /** Replies that wait to be written together. */
   #outgoing = '';
+  #writesSoon = false;
   /** Since when the client owes us what comes next, in the door's coarse time. */
   #waitingSinceMs: number;
   /** The TLS socket of a handshake that is under way, and what waits for its end. */
@@ -77,7 +80,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
   /** What smtp-server itself would say goes the same way as our replies. */
   override send(code: number, data?: string | string[] | null): void {
     this.reply({ code, text: [data ?? ''].flat().join('\n') });
-    this.flush();
+    this.write();
   }
 
   reply(reply: Reply): void {
@@ -85,6 +88,14 @@ export class DoorConnection extends SMTPConnection implements Wire {
   }
 
   flush(): void {
+    if (this.#outgoing === '' || this.#writesSoon) return;
+    this.#writesSoon = true;
+    this.#host.writeSoon(this);
+  }
+
+  /** Writes what was added so far, at once. */
+  write(): void {
+    this.#writesSoon = false;
     if (this.#outgoing === '') return;
     const text = this.#outgoing;
     this.#outgoing = '';
@@ -104,6 +115,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
   }
 
   startTls(secured: (tls: TlsInfo) => void): Promise<void> {
+    this.write();
     return new Promise((resolve) => {
       const done = () => {
         this.#handshake = undefined;
@@ -121,7 +133,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
   }
 
   end(): void {
-    this.flush();
+    this.write();
     this.close();
   }
 

@@ -20,6 +20,8 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
   /** Connections whose socket is not closed yet; smtp-server forgets them when they begin to close. */
   readonly #live = new Set<DoorConnection>();
   readonly #ending = new Set<Promise<void>>();
+  /** Who has replies for the end of this turn. */
+  #writing: DoorConnection[] = [];
 
   constructor(door: DoorSettings, count: ConnectionCount, tls: TlsContexts | undefined) {
     super({
@@ -46,6 +48,17 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
   get live(): ReadonlySet<DoorConnection> {
     return this.#live;
   }
+
+  /** Replies of one turn go out together: each write to a client that sleeps wakes it up, one to a client awake costs half. */
+  writeSoon(connection: DoorConnection): void {
+    if (this.#writing.push(connection) === 1) setImmediate(this.#writeAll);
+  }
+
+  readonly #writeAll = (): void => {
+    const connections = this.#writing;
+    this.#writing = [];
+    for (const connection of connections) connection.write();
+  };
 
   gone(connection: DoorConnection): void {
     this.#live.delete(connection);

@@ -53,11 +53,11 @@ export interface Peer {
 export interface Wire {
   /** Adds a reply to the next write. */
   reply(reply: Reply): void;
-  /** Writes what was added so far. */
+  /** Writes what was added so far, at the end of this turn of the event loop. */
   flush(): void;
   /** False when the client takes what is written; else calls `resume` once it does. */
   whenDrained(resume: () => void): boolean;
-  /** Discards all input so far and shakes hands (RFC 3207); resolves when `secured` was called or the socket is gone. */
+  /** Writes what was added, discards all input so far and shakes hands (RFC 3207); resolves when `secured` was called or the socket is gone. */
   startTls(secured: (tls: TlsInfo) => void): Promise<void>;
   /** What both ends of the TLS connection know; undefined without TLS. */
   bindings(): ChannelBindings | undefined;

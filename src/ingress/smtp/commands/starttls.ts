@@ -17,6 +17,5 @@ function start(session: SmtpSession, text: string): CommandResult {
 
 async function upgrade(session: SmtpSession): Promise<undefined> {
   session.wire.reply(replies.readyForTls);
-  session.wire.flush();
   await session.wire.startTls((tls) => session.secured(tls));
 }
