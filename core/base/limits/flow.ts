@@ -40,6 +40,8 @@ export const traceLimits = {
 
 /** Octets of one group: what one sync writes, and so how long those behind it wait. */
 export const journalGroupBytesMax = 8 * MiB;
+/** Groups up to this size are written by the main thread itself: some fifty microseconds for a disk's cache. */
+export const journalBlockingWriteBytesMax = 256 * KiB;
 /** Accepted messages whose delivery waits (locked mboxes, a queue that cannot be written): past it mail is answered 452. */
 export const unsettledMessagesMax = 1000;
 /** Copies stored, blocking, in one turn of the event loop: a full group of the journal for one mailbox each. */
