@@ -87,7 +87,8 @@ export async function openRooms(config: Config, data: DataDirectory, log: RootLo
         relay: (entries, source, keep) => relay(house, entries, source, keep),
         expired: (failures, source) => bounce(house, failures, source),
       } satisfies QueueHandlers;
-      queue.start(handlers, report.settled);
+      const { settled, underWay } = report;
+      queue.start(handlers, { settled, isBringing: (transactionId) => underWay.has(transactionId) });
       endReports = startDmarcReports(() => house, rooms.dns);
       endExpiry = startQuarantineExpiry(() => house, queue);
     },

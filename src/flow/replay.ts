@@ -31,6 +31,8 @@ import { type JournalFile, NewerPlan, type PlanText, readPlan } from './plan-tex
 export interface RecoveryReport {
   /** Resolves when everything was carried out or is in the queue, which a locked mbox may hold up for long. */
   settled: Promise<unknown>;
+  /** Transactions that this holds up: a transaction leaves when all its records are carried out. */
+  readonly underWay: ReadonlyMap<string, unknown>;
   readonly segments: number;
   /** Records found whole. */
   records: number;
@@ -65,8 +67,10 @@ export interface RecoveryOptions {
 export async function recoverJournal(options: RecoveryOptions): Promise<RecoveryReport> {
   const { directory, files, log } = options;
   const found = findSegments(directory);
+  const underWay = new Map<string, Promise<unknown>>();
   const report: RecoveryReport = {
     settled: Promise.resolve(),
+    underWay,
     segments: found.length,
     records: 0,
     alreadyDone: 0,
@@ -82,6 +86,7 @@ export async function recoverJournal(options: RecoveryOptions): Promise<Recovery
     finder: createFinder(),
     removed: readTombstones(tombstones),
     named: new Set(),
+    underWay,
     patience: createPatience(background),
   };
   for (const segment of found) await replaySegment(replay, segment);
@@ -109,6 +114,8 @@ interface Replay extends RecoveryOptions {
   readonly removed: ReadonlySet<string>;
   /** Message files that records name. */
   readonly named: Set<string>;
+  /** By transaction, which may have several records. */
+  readonly underWay: Map<string, Promise<unknown>>;
   /** Waits for work, though not for ever: what cannot be queued now goes on while new mail is taken. */
   patience(work: Promise<unknown>): Promise<void>;
 }
@@ -172,8 +179,12 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
     const { finder, removed } = replay;
     const work = replay.carryOut({ accepted, source, written: segment.written, finder, removed });
     report.replayed += 1;
-    if (work) await replay.patience(work.then((all) => all && done()));
-    else done();
+    if (!work) done();
+    else {
+      const ended = work.then((all) => all && done());
+      noteUnderWay(replay.underWay, accepted.id, ended);
+      await replay.patience(ended);
+    }
   } catch (error) {
     if (error instanceof NewerPlan) throw newerJournal(segment.path);
     if (!(error instanceof LostRecord)) throw error;
@@ -191,6 +202,13 @@ async function replayRecord(replay: Replay, segment: UsedSegment, record: Segmen
     }
     done();
   }
+}
+
+function noteUnderWay(underWay: Replay['underWay'], id: string, work: Promise<unknown>): void {
+  const all = Promise.all([underWay.get(id), work]).finally(() => {
+    if (underWay.get(id) === all) underWay.delete(id);
+  });
+  underWay.set(id, all);
 }
 
 function keepFiles(replay: Replay, segment: UsedSegment, names: readonly string[]): void {

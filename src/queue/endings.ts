@@ -23,6 +23,12 @@ export interface EndingsInit {
   finishSoon(ids: readonly string[]): Promise<void>;
 }
 
+interface Moment {
+  readonly now: number;
+  /** Of the delay: from 0 up to 1. */
+  readonly random: number;
+}
+
 /** RFC 3463 section 3.5: X.4.7 is delivery time expired. */
 const expiredReply = { code: 554, enhanced: '5.4.7', text: 'delivery time expired' };
 /** The message is gone although the queue promised to keep it: the sender must hear that it was not delivered. */
@@ -51,6 +57,7 @@ export class Endings {
 
   /** All in one transaction: what was delivered goes, what was not stays with its reason. */
   async conclude(taken: readonly TakenEntry[], attempts: readonly Attempt[]): Promise<void> {
+    const moment = this.moment();
     const done = taken.filter((_, index) => attempts[index]?.outcome === 'done');
     const transactionId = taken[0]!.entry.transactionId;
     const ids = done.map(({ entry }) => entry.id);
@@ -59,7 +66,7 @@ export class Endings {
     }
     await this.#persist(() =>
       this.#init.finish(ids, () => {
-        for (const [index, { entry }] of taken.entries()) this.#settle(entry, attempts[index]);
+        for (const [index, { entry }] of taken.entries()) this.#settle(entry, attempts[index], moment);
         this.#note(noticesOf(taken.map(({ entry }, index) => ({ entry, attempt: attempts[index] }))));
       }),
     );
@@ -67,10 +74,10 @@ export class Endings {
   }
 
   /** Within a transaction: what becomes of an entry that is not done. */
-  #settle(entry: QueueEntry, attempt: Attempt | undefined): void {
-    const { entries, clock } = this.#init;
+  #settle(entry: QueueEntry, attempt: Attempt | undefined, moment: Moment): void {
+    const { entries } = this.#init;
+    const { now } = moment;
     if (attempt?.outcome === 'done') return;
-    const now = clock.now();
     if (attempt?.outcome === 'failed') {
       entries.giveUp(entry.id, attempt.reply, this.#tellAt(entry, now), now);
       return;
@@ -80,7 +87,7 @@ export class Endings {
       const remote = attempt?.remoteMta === undefined ? {} : { remoteMta: attempt.remoteMta };
       const reply = { ...expiredReply, text: `${expiredReply.text}: ${reason}`, ...remote };
       entries.giveUp(entry.id, reply, this.#tellAt(entry, now), now);
-    } else this.#postponeNow(entry, reason, now);
+    } else this.#postponeNow(entry, reason, moment);
   }
 
   /** Others of the same message may fail in the same moment: one report for all. */
@@ -97,11 +104,11 @@ export class Endings {
       .catch((error) => this.inTrouble(error));
   }
 
-  #postponeNow(entry: QueueEntry, reason: string, now: number): void {
+  #postponeNow(entry: QueueEntry, reason: string, { now, random }: Moment): void {
     const { entries, schedule } = this.#init;
     // Telling the sender has no end: an entry past its expiry waits its delays all the same.
     const expiresAt = isExpired(entry, now) ? Number.MAX_SAFE_INTEGER : entry.expiresAt;
-    const at = nextAttemptAt(schedule, { attempts: entry.attempts, expiresAt }, now, Math.random());
+    const at = nextAttemptAt(schedule, { attempts: entry.attempts, expiresAt }, now, random);
     entries.postpone(entry.id, reason, at, now);
   }
 
@@ -143,7 +150,7 @@ export class Endings {
 
   /** The sender's side hears of it; until it has, the entries stay. */
   async tell(taken: readonly TakenEntry[], source: MessageSource): Promise<void> {
-    const { group, entries, finish, clock } = this.#init;
+    const { group, entries, finish } = this.#init;
     const failures = taken.map(({ entry, reply }) => ({ entry, reply: reply as FailureReply }));
     let untold: { readonly hold: string } | void;
     try {
@@ -158,7 +165,8 @@ export class Endings {
       });
       return this.#persist(() =>
         group.run(() => {
-          for (const each of taken) this.#postponeNow(each.entry, `bounce: ${reason}`, clock.now());
+          const moment = this.moment();
+          for (const { entry } of taken) this.#postponeNow(entry, `bounce: ${reason}`, moment);
         }),
       );
     }
@@ -170,13 +178,29 @@ export class Endings {
     });
   }
 
+  /** Nothing was tried: the entries wait a moment, whatever their age. */
+  putOff(taken: readonly TakenEntry[], reason: string, waitMs: number): Promise<void> {
+    const { entries, group, clock } = this.#init;
+    return this.#persist(() =>
+      group.runUnsynced(() => {
+        const now = clock.now();
+        for (const { entry } of taken) entries.postpone(entry.id, reason, now + waitMs, now);
+      }),
+    );
+  }
+
+  /** What fails at one moment is tried again at one moment: entries of one message go together. */
+  moment(): Moment {
+    return { now: this.#init.clock.now(), random: Math.random() };
+  }
+
   /** Within a transaction: as if it had been tried, and its destination not reached. */
-  defer({ entry }: TakenEntry): void {
+  defer({ entry }: TakenEntry, moment: Moment): void {
     const attempt: Attempt = {
       outcome: 'retry',
       reason: entry.lastError || 'the destination is not reachable',
     };
-    this.#settle(entry, attempt);
+    this.#settle(entry, attempt, moment);
     this.#note(noticesOf([{ entry, attempt }]));
   }
 

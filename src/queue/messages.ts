@@ -11,7 +11,7 @@ import type { MemorySource, MessageSource } from '../../core/mail/source.ts';
 import type { CommitGroup } from '../../core/state/commit-group.ts';
 import type { Entries } from './entries.ts';
 import { fileName, type MessageFiles, unwritten } from './message-files.ts';
-import type { Backing, NewQueueEntry, Queue } from './queue.ts';
+import type { Backing, NewQueueEntry, Queue, Replay } from './queue.ts';
 import { Unwritten } from './unwritten.ts';
 
 export interface MessagesInit {
@@ -33,7 +33,7 @@ export class Messages {
   #goneTimer: NodeJS.Timeout | undefined;
   #unwrittenTimer: NodeJS.Timeout | undefined;
   #closed = false;
-  #isReplaying = false;
+  #replay: Replay | undefined;
   /** Entries ended that were not the last of their message, not yet on disk. */
   #hasEnds = false;
 
@@ -221,22 +221,22 @@ export class Messages {
     this.#init.files.close();
   }
 
-  /** @param replayed resolves when the journal has brought back what it kept for the queue; absent: it has */
-  missWhatIsGone(replayed: Promise<unknown> | undefined): void {
-    if (replayed === undefined) {
+  /** Knows what the journal has still to bring; says what is missing when it has. */
+  follow(replay: Replay | undefined): void {
+    if (replay === undefined) {
       this.#reportMissing();
       return;
     }
-    this.#isReplaying = true;
-    replayed.finally(() => {
-      this.#isReplaying = false;
+    this.#replay = replay;
+    replay.settled.finally(() => {
+      this.#replay = undefined;
       if (!this.#closed) this.#reportMissing();
     });
   }
 
-  /** A message without a file that the journal has still to bring: never promised to be there, or not yet replayed. */
-  mayComeBack(transactionId: string): boolean {
-    return this.#isReplaying || !this.isWritten(transactionId);
+  /** The journal writes it again: until then its file is not to be believed, even where it is there. */
+  isAwaited(transactionId: string): boolean {
+    return this.#replay?.isBringing(transactionId) === true;
   }
 
   #reportMissing(): void {

@@ -43,6 +43,7 @@ import type {
   QueueHandlers,
   QueueStatus,
   QueueSummaryRow,
+  Replay,
 } from './queue.ts';
 import { Rows } from './rows.ts';
 import { retryDelayMs } from './schedule.ts';
@@ -213,7 +214,7 @@ class DiskQueue implements Queue {
     });
   }
 
-  start(handlers: QueueHandlers, replayed?: Promise<unknown>): void {
+  start(handlers: QueueHandlers, replay?: Replay): void {
     const { retrySeconds, expireSeconds, delayNoticeSeconds = 0, clock, log } = this.#init;
     const { concurrency = queueLimits.ownAtOnce, outbound = outboundDefaults } = this.#init;
     this.#worker = new QueueWorker(
@@ -235,7 +236,7 @@ class DiskQueue implements Queue {
       },
       handlers,
     );
-    this.#messages.missWhatIsGone(replayed);
+    this.#messages.follow(replay);
     this.#worker.wake();
     this.#forgetTimer = setInterval(() => this.#forgetDone(), 60_000).unref();
   }
@@ -309,9 +310,11 @@ class DiskQueue implements Queue {
   /** An attempt that a crash cut off counts as one, so that a message that brings the server down is not tried without pause. */
   #resumeAbandoned(): number {
     const now = this.#init.clock.now();
+    // One for all: what was sent, or told, together goes together again.
+    const random = Math.random();
     const found = this.#entries.abandoned(queueLimits.batchEntries);
     for (const { id, attempts } of found) {
-      const at = now + retryDelayMs(this.#init, attempts, Math.random());
+      const at = now + retryDelayMs(this.#init, attempts, random);
       this.#entries.postpone(id, 'interrupted: the server ended during the attempt', at, now);
     }
     return found.length;

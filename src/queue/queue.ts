@@ -194,6 +194,14 @@ export interface QueueHandlers {
  */
 export type Backing = 'kept' | 'kept-again';
 
+/** What the journal still brings back of an earlier process, while the queue works already. */
+export interface Replay {
+  /** Resolves when it has brought everything. */
+  readonly settled: Promise<unknown>;
+  /** Until it has, what the disk holds of that message need not be what was promised: a power cut leaves files in part. */
+  isBringing(transactionId: string): boolean;
+}
+
 export interface Queue {
   /** Absolute: where everything of it lies. */
   readonly directory: string;
@@ -208,11 +216,8 @@ export interface Queue {
   renew(
     messages: AsyncIterable<{ readonly transactionId: string; readonly source: MessageSource }>,
   ): Promise<void>;
-  /**
-   * Begins to work.
-   * @param replayed resolves when the journal has brought back what it kept; until then a missing file may yet come
-   */
-  start(handlers: QueueHandlers, replayed?: Promise<unknown>): void;
+  /** Begins to work; on a message that the journal has still to bring back once it has. */
+  start(handlers: QueueHandlers, replay?: Replay): void;
   /** In order of arrival, a bounded number: go on with `after`. */
   list(filter?: QueueFilter): QueueEntry[];
   get(id: string): { entry: QueueEntry; source: MessageSource } | undefined;

@@ -9,16 +9,15 @@ import type { Messages } from './messages.ts';
 import type { Attempt, QueueEntry, QueueHandlers, RelayAttempt } from './queue.ts';
 
 export interface WorkerInit extends EndingsInit {
-  readonly messages: Pick<Messages, 'source' | 'mayComeBack' | 'isAlone'>;
+  readonly messages: Pick<Messages, 'source' | 'isAwaited' | 'isWritten' | 'isAlone'>;
   readonly lanes: LaneLimits;
   /** Entries of one attempt. */
   readonly groupMax: number;
 }
 
-/** The journal has it and could not give it back so far: it will. */
-const unreplayed: readonly Attempt[] = [
-  { outcome: 'retry', reason: 'the message is not back from the journal yet' },
-];
+const notBack = 'the message is not back from the journal yet';
+/** Only the journal ever had it, and has not brought it so far. */
+const unwritten: readonly Attempt[] = [{ outcome: 'retry', reason: notBack }];
 
 export class QueueWorker {
   readonly #init: WorkerInit;
@@ -161,10 +160,14 @@ export class QueueWorker {
     if (first === undefined) return 'none';
     const { entry } = first;
     const { transactionId } = entry;
+    if (messages.isAwaited(transactionId)) {
+      await this.#endings.putOff(taken, notBack, queueLimits.awaitJournalMs);
+      return 'none';
+    }
     const source = await messages.source(transactionId, entry.length);
     if (first.reply !== undefined) await this.#endings.tell(taken, source ?? noMessage());
-    else if (source === undefined && messages.mayComeBack(transactionId))
-      await this.#endings.conclude(taken, unreplayed);
+    else if (source === undefined && !messages.isWritten(transactionId))
+      await this.#endings.conclude(taken, unwritten);
     else if (source === undefined) await this.#endings.lost(taken);
     else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);
     else await this.#endings.conclude(taken, [await this.#attempt(entry, source)]);
@@ -218,13 +221,15 @@ export class QueueWorker {
   #deferAll(destination: string): void {
     if (destination === ownLane) return;
     const { group, entries, clock } = this.#init;
+    const { random } = this.#endings.moment();
     const defer = async () => {
       for (;;) {
         const count = await group.runUnsynced(() => {
-          const ids = entries.rows.dueFor(destination, clock.now(), queueLimits.deferAtOnce);
+          const moment = { now: clock.now(), random };
+          const ids = entries.rows.dueFor(destination, moment.now, queueLimits.deferAtOnce);
           for (const id of ids) {
             const taken = entries.take(id);
-            if (taken !== undefined) this.#endings.defer(taken);
+            if (taken !== undefined) this.#endings.defer(taken, moment);
           }
           return ids.length;
         });

@@ -128,6 +128,27 @@ test('a handler that answers for each recipient: later ones wait, alone', async 
   assert.deepEqual(asked.groups, [['a@x.test', 'b@x.test'], ['b@x.test']]);
 });
 
+test('recipients that were put off together are tried again together', async (t) => {
+  const { queue } = open(t, { retrySeconds: [1] });
+  const addresses = Array.from({ length: 50 }, (_, index) => `r${index}@grey.test`);
+  const asked: string[][] = [];
+  queue.start({
+    async attempt() {
+      return { outcome: 'done' };
+    },
+    async expired() {},
+    async relay(entries) {
+      asked.push(entries.map(addressOf));
+      const attempt: Attempt =
+        asked.length === 1 ? { outcome: 'retry', reason: '451 come back' } : { outcome: 'done' };
+      return { attempts: entries.map(() => attempt), destination: 'up' };
+    },
+  });
+  await queue.enqueue(relays('T1', addresses), memorySource(message));
+  await until('an empty queue', () => queue.list().length === 0);
+  assert.deepEqual(asked, [addresses, addresses]);
+});
+
 test('what the send hooks made is there at the next attempt', async (t) => {
   const { queue } = open(t);
   await queue.enqueue(relays('T1', ['a@x.test']), memorySource(message));

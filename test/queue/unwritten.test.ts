@@ -1,6 +1,6 @@
 /** Mail that the journal keeps: it needs no file while it is sent at once, and comes back whole after every kind of end. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -159,26 +159,38 @@ test('a file that a power cut left torn is written anew by the replay', async (t
   await until('no file', () => files(next).length === 0);
 });
 
-test('a torn file is no lost message while the replay goes on, which a locked mailbox may hold up', async (t) => {
-  const queue = open(t);
-  const kept = queue.enqueue([relay('T1')], memorySource(text), 'kept');
-  await queue.settle();
-  await kept;
-  const copy = copyOf(t, queue);
-  truncateSync(join(copy, 'messages', 'T1.eml'), 3);
-  const next = open(t, copy);
-  const sent: string[] = [];
-  const replayed = Promise.withResolvers<void>();
-  next.start(handlers(done, sent), replayed.promise);
-  await until(
-    'a try without the message',
-    () => next.list()[0]?.lastError.includes('from the journal') === true,
-  );
-  await next.enqueue([relay('T1')], memorySource(text), 'kept-again');
-  replayed.resolve();
-  await until('an empty queue', () => next.list().length === 0);
-  assert.deepEqual(sent, [`T1/r1/0 ${text}`]);
-});
+const left: readonly { name: string; octets: string | undefined }[] = [
+  { name: 'no file', octets: undefined },
+  { name: 'a part of it', octets: text.slice(0, 3) },
+  { name: 'a file of its length that never got its octets', octets: '\0'.repeat(text.length) },
+];
+for (const { name, octets } of left) {
+  test(`a slow replay, and a power cut left ${name}: the message waits for the journal, others do not`, async (t) => {
+    const queue = open(t);
+    const kept = ['T1', 'T2'].map((id) => queue.enqueue([relay(id)], memorySource(text), 'kept'));
+    await queue.settle();
+    await Promise.all(kept);
+    const copy = copyOf(t, queue);
+    const file = join(copy, 'messages', 'T1.eml');
+    if (octets === undefined) rmSync(file);
+    else writeFileSync(file, octets);
+    const next = open(t, copy);
+    const sent: string[] = [];
+    const replayed = Promise.withResolvers<void>();
+    const bringing = new Set(['T1']);
+    next.start(handlers(done, sent), { settled: replayed.promise, isBringing: (id) => bringing.has(id) });
+    await until('the other message', () => sent.length === 1);
+    await until(
+      'a look at the message',
+      () => next.list()[0]?.lastError.includes('from the journal') === true,
+    );
+    await next.enqueue([relay('T1')], memorySource(text), 'kept-again');
+    bringing.delete('T1');
+    replayed.resolve();
+    await until('an empty queue', () => next.list().length === 0);
+    assert.deepEqual(sent, [`T2/r1/0 ${text}`, `T1/r1/0 ${text}`]);
+  });
+}
 
 test('after a failed sync files are written anew, and nothing comes back that is gone', async (t) => {
   const queue = open(t);

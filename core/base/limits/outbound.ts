@@ -34,6 +34,8 @@ export const queueLimits = {
   /** A message that is still there after this gets its file; and how often this is looked at. */
   unwrittenMs: 1000,
   unwrittenLookMs: 250,
+  /** A message that the journal brings back is looked for again after this. */
+  awaitJournalMs: 1000,
   /** Files of mail that is gone are removed after this, many after one sync of the database. */
   removeAfterMs: 200,
   /** Envelopes that are kept in memory once read or written, and up to which number of recipients. */
