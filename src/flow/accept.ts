@@ -44,6 +44,8 @@ export interface AcceptanceOptions extends DeliveryEvents {
   /** Names the time since the kernel started; read from it when absent. */
   readonly bootId?: string;
   readonly fileSystems?: FileSystems;
+  /** Of the replay after a crash. */
+  readonly patienceMs?: number;
 }
 
 export interface Acceptance {
@@ -194,6 +196,7 @@ export function createAcceptance(options: AcceptanceOptions): Acceptance {
         queue: options.queue,
         carryOut,
         log,
+        patienceMs: options.patienceMs,
       });
       if (options.durability === 'journal') await segments.prepared().catch(() => undefined);
       checkpoint.start();

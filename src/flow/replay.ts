@@ -62,6 +62,8 @@ export interface RecoveryOptions {
   readonly queue: Pick<Queue, 'directory'>;
   readonly carryOut: CarryOut;
   readonly log: FlowLog;
+  /** How long new mail waits for work that is held up; `patienceMs` when absent. */
+  readonly patienceMs?: number | undefined;
 }
 
 export async function recoverJournal(options: RecoveryOptions): Promise<RecoveryReport> {
@@ -87,7 +89,7 @@ export async function recoverJournal(options: RecoveryOptions): Promise<Recovery
     removed: readTombstones(tombstones),
     named: new Set(),
     underWay,
-    patience: createPatience(background),
+    patience: createPatience(background, options.patienceMs ?? patienceMs),
   };
   for (const segment of found) await replaySegment(replay, segment);
   report.settled = Promise.allSettled(background);
@@ -124,8 +126,11 @@ interface Replay extends RecoveryOptions {
 const patienceMs = 10_000;
 
 /** @param background what is under way */
-function createPatience(background: Set<Promise<unknown>>): (work: Promise<unknown>) => Promise<void> {
-  const end = performance.now() + patienceMs;
+function createPatience(
+  background: Set<Promise<unknown>>,
+  forMs: number,
+): (work: Promise<unknown>) => Promise<void> {
+  const end = performance.now() + forMs;
   return async (work) => {
     background.add(work);
     const settled = work.finally(() => background.delete(work));

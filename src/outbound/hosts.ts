@@ -36,9 +36,13 @@ export async function mailHosts(
   random: () => number = Math.random,
 ): Promise<MailHost[]> {
   const literal = literalAddress(domain);
-  if (literal !== undefined) return [{ name: literal, preference: 0, secure: false }];
+  if (literal !== undefined) {
+    return withoutSelf(domain, [{ name: literal, preference: 0, secure: false }], lookup, own);
+  }
   const { records, secure } = await asked(() => lookup('MX', domain));
-  if (records.length === 0) return [{ name: domain, preference: 0, secure }];
+  // RFC 5321 section 5.1: without an MX the domain is its own host.
+  if (records.length === 0)
+    return withoutSelf(domain, [{ name: domain, preference: 0, secure }], lookup, own);
   // RFC 7505: one record of the root; together with others it means nothing.
   if (records.every(({ exchange }) => exchange === '')) {
     throw new RoutingError({ code: 556, enhanced: '5.1.10', text: `${domain} takes no mail (null MX)` });

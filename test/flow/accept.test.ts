@@ -22,7 +22,9 @@ import type { StoreAction } from '../../src/delivery/store.ts';
 import { createFileSystems, type FileSystems } from '../../src/flow/file-systems.ts';
 import { createSpool } from '../../src/flow/spool.ts';
 import { tryLockMbox } from '../../src/mailbox/mbox-lock.ts';
+import { until } from '../kit/server.ts';
 import {
+  fakeQueue,
   maildirTexts,
   messageText,
   openAcceptance,
@@ -201,6 +203,25 @@ test('what our own servers expunged stays away after a power cut', async () => {
   await startAfterPowerCut();
   assert.deepEqual(maildirTexts(mail), []);
   assert.equal(readdirSync(tombstones).length, 1, 'old files are removed');
+});
+
+test('a replay that is held up says of which transactions, until each is carried out', async (t) => {
+  const house = openAcceptance(root);
+  await house.acceptance.recover();
+  const message = await spooled(messageText('OUT'));
+  const recipient = { id: 'r1', address: 'x@remote.test', original: 'x@remote.test', notify: [] };
+  const work = { kind: 'relay', via: 'mx', recipients: [recipient] } as const;
+  const accepted = { ...planOf('OUT', root, []), queue: [{ id: 'OUT/r1/0', work }] };
+  await house.acceptance.accept({ accepted, source: message.source, spooled: message });
+  await accept(house, 'LOCAL');
+  const queued = Promise.withResolvers<void>();
+  const queue = { ...fakeQueue(root), enqueue: () => queued.promise };
+  const { report, acceptance } = await startAfterPowerCut({ queue, patienceMs: 100 });
+  t.after(() => acceptance.close());
+  await until('only what is held up', () => !report.underWay.has('LOCAL'));
+  assert.deepEqual([...report.underWay.keys()], ['OUT']);
+  queued.resolve();
+  await until('nothing under way', () => report.underWay.size === 0);
 });
 
 test('a large message lies in a file beside the journal and is replayed from it', async () => {
