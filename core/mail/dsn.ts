@@ -157,6 +157,8 @@ function returnedPart({ source, edits, envelope, recipients }: DsnFacts) {
   const whole =
     failed &&
     envelope.ret !== 'hdrs' &&
+    // RFC 8689 section 5: the report may go without TLS, and must not show what was to be kept secret.
+    !envelope.requireTls &&
     envelope.body !== 'binarymime' &&
     rendered.length <= returnedMessageBytesMax &&
     rendered.body.kind === 'memory';

@@ -33,6 +33,8 @@ interface Kept {
   readonly text: string;
   /** Epoch milliseconds. */
   readonly until: number;
+  /** Epoch milliseconds; absent: by an earlier version. */
+  readonly fetchedAt?: number;
 }
 
 /** Answers the policy of a domain, undefined where it has none; never rejects: what cannot be fetched is as if it were not there. */
@@ -50,8 +52,13 @@ export function createMtaSts(init: StsInit): FindStsPolicy {
     const valid = kept !== undefined && kept.until > clock.now() ? kept : undefined;
     const id = await announcedId(dns, domain);
     // RFC 8461 section 5.1: a record that is gone, or a failing lookup, does not end a policy that is remembered.
-    if (id === undefined || valid?.id === id) return valid && parsePolicy(valid.text);
+    if (id === undefined || (valid?.id === id && !isOld(valid))) return valid && parsePolicy(valid.text);
     return (await fetchNew(domain, id)) ?? (valid && parsePolicy(valid.text));
+  }
+
+  /** RFC 8461 section 10.2: a policy that is used is fetched again well before its end, so that none is ever missing. */
+  function isOld({ fetchedAt = 0 }: Kept): boolean {
+    return clock.now() - fetchedAt >= outboundLimits.stsRefreshMs;
   }
 
   async function fetchNew(domain: string, id: string): Promise<StsPolicy | undefined> {
@@ -60,10 +67,11 @@ export function createMtaSts(init: StsInit): FindStsPolicy {
       const text = await fetchPolicy(domain, init);
       const policy = parsePolicy(text);
       if (policy === undefined) throw new Error('the policy cannot be read');
-      const until = clock.now() + policy.maxAgeSeconds * 1000;
+      const fetchedAt = clock.now();
+      const until = fetchedAt + policy.maxAgeSeconds * 1000;
       await state.set(
         `mta-sts/${domain}`,
-        { id, text, until },
+        { id, text, until, fetchedAt },
         { ttlSeconds: Math.max(1, policy.maxAgeSeconds) },
       );
       failed.delete(domain);

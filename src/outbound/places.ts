@@ -40,12 +40,14 @@ export class Places {
   readonly #init: PlacesInit;
   /** Trusted roots, where the config adds to them. */
   readonly #ca: readonly string[] | undefined;
+  readonly #passOver: boolean;
 
   constructor(mail: OutboundMail, target: RelayTarget, init: PlacesInit, ca: readonly string[] | undefined) {
     this.#mail = mail;
     this.#target = target;
     this.#init = init;
     this.#ca = ca;
+    this.#passOver = passesOverPolicies(mail);
   }
 
   /** @throws RoutingError when there is none, or none that may be used */
@@ -106,6 +108,7 @@ export class Places {
         addressesSecure: secure,
         ...(sts === undefined ? {} : { sts }),
         requireTls: this.#mail.envelope.requireTls,
+        passOver: this.#passOver,
         level: own ?? (target.kind === 'host' ? target.tls : config.tls),
         dane: config.dane,
       },
@@ -167,6 +170,14 @@ const noAddress: Reply = { code: 550, enhanced: '5.4.4', text: 'no host of the d
 function relayHost(target: RelayTarget): MailHost {
   // The config named it: the way to the name needs no validation.
   return { name: target.kind === 'host' ? target.host : '', preference: 0, secure: true };
+}
+
+/** RFC 8689 section 3: the field counts where there is one of it, and not beside REQUIRETLS. */
+function passesOverPolicies({ envelope, rendered }: OutboundMail): boolean {
+  if (envelope.requireTls) return false;
+  const header = Buffer.concat(rendered.header).toString('latin1');
+  const fields = [...header.matchAll(/^TLS-Required[ \t]*:(.*)$/gim)];
+  return fields.length === 1 && fields[0]![1]!.trim().toLowerCase() === 'no';
 }
 
 function domainOf({ address }: Recipient): string {

@@ -10,7 +10,7 @@ import type { Envelope } from '../../core/mail/envelope.ts';
 import { type Rendered, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import { type SendOutcome, SmtpClient, type SmtpClientOptions } from '../../core/net/smtp-client.ts';
-import type { SmtpReply } from '../../core/net/smtp-reply.ts';
+import { refusal, type SmtpReply } from '../../core/net/smtp-reply.ts';
 import { RoutingError } from './hosts.ts';
 import type { Outbound, OutboundMail, OutboundResult, RecipientOutcome } from './outbound.ts';
 import { runPipe } from './pipe.ts';
@@ -112,8 +112,7 @@ class Attempt {
       await this.#tryPlaces();
     } catch (error) {
       if (!(error instanceof RoutingError)) throw error;
-      // What a host answered before says more than why the next one could not be tried.
-      if (error.reply.code >= 500 || this.#last === undefined) this.#last = ownOutcome(error.reply);
+      this.#note(ownOutcome(error.reply));
     }
     const rest = this.#last ?? ownOutcome(noHost);
     const recipients = this.#outcomes.map((outcome) => outcome ?? rest);
@@ -190,30 +189,36 @@ class Attempt {
         length: this.#mail.rendered.length,
         chunks: streamRendered(this.#mail.rendered, 'crlf'),
       });
+      // RFC 5321 section 3.8: who says 421 closes; that is no word about the mail.
+      if (outcome.mailFrom.code === 421) throw refusal(outcome.mailFrom, 'MAIL');
       this.#settle(place, client, indices, outcome);
     } catch (error) {
       client.destroy();
       throw error;
     }
     this.#pool.give(place.key, pooled, this.#init.config.messagesPerConnection);
-    // RFC 9422: those beyond its limit in a transaction of their own.
+    // RFC 9422: those beyond its limit in a transaction of their own, and those beyond one that it did not tell.
     if (this.#open.length > 0) await this.#offer(place);
   }
 
   #settle(place: Place, client: SmtpClient, indices: readonly number[], { recipients }: SendOutcome): void {
     const { tls } = client;
     const reportsOn = client.extensions.has('DSN');
+    const someTaken = recipients.some((reply) => outcomeOf(reply) === 'delivered');
     for (const [position, index] of indices.entries()) {
       const reply = recipients[position]!;
+      const tooMany = isTooMany(reply);
+      // Those are offered again, in a transaction of their own: each takes some, so that there is an end.
+      if (tooMany && someTaken) continue;
       this.#outcomes[index] = {
-        outcome: outcomeOf(reply),
+        outcome: tooMany ? 'deferred' : outcomeOf(reply),
         reply,
         remoteMta: place.label,
         reportsOn,
         ...(tls === undefined ? {} : { tls }),
       };
     }
-    this.#open = this.#open.filter((index) => !indices.includes(index));
+    this.#open = this.#open.filter((index) => this.#outcomes[index] === undefined);
   }
 
   #failed(place: Place, error: OperationalError): void {
@@ -224,9 +229,18 @@ class Attempt {
       enhanced: error.code === 'smtp-tls' ? '4.7.5' : '4.4.1',
       text: describeError(error),
     };
-    // A host that refuses at the door refuses for itself alone, unless it is the only one. RFC 5321 section 4.2.4.2.
-    this.#last = { outcome: outcomeOf(reply), reply, remoteMta: place.label };
+    this.#note({ outcome: outcomeOf(reply), reply, remoteMta: place.label });
     if (said !== undefined) this.#spoken = true;
+  }
+
+  /**
+   * A host that refuses at the door refuses for itself alone: mail is given up when all do, and waits where one of them
+   * may yet take it. RFC 5321 section 4.2.4.2.
+   */
+  #note(outcome: RecipientOutcome): void {
+    const says = this.#last?.outcome;
+    if (says === undefined || says === outcome.outcome || outcome.outcome === 'deferred')
+      this.#last = outcome;
   }
 
   #report(place: Place, client: SmtpClient | undefined, error?: OperationalError): void {
@@ -261,6 +275,14 @@ function ownOutcome(reply: Reply): RecipientOutcome {
 function outcomeOf({ code }: Reply): RecipientOutcome['outcome'] {
   if (code >= 200 && code < 300) return 'delivered';
   return code >= 500 && code < 600 ? 'failed' : 'deferred';
+}
+
+/** RFC 5321 section 4.5.3.1.10: 552 is an old word for 452 where a server takes no more recipients in one transaction. */
+function isTooMany({ code, enhanced, text }: Reply): boolean {
+  return (
+    (code === 452 || code === 552) &&
+    (/^[45]\.5\.3$/.test(enhanced ?? '') || /too many recipients/i.test(text))
+  );
 }
 
 function forAll(

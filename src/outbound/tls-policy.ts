@@ -32,6 +32,8 @@ export interface PolicyQuestion {
   /** The domain's policy, where it has one. */
   readonly sts?: StsPolicy;
   readonly requireTls: boolean;
+  /** The message asks that what the domain published be passed over: `TLS-Required: No`. */
+  readonly passOver: boolean;
   /** What the config asks for. */
   readonly level: TlsLevel;
   readonly dane: boolean;
@@ -42,7 +44,8 @@ export interface PolicyQuestion {
  * @throws RoutingError when the host must not be used at all
  */
 export async function tlsPolicy(question: PolicyQuestion, lookup: Lookup): Promise<TlsPolicy> {
-  const found = (await danePolicy(question, lookup)) ?? stsPolicy(question);
+  // RFC 8689 section 4.3: TLS is then used where it works, and what the operator asks for stands.
+  const found = question.passOver ? undefined : ((await danePolicy(question, lookup)) ?? stsPolicy(question));
   const policy = found ?? configPolicy(question);
   return question.requireTls ? requiringTls(question, policy) : policy;
 }

@@ -49,6 +49,8 @@ interface Case {
   readonly config?: Partial<OutboundConfig>;
   readonly trust?: string[];
   readonly requireTls?: boolean;
+  /** Fields of the message. */
+  readonly fields?: string;
   readonly want: RegExp;
   /** TLS of what was delivered. */
   readonly tls?: boolean;
@@ -251,6 +253,43 @@ const cases: readonly Case[] = [
     tls: true,
   },
   {
+    name: 'TLS-Required: No, and DANE finds another key: TLS all the same',
+    records: [tlsa(other.certificate)],
+    fields: 'TLS-Required: No\r\n',
+    want: /^delivered/,
+    tls: true,
+  },
+  {
+    name: 'TLS-Required: No, and no TLS at a host that MTA-STS wants it of',
+    script: {},
+    policy: policy('enforce'),
+    dnssec: false,
+    trust: [stsHost.certificate],
+    fields: 'tls-required: no\r\n',
+    want: /^delivered/,
+    tls: false,
+  },
+  {
+    name: 'TLS-Required twice counts for nothing',
+    records: [tlsa(other.certificate)],
+    fields: 'TLS-Required: No\r\nTLS-Required: No\r\n',
+    want: /^deferred .*matches no TLSA record/,
+  },
+  {
+    name: 'TLS-Required: No does not take back what the operator asks for',
+    script: {},
+    config: { tls: 'required' },
+    fields: 'TLS-Required: No\r\n',
+    want: /^deferred .*does not offer STARTTLS/,
+  },
+  {
+    name: 'TLS-Required: No beside REQUIRETLS counts for nothing',
+    records: [tlsa(other.certificate)],
+    requireTls: true,
+    fields: 'TLS-Required: No\r\n',
+    want: /^deferred .*matches no TLSA record/,
+  },
+  {
     name: 'REQUIRETLS over DANE',
     records: [tlsa(right.certificate)],
     requireTls: true,
@@ -345,7 +384,7 @@ async function attempt(t: TestContext, each: Case) {
     sender: 'ann@ours.test',
     recipients: [{ id: 'r1', address: 'x@remote.test', original: 'x@remote.test', notify: [] }],
     envelope: { body: '7bit', smtputf8: false, requireTls: each.requireTls ?? false },
-    rendered: render(memorySource(Buffer.from('Subject: x\r\n\r\nx\r\n')), []),
+    rendered: render(memorySource(Buffer.from(`Subject: x\r\n${each.fields ?? ''}\r\nx\r\n`)), []),
   });
   const { outcome, reply, tls } = recipients[0]!;
   return {
@@ -443,3 +482,93 @@ test('a policy is remembered past its TXT record and its web server', async (t) 
   offset = 25 * 3_600_000;
   assert.equal(await find('remote.test'), undefined);
 });
+
+test('a policy in use is fetched again after a day, and stays when that fails', async (t) => {
+  const { find, served, web, pass } = await followPolicy(
+    t,
+    'version: STSv1\nmode: enforce\nmx: a.test\nmax_age: 604800',
+  );
+  assert.deepEqual((await find())?.mx, ['a.test']);
+  web.text = 'version: STSv1\nmode: enforce\nmx: b.test\nmax_age: 604800';
+  pass(23);
+  assert.deepEqual((await find())?.mx, ['a.test'], 'within a day it is not asked for');
+  pass(2);
+  assert.deepEqual((await find())?.mx, ['b.test']);
+  web.text = undefined;
+  pass(25);
+  assert.deepEqual((await find())?.mx, ['b.test'], 'the web server is away');
+  web.text = 'version: STSv1\nmode: none\nmax_age: 604800';
+  served.setZone({ ...stsZone, '_mta-sts.remote.test': { TXT: ['v=STSv1; id=2;'] } });
+  pass(1);
+  assert.equal((await find())?.mode, 'none', 'another id: the owner gave it up');
+});
+
+const unfetched: readonly {
+  name: string;
+  status?: number;
+  type?: string;
+  location?: string;
+  text?: string;
+}[] = [
+  { name: 'a redirect', status: 301, location: 'https://mta-sts.remote.test/elsewhere' },
+  { name: 'an error of the server', status: 500 },
+  { name: 'HTML', type: 'text/html' },
+  { name: 'more than 64 KiB', text: `${policy('enforce')}${'x: y\n'.repeat(20_000)}` },
+  { name: 'no policy', text: 'hello' },
+];
+for (const { name, ...answer } of unfetched) {
+  test(`a policy that is answered with ${name} is none`, async (t) => {
+    const { find, web } = await followPolicy(t, policy('enforce'));
+    Object.assign(web, answer);
+    assert.equal(await find(), undefined);
+  });
+}
+
+for (const [name, texts] of [
+  ['two records', ['v=STSv1; id=1;', 'v=STSv1; id=2;']],
+  ['a record without an id', ['v=STSv1;']],
+  ['another version', ['v=STSv2; id=1;']],
+] as const) {
+  test(`no policy is looked for: ${name}`, async (t) => {
+    const { find, served } = await followPolicy(t, policy('enforce'));
+    served.setZone({ ...stsZone, '_mta-sts.remote.test': { TXT: [...texts] } });
+    assert.equal(await find(), undefined);
+  });
+}
+
+const stsZone: ZoneData = {
+  '_mta-sts.remote.test': { TXT: ['v=STSv1; id=1;'] },
+  'mta-sts.remote.test': { A: ['127.0.0.1'] },
+};
+
+/** A domain whose policy may change, seen by one who remembers it; `pass` lets hours go by. */
+async function followPolicy(t: TestContext, text: string) {
+  const web: { text: string | undefined; status?: number; type?: string; location?: string } = { text };
+  const server = createServer({ cert: stsHost.certificate, key: stsHost.key }, (_request, response) => {
+    const { status = web.text === undefined ? 404 : 200, type = 'text/plain', location } = web;
+    response.writeHead(status, { 'content-type': type, ...(location && { location }) }).end(web.text ?? '');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const served = await serveZone(stsZone, { ttlSeconds: 1 });
+  t.after(() => served.close());
+  let offset = 0;
+  const moving = { now: () => Date.now() + offset, monotonicMs: () => performance.now() + offset };
+  const dns = createDns({ servers: [served.address], timeoutMs: 1000, clock: moving, log: silentLog });
+  const state = openMemoryState({ clock: moving, log: silentLog });
+  t.after(() => state.close());
+  const { port } = server.address() as { port: number };
+  const ca = [stsHost.certificate];
+  const find = createMtaSts({
+    dns,
+    state: state.forPlugin('outbound'),
+    clock: moving,
+    log: silentLog,
+    port,
+    ca,
+  });
+  const pass = (hours: number) => {
+    offset += hours * 3_600_000;
+  };
+  return { find: () => find('remote.test'), served, web, pass };
+}

@@ -69,6 +69,8 @@ export const outboundLimits = {
   /** A domain whose policy could not be fetched is asked again after this long. RFC 8461 section 3.3 suggests five minutes. */
   stsRetryMs: 5 * 60_000,
   stsPoliciesMax: 10_000,
+  /** A policy that is in use is fetched again after a day, as RFC 8461 section 10.2 suggests. */
+  stsRefreshMs: 24 * 3_600_000,
   /** What was found of a domain's policy holds this long without another look; its TXT record is seldom kept shorter. */
   stsFreshMs: 60_000,
   /** Failures that one TLS report tells apart for one domain. */

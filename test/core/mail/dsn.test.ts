@@ -100,6 +100,12 @@ const returned: { name: string; facts: Partial<DsnFacts>; type: string; body: bo
     body: false,
   },
   {
+    name: 'REQUIRETLS, which RET=FULL does not overrule',
+    facts: { envelope: { ...envelope, ret: 'full', requireTls: true } },
+    type: 'text/rfc822-headers',
+    body: false,
+  },
+  {
     name: 'large',
     facts: { source: memorySource(message + 'x'.repeat(returnedMessageBytesMax)) },
     type: 'text/rfc822-headers',
