@@ -2,7 +2,7 @@
 import { mimeStructureLimits } from '../base/limits/message.ts';
 import { type AddressToken, tokeniseAddresses } from './address-token.ts';
 import type { HeaderBlock } from './header.ts';
-import { imapString, nstring } from './imap-text.ts';
+import { nstring } from './imap-text.ts';
 import { fieldOctets } from './mime-structure.ts';
 
 /** Parenthesised, octets as Latin-1. */
@@ -49,19 +49,37 @@ const envelopeFields: ReadonlySet<string> = new Set([
   'message-id',
 ]);
 
-/** `NIL`, or the addresses in parentheses, groups between their marks. */
-function addressesText(value: string): string {
-  if (value === '') return 'NIL';
-  const plain = plainAddressText(value);
-  if (plain !== undefined) return plain;
-  let text = '';
+/** One address as ENVELOPE has it; undefined is NIL. A group begins with its name as mailbox and ends without one, both without host. */
+export interface EnvelopeAddress {
+  readonly name: string | undefined;
+  readonly route: string | undefined;
+  readonly mailbox: string | undefined;
+  readonly host: string | undefined;
+}
+
+/** The addresses of a field, groups between their marks; texts are octets. @param value octets as Latin-1, unfolded */
+export function* envelopeAddresses(value: string): Generator<EnvelopeAddress> {
+  const plain = plainAddressOf(value);
+  if (plain) {
+    yield plain;
+    return;
+  }
   let count = 0;
   for (const entry of entries(tokeniseAddresses(value))) {
     if (count >= mimeStructureLimits.addressesMax) break;
-    const written = entryText(entry);
-    if (written === '') continue;
-    text += written;
+    const address = entryAddress(entry);
+    if (!address) continue;
+    yield address;
     count += 1;
+  }
+}
+
+/** `NIL`, or the addresses in parentheses. */
+function addressesText(value: string): string {
+  if (value === '') return 'NIL';
+  let text = '';
+  for (const { name, route, mailbox, host } of envelopeAddresses(value)) {
+    text += `(${nstring(name)} ${nstring(route)} ${nstring(mailbox)} ${nstring(host)})`;
   }
   return text === '' ? 'NIL' : `(${text})`;
 }
@@ -70,11 +88,11 @@ function addressesText(value: string): string {
 const plainAddress =
   /^(?:([A-Za-z0-9]{1,40}(?: [A-Za-z0-9]{1,40}){0,5}) )?<([\w.+-]{1,64})@([A-Za-z0-9.-]{1,255})>$|^([\w.+-]{1,64})@([A-Za-z0-9.-]{1,255})$/;
 
-function plainAddressText(value: string): string | undefined {
+function plainAddressOf(value: string): EnvelopeAddress | undefined {
   const match = plainAddress.exec(value);
   if (!match) return undefined;
-  const [, name, local = match[4], domain = match[5]] = match;
-  return `((${name === undefined ? 'NIL' : `"${name}"`} NIL "${local}" "${domain}"))`;
+  const [, name, mailbox = match[4], host = match[5]] = match;
+  return { name, route: undefined, mailbox, host };
 }
 
 type Entry =
@@ -112,32 +130,37 @@ function isWord(token: AddressToken): boolean {
   return token.kind !== 'comment';
 }
 
-function entryText(entry: Entry): string {
-  if (entry.kind === 'group-end') return '(NIL NIL NIL NIL)';
-  if (entry.kind === 'group') return `(NIL NIL ${imapString(phrase(entry.tokens))} NIL)`;
-  const comment = entry.tokens.find((token) => token.kind === 'comment')?.value;
+/** Undefined where there is nothing at all. */
+function entryAddress(entry: Entry): EnvelopeAddress | undefined {
+  const none = { name: undefined, route: undefined, mailbox: undefined, host: undefined };
+  if (entry.kind === 'group-end') return none;
+  if (entry.kind === 'group') return { ...none, mailbox: phrase(entry.tokens) };
+  // RFC 5322 section 3.4: a name in a comment stands behind the address.
+  const comment = entry.tokens.findLast((token) => token.kind === 'comment')?.value;
   const tokens = entry.tokens.filter((token) => token.kind !== 'comment');
   const open = tokens.findIndex(isMark('<'));
-  if (open < 0) return addressText(comment, undefined, tokens);
+  if (open < 0) return specAddress(comment, undefined, tokens);
   const close = tokens.findIndex((token, at) => at > open && isMark('>')(token));
   const inside = tokens.slice(open + 1, close < 0 ? tokens.length : close);
   const { route, rest } = splitRoute(inside);
-  return addressText(phrase(tokens.slice(0, open)) || comment, route, rest);
+  return specAddress(phrase(tokens.slice(0, open)) || comment, route, rest);
 }
 
-/** `(name route local domain)`; '' where there is nothing at all. */
-function addressText(
+function specAddress(
   name: string | undefined,
   route: string | undefined,
   spec: readonly AddressToken[],
-): string {
+): EnvelopeAddress | undefined {
   const at = spec.findLastIndex(isMark('@'));
+  // Words alone are a name whose address is missing.
+  if (at < 0 && !name && spec.some(({ gap }, index) => index > 0 && gap))
+    return { name: phrase(spec), route, mailbox: '', host: '' };
   const local = spec.slice(0, at < 0 ? undefined : at).map((token) => token.value);
-  const domain = at < 0 ? '' : joined(spec.slice(at + 1));
+  const host = at < 0 ? '' : joined(spec.slice(at + 1));
   const mailbox = local.join('');
-  if (mailbox === '' && domain === '' && !name) return '';
+  if (mailbox === '' && host === '' && !name) return undefined;
   // A NIL host would begin or end a group: what has no domain gets an empty one.
-  return `(${nstring(name || undefined)} ${nstring(route)} ${imapString(mailbox)} ${imapString(domain)})`;
+  return { name: name || undefined, route, mailbox, host };
 }
 
 /** obs-route: `@a,@b:` before the address. RFC 5322 section 4.4. */

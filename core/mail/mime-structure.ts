@@ -42,7 +42,7 @@ export interface MimePart {
 }
 
 /**
- * Never fails: what breaks the grammar, or passes a limit, is a part without parts.
+ * Never fails: what breaks the grammar, or passes a limit, is not looked into; a multipart then has one empty part.
  * @param lineEnds of the message; offsets are those of its octets
  */
 export function readMimeStructure(message: Buffer, lineEnds: 'crlf' | 'lf' = 'crlf'): MimePart {
@@ -112,7 +112,8 @@ class Reader {
       };
     }
     const ending = this.#skipBody(bodyStart);
-    return { part: this.#made(fields, start, bodyStart, ending.end), ending };
+    const inside = fields.type === 'MULTIPART' ? { parts: [this.#emptyPart(ending.end)] } : {};
+    return { part: this.#made(fields, start, bodyStart, ending.end, inside), ending };
   }
 
   #multipart(start: number, bodyStart: number, depth: number, fields: Fields, boundary: string) {
@@ -134,11 +135,13 @@ class Reader {
     else this.#open.delete(trimmed);
     // The epilogue belongs to the multipart.
     if (ending.depth === depth) ending = this.#skipBody(ending.next);
-    const part =
-      parts.length > 0
-        ? this.#made(fields, start, bodyStart, ending.end, { parts })
-        : this.#made(plainText, start, bodyStart, ending.end);
-    return { part, ending };
+    if (parts.length === 0) parts.push(this.#emptyPart(ending.end));
+    return { part: this.#made(fields, start, bodyStart, ending.end, { parts }), ending };
+  }
+
+  /** What stands for the parts of a multipart that has none: the grammar of BODYSTRUCTURE wants one. */
+  #emptyPart(at: number): MimePart {
+    return this.#made(plainText, at, at, at);
   }
 
   #made(

@@ -94,8 +94,8 @@ export function resultText(session: Session, init: ResultInit): string {
   if (asUids) parts.push('UID');
   if (told.length > 0) {
     // The first and last by number, whatever the order. RFC 5267 section 3.1.
-    if (options.has('MIN')) parts.push(`MIN ${told.reduce((a, b) => Math.min(a, b))}`);
-    if (options.has('MAX')) parts.push(`MAX ${told.reduce((a, b) => Math.max(a, b))}`);
+    if (options.has('MIN')) parts.push(`MIN ${minOf(told)}`);
+    if (options.has('MAX')) parts.push(`MAX ${maxOf(told)}`);
     if (options.has('ALL')) parts.push(`ALL ${setText(told)}`);
   }
   if (options.has('COUNT')) parts.push(`COUNT ${told.length}`);
@@ -107,8 +107,24 @@ export function resultText(session: Session, init: ResultInit): string {
   if (options.has('RELEVANCY') && told.length > 0) {
     parts.push(`RELEVANCY (${Array.from(told, () => '100').join(' ')})`);
   }
-  if (modseq && told.length > 0) parts.push(`MODSEQ ${highestModseq(selected, uids)}`);
+  if (modseq && told.length > 0) parts.push(`MODSEQ ${highestModseq(selected, toldUids(uids, returns))}`);
   return parts.join(' ');
+}
+
+/** RFC 4731 section 3.2: where MIN and MAX alone are asked for, it is the modseq of those. */
+function toldUids(uids: Uint32Array, { options, partial }: SearchReturn): Uint32Array {
+  if (options.has('ALL') || options.has('COUNT') || partial) return uids;
+  const ends = [options.has('MIN') ? minOf(uids) : 0, options.has('MAX') ? maxOf(uids) : 0];
+  const kept = Uint32Array.from(ends.filter((uid) => uid > 0));
+  return kept.length > 0 ? kept : uids;
+}
+
+function minOf(numbers: Uint32Array): number {
+  return numbers.reduce((a, b) => Math.min(a, b));
+}
+
+function maxOf(numbers: Uint32Array): number {
+  return numbers.reduce((a, b) => Math.max(a, b));
 }
 
 export function highestModseq(selected: Selected, uids: Uint32Array): number {

@@ -34,6 +34,8 @@ const steps = [
      text BLOB NOT NULL
    ) STRICT;
    CREATE INDEX pack_folder ON pack (folder)`,
+  // What ENVELOPE, BODYSTRUCTURE and SORT tell of groups, continued parameters and empty multiparts is another.
+  'DELETE FROM pack',
 ];
 
 export interface FactRecord {

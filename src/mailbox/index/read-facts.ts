@@ -2,12 +2,12 @@
 import { hash } from 'node:crypto';
 import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 import { headerScanBytesMax } from '../../../core/base/limits/message.ts';
-import { type HeaderAddress, parseAddressList } from '../../../core/mail/address-list.ts';
+import { parseAddressList } from '../../../core/mail/address-list.ts';
 import { parseDate } from '../../../core/mail/date.ts';
 import { decodeWords } from '../../../core/mail/encoded-word.ts';
 import { decodeOctets, HeaderBlock, headerTooLarge, parseHeader } from '../../../core/mail/header.ts';
 import { bodyStructureText } from '../../../core/mail/imap-body-structure.ts';
-import { envelopeText } from '../../../core/mail/imap-envelope.ts';
+import { type EnvelopeAddress, envelopeAddresses, envelopeText } from '../../../core/mail/imap-envelope.ts';
 import {
   fieldOctets,
   type MimePart,
@@ -115,8 +115,8 @@ interface Field {
   readonly name: string;
   /** Unfolded, encoded words decoded. */
   readonly value: string;
-  /** Of a field that holds them. */
-  readonly addresses?: readonly HeaderAddress[];
+  /** Of a field with addresses: the value as written, as Latin-1, unfolded. */
+  readonly octets?: string;
 }
 
 function readFields(header: HeaderBlock): Field[] {
@@ -126,10 +126,8 @@ function readFields(header: HeaderBlock): Field[] {
     if (nameEnd < 0) continue;
     const name = header.bytes.toString('latin1', header.starts[index]!, nameEnd).toLowerCase();
     const octets = fieldOctets(header, index);
-    const value = decodeWords(
-      beyondAscii.test(octets) ? decodeOctets(Buffer.from(octets, 'latin1')) : octets,
-    );
-    if (addressFields.has(name)) fields.push(...addressField(name, value));
+    const value = textOf(octets);
+    if (addressFields.has(name)) fields.push(...addressField(name, value, octets));
     else fields.push({ name, value });
   }
   return fields;
@@ -139,12 +137,11 @@ const beyondAscii = /[\x80-\xff]/;
 const addressFields: ReadonlySet<string> = new Set(['bcc', 'cc', 'from', 'reply-to', 'sender', 'to']);
 
 /** Addresses that are written with comments or spaces in them, again without: that is how they are looked for. */
-function addressField(name: string, value: string): Field[] {
-  const addresses = parseAddressList(value);
-  const field = { name, value, addresses };
+function addressField(name: string, value: string, octets: string): Field[] {
+  const field = { name, value, octets };
   if (!/[(\s"]/.test(value)) return [field];
   const lower = value.toLowerCase();
-  const hidden = addresses.filter(({ address }) => !lower.includes(address.toLowerCase()));
+  const hidden = parseAddressList(value).filter(({ address }) => !lower.includes(address.toLowerCase()));
   return [field, ...hidden.map(({ address }) => ({ name, value: address }))];
 }
 
@@ -156,7 +153,7 @@ function sortFacts(fields: readonly Field[]): SortFacts {
   const field = (name: string) => fields.find((each) => each.name === name)?.value ?? '';
   const date = field('date');
   const { base, isReplyOrForward } = baseSubject(field('subject'));
-  const first = (name: string) => fields.find((each) => each.name === name)?.addresses?.[0];
+  const first = (name: string) => firstAddress(fields.find((each) => each.name === name)?.octets);
   const from = first('from');
   const to = first('to');
   const cc = first('cc');
@@ -185,16 +182,24 @@ function messageIds(value: string): string[] {
   ];
 }
 
-/** RFC 5256 section 2.2: the local part of the first address. */
-function mailboxOf(address: HeaderAddress | undefined): string {
-  const text = address?.address ?? '';
-  const at = text.lastIndexOf('@');
-  return fold(at < 0 ? text : text.slice(0, at));
+/** Texts as ENVELOPE has them: a name with a comma in an encoded word is one name. */
+function firstAddress(octets: string | undefined): EnvelopeAddress | undefined {
+  return octets === undefined ? undefined : envelopeAddresses(octets).next().value;
 }
 
-/** RFC 5957 section 3: the name, else the whole address. */
-function displayOf(address: HeaderAddress | undefined): string {
-  return fold(address?.name || address?.address || '');
+/** RFC 5256 section 3: addr-mailbox of the first address; of a group that is its name. */
+function mailboxOf(address: EnvelopeAddress | undefined): string {
+  return fold(textOf(address?.mailbox));
+}
+
+/** RFC 5957 section 2: the name, else the whole address, else addr-mailbox. */
+function displayOf(address: EnvelopeAddress | undefined): string {
+  const { name, mailbox, host } = address ?? {};
+  return fold(textOf(name) || (host ? `${textOf(mailbox)}@${textOf(host)}` : textOf(mailbox)));
+}
+
+function textOf(octets = ''): string {
+  return decodeWords(beyondAscii.test(octets) ? decodeOctets(Buffer.from(octets, 'latin1')) : octets);
 }
 
 const months = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ');

@@ -51,14 +51,19 @@ function sortValue(
   const { internalDate, size } = snapshot.data.columns;
   switch (by) {
     case 'arrival':
-      return internalDate[index]!;
+      return toldDate(internalDate[index]!);
     case 'size':
       return size[index]!;
     case 'date':
-      return facts?.sentAt ?? internalDate[index]!;
+      return facts?.sentAt ?? toldDate(internalDate[index]!);
     default:
       return facts?.[by] ?? '';
   }
+}
+
+/** To the second, as INTERNALDATE tells it: what a client sees as equal is in the order of its numbers. */
+export function toldDate(epochMs: number): number {
+  return Math.floor(epochMs / 1000) * 1000;
 }
 
 function compare(a: string | number, b: string | number): number {

@@ -3,6 +3,7 @@ import type { SortFacts } from '../index/read-facts.ts';
 import type { ThreadAlgorithm, ThreadNode } from '../search-query.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { FactSource } from './match.ts';
+import { toldDate } from './sort.ts';
 
 interface Message {
   readonly uid: number;
@@ -42,7 +43,7 @@ export function threadMessages(
   const messages = [...uids].map((uid) => {
     const index = snapshot.indexOf(uid);
     const facts = source.sort(snapshot.data.columns.key[index]!) ?? noFacts;
-    return { uid, facts, sentAt: facts.sentAt ?? snapshot.data.columns.internalDate[index]! };
+    return { uid, facts, sentAt: facts.sentAt ?? toldDate(snapshot.data.columns.internalDate[index]!) };
   });
   if (algorithm === 'orderedSubject') return bySubject(messages);
   const roots = byReferences(messages);

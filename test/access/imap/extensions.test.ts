@@ -48,6 +48,16 @@ test('CONDSTORE: modseqs are told, and STORE UNCHANGEDSINCE leaves alone what ch
   assert.equal(changed.match(/FETCH \(FLAGS/g)?.length, 2);
   assert.match(await client.ok(`SEARCH MODSEQ ${highest + 1}`), /^\* SEARCH 1 2 \(MODSEQ \d+\)/);
   assert.match(await client.ok('STATUS condstore (HIGHESTMODSEQ)'), /HIGHESTMODSEQ \d+/);
+  // RFC 4731 section 3.2: of what is told.
+  const modseqs = [...(await client.ok('FETCH 1:3 MODSEQ')).matchAll(/MODSEQ \((\d+)\)/g)].map((match) =>
+    Number(match[1]),
+  );
+  const search = async (what: string) =>
+    Number(/MODSEQ (\d+)\n/.exec(await client.ok(`SEARCH RETURN (${what}) MODSEQ 1`))![1]);
+  assert.equal(await search('MIN'), modseqs[0]);
+  assert.equal(await search('MAX'), modseqs[2]);
+  assert.equal(await search('MIN MAX'), Math.max(modseqs[0]!, modseqs[2]!));
+  assert.equal(await search('MAX COUNT'), Math.max(...modseqs));
   assert.ok(Number(modseq) > 0);
 });
 
@@ -105,6 +115,24 @@ test('SORT, SORT=DISPLAY, ESORT and THREAD', async () => {
   assert.match(await client.ok('THREAD REFERENCES UTF-8 ALL'), /^\* THREAD \(1 2 3\)\n/);
   assert.match(await client.ok('UID THREAD ORDEREDSUBJECT UTF-8 ALL'), /^\* THREAD \(2\)\(1\)\(3\)\n/);
   await client.refused('SORT (SIZE) X-NOT-THERE ALL', 'NO [BADCHARSET');
+});
+
+test('SORT by address: groups, quotes, names with commas, addresses without domain', async () => {
+  const client = await server.client();
+  const from = ['"q r"@x', 'group: z@x;', 'bare', '=?utf-8?q?C=2C_d?= <a@x>', 'undisclosed:;'];
+  await client.select(
+    'sort-from',
+    from.map((value, at) => `From: ${value}\nSubject: ${at}\n\nx\n`),
+  );
+  assert.match(await client.ok('SORT (FROM) UTF-8 ALL'), /^\* SORT 4 3 2 1 5\n/);
+  assert.match(await client.ok('SORT (DISPLAYFROM) UTF-8 ALL'), /^\* SORT 3 4 2 1 5\n/);
+  // All came within a second or two: what INTERNALDATE tells as equal stays in its order.
+  const dates = await client.ok('FETCH 1:5 INTERNALDATE');
+  const told = [...dates.matchAll(/INTERNALDATE "([^"]+)"/g)].map((match) => Date.parse(match[1]!));
+  const numbers = [1, 2, 3, 4, 5].sort((a, b) => told[b - 1]! - told[a - 1]! || a - b);
+  assert.ok(
+    (await client.ok('SORT (REVERSE ARRIVAL) UTF-8 ALL')).startsWith(`* SORT ${numbers.join(' ')}\n`),
+  );
 });
 
 test('searches: fuzzy, within, save dates, ids, charsets, nesting', async () => {

@@ -32,9 +32,14 @@ const structures: readonly (readonly [name: string, input: string, want: string]
     '(("TEXT" "X-MYOWN" ("charset" "us-ascii") NIL NIL "7BIT" 7 1) "MIXED")',
   ],
   [
-    'a multipart without parts is text',
+    'a multipart without parts has an empty one',
     'Content-Type: multipart/mixed; boundary=x\n\nnothing\n',
-    '("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 9 1)',
+    '(("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0) "MIXED")',
+  ],
+  [
+    'a multipart without a boundary has an empty part',
+    'Content-Type: multipart/mixed\n\n--x\n\nnothing\n--x--\n',
+    '(("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0) "MIXED")',
   ],
   [
     'a part without header or body',
@@ -54,7 +59,12 @@ const structures: readonly (readonly [name: string, input: string, want: string]
   [
     'a message that is encoded is not looked into',
     'Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nAAAA\n',
-    '("MESSAGE" "RFC822" NIL NIL NIL "BASE64" 6)',
+    '("MESSAGE" "RFC822" NIL NIL NIL "BASE64" 6 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 0 0) 1)',
+  ],
+  [
+    'continued parameters are joined, those with a charset stay encoded',
+    'Content-Type: a/b; name*1=" two"; name*0=one; x*0*=utf-8\'\'%e2; x*1*=%82%ac; x*2="a b"; y*=us-ascii\'\'z; z=1\n\nx',
+    '("A" "B" ("y*" "us-ascii\'\'z" "z" "1" "name" "one two" "x*" "utf-8\'\'%e2%82%aca%20b") NIL NIL "7BIT" 1)',
   ],
   [
     'a type that is none',
@@ -106,6 +116,16 @@ const envelopes: readonly (readonly [name: string, input: string, want: string])
     'a name in a comment, a route, quotes, encoded words as they are',
     'To: user@domain (Real Name), <@route:user@domain>, "q \\" r" <a@b>, =?utf-8?Q?=C3=A4?= x <c@d>\n\n',
     '(NIL NIL NIL NIL NIL (("Real Name" NIL "user" "domain")(NIL "@route" "user" "domain")("q \\" r" NIL "a" "b")("=?utf-8?Q?=C3=A4?= x" NIL "c" "d")) NIL NIL NIL NIL)',
+  ],
+  [
+    'of several comments the last is the name',
+    'To: (one) user@domain (Real Name)\n\n',
+    '(NIL NIL NIL NIL NIL (("Real Name" NIL "user" "domain")) NIL NIL NIL NIL)',
+  ],
+  [
+    'words without an address are a name',
+    'To: Someone Else\n\n',
+    '(NIL NIL NIL NIL NIL (("Someone Else" NIL "" "")) NIL NIL NIL NIL)',
   ],
   [
     'an address without domain is no group mark',
