@@ -1,6 +1,7 @@
 /** The command line: names every command, loads the one that was called, turns errors into words and exit codes. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { describeFileError } from '../core/base/errors.ts';
 import { CommandError, exitCodeOf, exitCodes } from './cli/exit-codes.ts';
 
 /** What a file in src/cli/ that is a command exports: it declares arguments and options and sets the action. */
@@ -90,13 +91,21 @@ async function buildProgram(called: string | undefined): Promise<Command> {
   const program = new Command('mailfilter')
     .description('Mail filter and mail server with typed plugins.')
     .version(packageVersion(), '-V, --version')
-    .showHelpAfterError('(run with --help for the options)')
     .exitOverride();
   for (const [name, { summary, load }] of Object.entries(commands)) {
     const command = program.command(name).description(summary).exitOverride();
     if (name === called) (await load()).define(command);
   }
+  nameInErrors(program, 'mailfilter');
   return program;
+}
+
+/** Which command did not understand, and where to read what it does. */
+function nameInErrors(command: Command, path: string): void {
+  command
+    .showHelpAfterError(`See "${path} --help".`)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, `${path}:`)) });
+  for (const inner of command.commands) nameInErrors(inner, `${path} ${inner.name()}`);
 }
 
 function packageVersion(): string {
@@ -120,7 +129,10 @@ function report(error: unknown): number {
     process.stderr.write('This is a bug in mailfilter; the lines above say where.\n');
     return code;
   }
-  process.stderr.write(`mailfilter: ${(error as Error).message}\n`);
+  const { message, path } = error as NodeJS.ErrnoException;
+  const what =
+    error instanceof CommandError || path === undefined ? message : `${path}: ${describeFileError(error)}`;
+  process.stderr.write(`mailfilter: ${what}\n`);
   if (error instanceof CommandError && error.advice !== '') process.stderr.write(`${error.advice}\n`);
   return code;
 }

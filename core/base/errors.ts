@@ -35,6 +35,24 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+const fileProblems: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'what should be a folder on the way to it is none',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read only',
+  ENOSPC: 'no space is left on the device',
+  EDQUOT: 'the disk quota is used up',
+  ELOOP: 'too many symbolic links lead on',
+  EMFILE: 'too many files are open',
+};
+
+/** What went wrong with a file, without its path: for a message that names it. */
+export function describeFileError(error: unknown): string {
+  return fileProblems[errnoOf(error) ?? ''] ?? describeError(error);
+}
+
 /** One line of text for any thrown value, for logs and messages to operators. */
 export function describeError(error: unknown): string {
   if (error instanceof Error) return error.message || error.name;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { describeError, OperationalError } from '../base/errors.ts';
+import { describeFileError, OperationalError } from '../base/errors.ts';
 import { cachedAcceptor } from '../plugin/acceptor.ts';
 import type { PipelineEntry } from '../plugin/entry.ts';
 import type { Config, FetchAccount, ListenerConfig, RouteConfig } from './config.ts';
@@ -59,7 +59,7 @@ function readText(path: string): string {
   } catch (error) {
     throw new OperationalError(
       'config-unreadable',
-      `cannot read the config ${path}: ${describeError(error)}`,
+      `cannot read the config ${path}: ${describeFileError(error)}`,
       {
         temporary: false,
         facts: { path },

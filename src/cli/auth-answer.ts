@@ -1,6 +1,7 @@
 /** How `mailfilter auth` shows an answer: the word, what led to it, and what DNS said. */
 import type { AuthResult } from '../../core/mail/authentication-results.ts';
 import type { AskedQuestion } from './asked-dns.ts';
+import { printable } from './printable.ts';
 import { formatTable } from './table.ts';
 
 export interface AuthAnswer {
@@ -48,9 +49,4 @@ function describeAuth({ method, result, reason, properties }: AuthResult): strin
   return printable(
     [`${method}=${result}`, ...words, ...(reason === undefined ? [] : [`(${reason})`])].join(' '),
   );
-}
-
-/** Records and messages hold what would move the cursor. */
-function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 }

@@ -67,7 +67,9 @@ function report(findings: readonly Finding[]): string {
     { title: 'where', value: ({ where }) => where },
     { title: 'what', value: ({ what }) => what },
   ]);
-  const count = (severity: Finding['severity']): number =>
-    findings.filter((finding) => finding.severity === severity).length;
-  return `${table}\n${count('error')} errors, ${count('warning')} warnings\n`;
+  const counted = (severity: 'error' | 'warning'): string => {
+    const count = findings.filter((finding) => finding.severity === severity).length;
+    return `${count} ${severity}${count === 1 ? '' : 's'}`;
+  };
+  return `${table}\n${counted('error')}, ${counted('warning')}\n`;
 }

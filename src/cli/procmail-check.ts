@@ -1,8 +1,8 @@
 /** `mailfilter procmail check`: what is wrong in rcfiles, line by line, and what of them needs programs. */
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { checkRcfile } from '../../rules/procmail/check.ts';
 import { exitCodes } from './exit-codes.ts';
+import { readNeeded } from './needed-file.ts';
 
 export function defineCheck(command: Command): void {
   command
@@ -15,7 +15,7 @@ export function defineCheck(command: Command): void {
 }
 
 function check(files: string[], options: { readonly programs?: boolean; readonly json?: boolean }): void {
-  const reports = files.map((file) => ({ file, ...checkRcfile(readFileSync(file, 'latin1')) }));
+  const reports = files.map((file) => ({ file, ...checkRcfile(readNeeded(file).toString('latin1')) }));
   if (reports.some(({ problems }) => problems.length > 0)) process.exitCode = exitCodes.negative;
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);

@@ -2,11 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
-import { describeError } from '../../core/base/errors.ts';
 import { type ConvertOptions, convertRcfile } from '../../rules/procmail/convert/convert.ts';
 import type { Conversion } from '../../rules/procmail/convert/report.ts';
 import { type Comparison, Verification } from '../../rules/procmail/convert/verify.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
+import { exitCodes } from './exit-codes.ts';
+import { readNeeded } from './needed-file.ts';
 import { type FolderMail, mailCount, mailOf } from './procmail-folder.ts';
 import { formatTable } from './table.ts';
 
@@ -60,7 +60,7 @@ function readSeparator(text: string): string {
 }
 
 async function convert(rcfile: string, options: Options): Promise<void> {
-  const source = readNeeded(rcfile);
+  const source = readNeeded(rcfile).toString('latin1');
   const settings = settingsOf(rcfile, options);
   const conversion = convertRcfile(source, settings);
   if (options.out !== undefined) writeFileSync(options.out, conversion.script);
@@ -76,14 +76,6 @@ async function convert(rcfile: string, options: Options): Promise<void> {
   const report = options.out === undefined ? process.stderr : process.stdout;
   report.write(summaryOf(conversion));
   if (verified !== undefined) report.write(verifiedText(verified));
-}
-
-function readNeeded(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch (error) {
-    throw new CommandError(exitCodes.noInput, `${path}: ${describeError(error)}`);
-  }
 }
 
 function settingsOf(rcfile: string, { home, mailRoot, separator }: Options): ConvertOptions {

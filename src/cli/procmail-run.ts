@@ -4,6 +4,8 @@ import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { type Rehearsal, rehearseProcmail } from '../../rules/procmail/rehearse.ts';
 import type { RecipeResult } from '../../rules/procmail/run.ts';
+import { readNeeded } from './needed-file.ts';
+import { printableText } from './printable.ts';
 
 export function defineRun(command: Command): void {
   command
@@ -20,6 +22,7 @@ export function defineRun(command: Command): void {
 }
 
 function run(rcfile: string, positional: string[], options: { readonly json?: boolean }): void {
+  const source = readNeeded(rcfile).toString('latin1');
   const { username, homedir } = userInfo();
   const rehearsal = rehearseProcmail(
     {
@@ -34,14 +37,14 @@ function run(rcfile: string, positional: string[], options: { readonly json?: bo
       host: hostname(),
       processId: process.pid,
     },
-    readText,
+    (path) => (path === rcfile ? source : readIncluded(path)),
   );
   if (options.json === true) process.stdout.write(`${JSON.stringify(rehearsal, null, 2)}\n`);
-  else process.stdout.write(textOf(rehearsal));
+  else process.stdout.write(printableText(textOf(rehearsal)));
 }
 
-/** The rcfile that was named has to be there; one that it includes need not. */
-function readText(path: string): string | undefined {
+/** What an rcfile includes need not be there. */
+function readIncluded(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');
   } catch {

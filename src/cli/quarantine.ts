@@ -11,6 +11,7 @@ import type { QueueEntry, QueueWork } from '../queue/queue.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { duration, readDuration } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { printable, printableText } from './printable.ts';
 import { change } from './queue/change.ts';
 import { idsOf, lookInto, matching } from './queue/find.ts';
 import { runningServer } from './running-server.ts';
@@ -98,7 +99,7 @@ async function show(written: string, { config: named, json }: Options): Promise<
   }
   for (const { message, ...facts } of shown) {
     const lines = Object.entries(facts).map(([name, value]) => `${name.padEnd(8)} ${oneLine(value)}`);
-    process.stdout.write(`${lines.join('\n')}\n\n${message}\n`);
+    process.stdout.write(`${lines.join('\n')}\n\n${printableText(message)}\n`);
   }
 }
 
@@ -168,7 +169,10 @@ function held(config: Config, written: readonly string[], filter: Filter): HeldM
     );
   }
   const found = lookInto<HeldMail[] | undefined>(config, undefined, (queue) => {
-    const ids = [...idsOf(queue, written), ...(filtered ? matching(queue, {}).map(({ id }) => id) : [])];
+    const ids = [
+      ...idsOf(queue, written, 'quarantine'),
+      ...(filtered ? matching(queue, {}).map(({ id }) => id) : []),
+    ];
     return [...new Set(ids)].flatMap((id) => {
       const { entry, source } = queue.get(id) ?? {};
       return entry && source && isHeld(entry) && (written.length > 0 || fits(entry, filter))
@@ -230,13 +234,12 @@ function tableOf(rows: readonly HeldFacts[]): string {
 }
 
 function oneLine(value: string | number | readonly string[]): string {
-  const text = typeof value === 'object' ? value.join(', ') : String(value);
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, ' ');
+  return printable(typeof value === 'object' ? value.join(', ') : String(value));
 }
 
 async function textOf({ source }: HeldMail): Promise<string> {
   const octets = Buffer.concat(await openMessage(source, []).raw().toArray());
-  return octets.toString('utf8').replaceAll('\r\n', '\n');
+  return octets.toString('utf8');
 }
 
 /** What became of released mail, as far as it can be told in that time: what is not in the queue any more is delivered. */

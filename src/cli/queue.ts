@@ -9,6 +9,7 @@ import type { QueueEntry, QueueStatus, QueueSummaryRow } from '../queue/queue.ts
 import { configOption, findConfig } from './config-file.ts';
 import { duration } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { printable, printableText } from './printable.ts';
 import { change } from './queue/change.ts';
 import { type EntryFilter, idsOf, lookInto, matching, recipientsOf } from './queue/find.ts';
 import { formatTable } from './table.ts';
@@ -116,13 +117,13 @@ function show(written: string, { config: named, json }: Options): void {
     return;
   }
   for (const { entry } of found) process.stdout.write(`${factsOf(entry)}\n`);
-  process.stdout.write(`\n${found[0]!.message.replaceAll('\r\n', '\n')}`);
+  process.stdout.write(`\n${printableText(found[0]!.message)}`);
 }
 
 /** Mail of the last second may have no file yet: the journal has it, and most of it is sent by then. */
 function readMessage(source: MessageSource): string {
   try {
-    return source.kind === 'file' ? readFileSync(source.path, 'latin1') : '';
+    return source.kind === 'file' ? readFileSync(source.path, 'utf8') : '';
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     return '(not written here yet: ask again in a second)\n';
@@ -141,7 +142,7 @@ function factsOf(entry: QueueEntry): string {
     ['until', new Date(entry.expiresAt).toISOString()],
     ['reason', entry.lastError || 'none yet'],
   ];
-  return facts.map(([name, value]) => `${name.padEnd(8)} ${value}`).join('\n');
+  return facts.map(([name, value]) => `${name.padEnd(8)} ${printable(value)}`).join('\n');
 }
 
 async function changeEntries(

@@ -12,7 +12,9 @@ import {
 } from '../../rules/sieve/index.ts';
 import { openSitePrograms } from '../../rules/site-programs.ts';
 import { exitCodes } from './exit-codes.ts';
-import { compileFile, includedFrom, readNeeded } from './sieve-source.ts';
+import { readNeeded } from './needed-file.ts';
+import { printableText } from './printable.ts';
+import { compileFile, includedFrom } from './sieve-source.ts';
 import { traceText } from './sieve-trace.ts';
 
 interface Options {
@@ -62,7 +64,7 @@ async function run(script: string, message: string, options: Options): Promise<v
   }
   const outcome = await runSieve(program, octets, environmentOf(script, options), { trace: options.trace });
   if (options.json === true) process.stdout.write(`${JSON.stringify(jsonOf(outcome), null, 2)}\n`);
-  else process.stdout.write(textOf(outcome));
+  else process.stdout.write(printableText(textOf(outcome)));
   if (outcome.error) process.exitCode = exitCodes.negative;
 }
 

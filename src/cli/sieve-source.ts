@@ -1,7 +1,5 @@
 /** Sieve scripts as files: reading one, and those that it includes from the folder it lies in. */
-import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { describeError, errnoOf } from '../../core/base/errors.ts';
 import {
   type Compilation,
   type CompileOptions,
@@ -11,26 +9,7 @@ import {
   type ScriptName,
 } from '../../rules/sieve/index.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-
-/** Octets of a file that has to be there. */
-export function readNeeded(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new CommandError(exitCodes.noInput, `${path}: ${describeError(error)}`);
-  }
-}
-
-/** Octets of a file, undefined where there is none. */
-export function readIfThere(path: string): Uint8Array | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new CommandError(exitCodes.noInput, `${path}: ${describeError(error)}`);
-  }
-}
+import { readIfThere, readNeeded } from './needed-file.ts';
 
 /** Scripts that one in `folder` includes: `NAME.sieve` or `NAME` beside it; global ones may lie in `global/`. */
 export function includedFrom(folder: string): (name: ScriptName) => Uint8Array | undefined {

@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { formatProblem, runTestsuite, type TestReport } from '../../rules/sieve/index.ts';
 import { exitCodes } from './exit-codes.ts';
-import { readIfThere, readNeeded } from './sieve-source.ts';
+import { readIfThere, readNeeded } from './needed-file.ts';
 
 export function defineTest(command: Command): void {
   command

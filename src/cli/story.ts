@@ -5,12 +5,13 @@ import type { TraceEntry } from '../../core/pipeline/request.ts';
 import type { Verdict } from '../../core/session/verdict.ts';
 import type { StoredTrace, TracePart } from '../../core/state/trace-store.ts';
 import type { WalkTrace } from '../flow/house.ts';
+import { printableText } from './printable.ts';
 import { formatTable } from './table.ts';
 
 /** Several lines, the last without line end. */
 export function tellStory(trace: StoredTrace<WalkTrace>): string {
   const sections = [headline(trace), arrival(trace), filtering(trace), ...aftermath(trace)];
-  return sections.map((section) => section.trimEnd()).join('\n\n');
+  return printableText(sections.map((section) => section.trimEnd()).join('\n\n'));
 }
 
 /** What an edit does, in a few words; folded fields in one line. */

@@ -1,4 +1,5 @@
 /** Tables for eyes: aligned columns, cut to the width of the terminal. */
+import { printable } from './printable.ts';
 
 export interface Column<Row> {
   readonly title: string;
@@ -78,12 +79,4 @@ function cut(text: string, width: number): string {
 function pad(text: string, width: number, align: 'left' | 'right' = 'left'): string {
   const gap = ' '.repeat(Math.max(0, width - displayWidth(text)));
   return align === 'right' ? gap + text : text + gap;
-}
-
-/** Mail holds what would move the cursor or ring the bell. */
-function printable(text: string): string {
-  return text.replace(
-    /[\x00-\x1f\x7f-\x9f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
 }

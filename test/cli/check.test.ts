@@ -312,5 +312,5 @@ test('the table for eyes ends with a count', async () => {
   writeFileSync(file, JSON.stringify({ hostname: 'mx.example.org', dataDirectory: 'data' }));
   const { stdout } = await runCommand(['check', '-c', file]);
   assert.match(stdout, /^ +area +where +what\n/);
-  assert.match(stdout, /0 errors, 1 warnings\n$/);
+  assert.match(stdout, /0 errors, 1 warning\n$/);
 });

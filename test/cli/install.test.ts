@@ -83,7 +83,7 @@ for (const { name, installed, reason } of cases) {
   test(name, (t) => {
     const result = install(t, installed);
     assert.equal(result.status, 0, result.stderr);
-    assert.equal(result.called, reason && `ci --no-audit --no-fund in ${result.folder}`);
+    assert.equal(result.called, reason && `ci --no-audit --no-fund --loglevel=error in ${result.folder}`);
     if (reason) assert.match(result.stdout, reason);
     else assert.equal(result.stdout, '');
   });

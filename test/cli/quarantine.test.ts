@@ -66,7 +66,7 @@ test('held mail: list, show, learn, release, delete', async (t) => {
   assert.equal(server.messages('alice').length, 2);
   const again = await quarantine('release', one.id);
   assert.equal(again.code, 1);
-  assert.match(again.stderr, /nothing in the queue is called/);
+  assert.match(again.stderr, /nothing in the quarantine is called/);
   assert.equal(server.messages('alice').length, 2);
 
   assert.match((await quarantine('delete')).stderr, /name entries, or give --all/);

@@ -8,6 +8,7 @@ import { callingAccount } from '../deliver/account.ts';
 import { DeliveryError } from '../deliver/delivery-error.ts';
 import { readMail } from '../deliver/procmail/read-mail.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { printable, printableText } from '../printable.ts';
 import { readFilter } from './read-filter.ts';
 
 /** @throws DeliveryError EX_USAGE, EX_TEMPFAIL */
@@ -40,16 +41,16 @@ function rehearsed(step: Step): StepOutcome {
     case 'read':
       return readQuietly(step.path);
     case 'store':
-      process.stdout.write(`=> store ${step.path}${at}\n`);
+      process.stdout.write(`=> store ${printable(step.path)}${at}\n`);
       return { ok: true };
     case 'pipe':
     case 'filter':
     case 'output':
     case 'system':
-      process.stdout.write(`=> ${names[step.type]} ${step.command.line}${at}\n`);
+      process.stdout.write(`=> ${names[step.type]} ${printable(step.command.line)}${at}\n`);
       return { ok: true, exitCode: 0, output: step.type === 'filter' ? step.input : new Uint8Array(0) };
     case 'print':
-      process.stdout.write(step.text, 'latin1');
+      process.stdout.write(printableText(Buffer.from(step.text, 'latin1').toString('utf8')));
       return { ok: true };
     case 'say':
       process.stderr.write(`maildrop: ${step.text}\n`);

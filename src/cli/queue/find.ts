@@ -45,17 +45,22 @@ export function matching(queue: Reader, { status, destination, sender }: EntryFi
 
 /**
  * Ids of entries: each argument is one, or the id of a message, which means all of its entries.
+ * @param place what the command that asks calls the list of them
  * @throws CommandError for one that is nothing here
  */
-export function idsOf(queue: Reader, written: readonly string[]): string[] {
+export function idsOf(
+  queue: Reader,
+  written: readonly string[],
+  place: 'queue' | 'quarantine' = 'queue',
+): string[] {
   return written.flatMap((id) => {
     if (queue.get(id) !== undefined) return [id];
     const ofMessage = queue.list({ transactionId: id }).map((entry) => entry.id);
     if (ofMessage.length > 0) return ofMessage;
     throw new CommandError(
       exitCodes.negative,
-      `nothing in the queue is called ${id}`,
-      'See "mailfilter queue list".',
+      `nothing in the ${place} is called ${id}`,
+      `See "mailfilter ${place} list".`,
     );
   });
 }

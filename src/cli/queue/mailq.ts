@@ -1,6 +1,7 @@
 /** The queue as mailq has shown it since sendmail: programs and people know the form. */
 import type { Config } from '../../../core/config/config.ts';
 import type { QueueEntry } from '../../queue/queue.ts';
+import { printable } from '../printable.ts';
 import { lookInto, matching, recipientsOf } from './find.ts';
 
 export function printMailq(config: Config): void {
@@ -29,5 +30,5 @@ function mailq(entries: readonly QueueEntry[]): string {
   lines.push(
     `-- ${Math.ceil(octets / 1024)} Kbytes in ${messages.size} Request${messages.size === 1 ? '' : 's'}.`,
   );
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(printable).join('\n')}\n`;
 }
