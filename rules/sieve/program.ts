@@ -42,6 +42,3 @@ export type Compilation =
       readonly errors: readonly [Problem, ...Problem[]];
       readonly warnings: readonly Problem[];
     };
-
-/** Never throws for what is wrong in a script. */
-export type CompileSieve = (source: string | Uint8Array, options?: CompileOptions) => Compilation;

@@ -1,8 +1,6 @@
 /** How a program is run: the message it gets, and the options. */
-import type { Answer, Environment } from './environment.ts';
+import type { Answer } from './environment.ts';
 import type { SieveLimits } from './limits.ts';
-import type { Outcome } from './outcome.ts';
-import type { Program } from './program.ts';
 
 /** A message of which only the header may be at hand: the rest is asked for when a script looks at it. */
 export interface LazyMessage {
@@ -19,15 +17,3 @@ export interface RunOptions {
   readonly trace?: boolean;
   readonly limits?: Partial<SieveLimits>;
 }
-
-/**
- * Runs one script, or several in turn (site scripts before, the user's, site scripts after): the next one runs as long
- * as the message is still to be kept. Plans only; nothing is done. Never rejects for what a script or message does; a
- * rejection of the environment's answers passes through.
- */
-export type RunSieve = (
-  programs: Program | readonly Program[],
-  message: Uint8Array | LazyMessage,
-  environment: Environment,
-  options?: RunOptions,
-) => Promise<Outcome>;

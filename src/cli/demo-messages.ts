@@ -24,13 +24,11 @@ export const demoRules = {
   edit: {
     name: 'demo-tag',
     when: { header: 'Subject', contains: 'please tag' },
-    // biome-ignore lint/suspicious/noThenProperty: data for the config, never awaited
     then: [{ add: 'X-Demo-Tag', value: 'tagged for {recipient}' }, { delete: 'X-Remove-Me' }],
   },
   refuse: {
     name: 'demo-gtube',
     when: { text: 'any', contains: gtube },
-    // biome-ignore lint/suspicious/noThenProperty: data for the config, never awaited
     then: [{ reject: 'this message holds the test string for spam filters', code: 550, status: '5.7.1' }],
   },
 } as const;

@@ -14,7 +14,8 @@ const cases: readonly { name: string; args: string[]; code: number; stderr: stri
     name: 'an argument that is missing',
     args: ['sieve', 'run', 'x.sieve'],
     code: 64,
-    stderr: 'mailfilter sieve run: missing required argument \'message\'\nSee "mailfilter sieve run --help".\n',
+    stderr:
+      'mailfilter sieve run: missing required argument \'message\'\nSee "mailfilter sieve run --help".\n',
   },
   {
     name: 'a command that is none',

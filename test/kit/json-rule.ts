@@ -8,6 +8,5 @@ export interface JsonRule {
 
 /** @param when undefined for a rule that always applies */
 export function rule(when: unknown, ...actions: unknown[]): JsonRule {
-  // biome-ignore lint/suspicious/noThenProperty: the rules' own word, never awaited
   return { ...(when !== undefined && { when }), then: actions };
 }
