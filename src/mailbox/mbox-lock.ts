@@ -5,7 +5,7 @@
  * The fcntl lock belongs to the open file, not to the process (F_OFD_SETLK), so two deliveries of this process
  * exclude one another as well.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
@@ -15,6 +15,7 @@ import { mboxDotLockStaleMs, mboxLockWaitMs } from '../../core/base/limits/mailb
 import { storageErrorOf } from '../../core/base/storage-error.ts';
 import { makeLockFile } from './lock-file.ts';
 import { isHolderAlive } from './lock-holder.ts';
+import { openMbox } from './open-mbox.ts';
 
 export interface MboxLock {
   /** Open for reading and writing. */
@@ -36,7 +37,7 @@ export async function lockMbox(path: string, waitMs: number = mboxLockWaitMs): P
 
 /** One attempt, which makes the file when there is none; undefined when somebody else holds a lock. @throws system errors */
 export function tryLockMbox(path: string): MboxLock | undefined {
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  const fd = openMbox(path);
   let dotLock: string | undefined;
   try {
     if (tryLock(fd) && isStill(fd, path)) dotLock = takeDotLock(path);
@@ -90,17 +91,28 @@ const holder = `mailfilter ${hostname()} ${readBootId()}`;
 
 function isStale(dotLock: string): boolean {
   try {
-    const { mtimeMs } = statSync(dotLock);
+    const { mtimeMs } = lstatSync(dotLock);
     if (Date.now() - mtimeMs > mboxDotLockStaleMs) return true;
-    const [pid, heldBy] = readFileSync(dotLock, 'latin1').split('\n');
+    const [pid, heldBy] = firstOctets(dotLock).split('\n');
     const [program, host, boot] = (heldBy ?? '').split(' ');
     // Of a process id on another host we know nothing.
     if (program !== 'mailfilter' || host !== hostname()) return false;
     // Ours of before: whoever holds the dot lock in this process holds the fcntl lock too, and that is ours now.
     return boot !== readBootId() || Number(pid) === process.pid || !isHolderAlive(Number(pid), mtimeMs);
   } catch (error) {
-    // Given back between two looks.
-    if (errnoOf(error) === 'ENOENT') return false;
+    // Given back between two looks; or a link or a socket, of whose holder nothing is known.
+    if (['ENOENT', 'ELOOP', 'ENXIO'].includes(errnoOf(error) ?? '')) return false;
     throw error;
+  }
+}
+
+/** Never waits, nor reads for long: others may put what they like into a shared folder. */
+function firstOctets(path: string): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const octets = Buffer.alloc(512);
+    return octets.toString('latin1', 0, fstatSync(fd).isFile() ? readSync(fd, octets) : 0);
+  } finally {
+    closeSync(fd);
   }
 }

@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import { writeAllSync } from '../../../core/base/write-all.ts';
 import type { Step } from '../../../rules/maildrop/steps.ts';
 import { lockMbox } from '../../mailbox/mbox-lock.ts';
+import { openMbox } from '../../mailbox/open-mbox.ts';
 import { asctime } from '../asctime.ts';
 
 type Store = Extract<Step, { type: 'store' }>;
@@ -64,7 +65,7 @@ function writeTo(path: string, octets: readonly Uint8Array[]): void {
 
 async function appendLocked(path: string, octets: readonly Uint8Array[]): Promise<void> {
   // UMASK decides who may read a new one.
-  closeSync(openSync(path, 'a', 0o666));
+  closeSync(openMbox(path, 0o666));
   const lock = await lockMbox(path);
   try {
     const { size } = fstatSync(lock.fd);

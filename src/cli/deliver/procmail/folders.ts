@@ -23,6 +23,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from 'fs-native-extensions';
 import { errnoOf } from '../../../../core/base/errors.ts';
 import { writeAllSync } from '../../../../core/base/write-all.ts';
+import { openMbox } from '../../../mailbox/open-mbox.ts';
 
 export interface Stored {
   /** As LASTFOLDER and the log name it. */
@@ -83,7 +84,7 @@ async function appendToFile(
   octets: Uint8Array,
   { raw, umask }: FolderOptions,
 ): Promise<Stored> {
-  const fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o666);
+  const fd = openMbox(path, 0o666, constants.O_APPEND);
   try {
     while (!tryLock(fd)) await sleep(50);
     const { size } = fstatSync(fd);
