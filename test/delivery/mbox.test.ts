@@ -221,9 +221,10 @@ test('a dot lock that a full disk keeps from being written is not left behind', 
 
 test('a dot lock that is given back while it is looked at is no error', (t) => {
   writeFileSync(`${path}.lock`, '1');
-  const read = t.mock.method(fs, 'lstatSync', () => {
-    unlinkSync(`${path}.lock`);
-    throw Object.assign(new Error('gone'), { code: 'ENOENT' });
+  const open = fs.openSync;
+  const read = t.mock.method(fs, 'openSync', (...given: Parameters<typeof open>) => {
+    if (given[0] === `${path}.lock`) unlinkSync(given[0]);
+    return open(...given);
   });
   syncBuiltinESMExports();
   try {
