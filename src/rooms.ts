@@ -42,7 +42,7 @@ import { openQueue } from './queue/open.ts';
 import type { QueueHandlers } from './queue/queue.ts';
 import { createRouter } from './router/routes.ts';
 import { ActiveScripts } from './scripts/active-script.ts';
-import { mailboxQuestions, rulePlaces, scriptQuestions } from './user-questions.ts';
+import { mailboxQuestions, rulePlaces, scriptQuestions, scriptVersion } from './user-questions.ts';
 import { openUsers } from './users/file.ts';
 
 const installDirectory = fileURLToPath(new URL('..', import.meta.url));
@@ -274,6 +274,7 @@ function openPipelines(
       dns,
       state: (plugin) => state.forPlugin(plugin),
       scripts: (user) => scriptQuestions(active, rulePlaces(current().mailbox, user)),
+      scriptVersion: (user, language) => scriptVersion(active, rulePlaces(current().mailbox, user), language),
       mailboxes: (user) => mailboxQuestions(placeOf(current(), user)),
     },
     pipelines: config.pipelines,

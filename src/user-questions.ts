@@ -36,6 +36,16 @@ export function scriptQuestions(active: ActiveScripts, { sieve, rcfile }: RulePl
   };
 }
 
+/** What `load(language)` would answer with, as far as `active` has seen it; '' for none. */
+export function scriptVersion(
+  active: ActiveScripts,
+  { sieve, rcfile }: RulePlaces,
+  language: RuleLanguage,
+): string | undefined {
+  if (language === 'sieve') return active.version(sieve.active);
+  return language === 'procmail' && rcfile !== undefined ? active.version(rcfile) : '';
+}
+
 export function mailboxQuestions(place: MailboxPlace): PluginMailboxes {
   const annotations = () => new Annotations(annotationsFile(place));
   return {

@@ -4,7 +4,13 @@
  */
 import { describeError } from '../base/errors.ts';
 import { pipelineLimits } from '../base/limits/pipeline.ts';
-import type { PluginDns, PluginMailboxes, PluginScripts, PluginState } from '../plugin/hooks.ts';
+import type {
+  PluginDns,
+  PluginMailboxes,
+  PluginScripts,
+  PluginState,
+  RuleLanguage,
+} from '../plugin/hooks.ts';
 import type { Question, QuestionService, WireError } from './wire.ts';
 
 /** What the core answers with. */
@@ -14,6 +20,8 @@ export interface PipelineServices {
   state(plugin: string): PluginState;
   /** Of the local user a message is delivered to. */
   scripts(user: string): PluginScripts;
+  /** The version that `load(language)` would answer with, '' for none; undefined where only `load` can tell. */
+  scriptVersion?(user: string, language: RuleLanguage): string | undefined;
   mailboxes(user: string): PluginMailboxes;
 }
 

@@ -7,8 +7,10 @@ import type {
   PluginScripts,
   PluginState,
   RuleLanguage,
+  UserScript,
 } from '../plugin/hooks.ts';
 import { copyJson } from '../session/copy-json.ts';
+import { KnownScripts } from './known-scripts.ts';
 import type { PluginCall } from './plugin-call.ts';
 import type { FromThread, Question, QuestionAnswer, QuestionService } from './wire.ts';
 
@@ -40,6 +42,7 @@ const over = (what: string) => new Error(`${what}: this call is over, its answer
 export class Asker {
   readonly #send: (message: FromThread) => void;
   readonly #pending = new Map<number, Pending>();
+  readonly #scripts = new KnownScripts();
   #lastId = 0;
 
   constructor(send: (message: FromThread) => void) {
@@ -78,7 +81,10 @@ export class Asker {
 
   scripts(call: PluginCall): PluginScripts {
     return {
-      load: (language: RuleLanguage, name?: string) => this.#ask(call, 'scripts', 'load', [language, name]),
+      load: (language: RuleLanguage, name?: string) =>
+        name === undefined
+          ? this.#activeScript(call, language)
+          : this.#ask(call, 'scripts', 'load', [language, name]),
       note: (language, text) => this.#ask(call, 'scripts', 'note', [language, text]),
     };
   }
@@ -91,6 +97,19 @@ export class Asker {
       withId: (id) => this.#ask(call, 'mailboxes', 'withId', [id]),
       specialUse: (attribute) => this.#ask(call, 'mailboxes', 'specialUse', [attribute]),
     };
+  }
+
+  /** The request says which version it is: asked for once, and again when it is another. */
+  async #activeScript(call: PluginCall, language: RuleLanguage): Promise<UserScript | undefined> {
+    const version = call.over ? undefined : call.scripts?.[language];
+    const known = version === undefined ? undefined : this.#scripts.get(call.user, language, version);
+    if (known === undefined && version !== '') {
+      const script = await this.#ask<UserScript | undefined>(call, 'scripts', 'load', [language]);
+      return script && this.#scripts.remember(call.user, language, script);
+    }
+    const what = `scripts.load("${language}")`;
+    call.addAsked(what, shown(what, known), 0);
+    return known;
   }
 
   /** An answer of the core. */

@@ -22,7 +22,7 @@ import { brokenSignatures } from './broken-signatures.ts';
 import type { Deadlines } from './deadlines.ts';
 import { failureAnswer } from './failure.ts';
 import { CallContext, CallTimeout, type ContextBasis, PluginCall } from './plugin-call.ts';
-import type { PipelineOutcome, PipelineRequest, TraceEntry } from './request.ts';
+import type { PipelineOutcome, PipelineRequest, ScriptVersions, TraceEntry } from './request.ts';
 import type { Running } from './running.ts';
 import { stateChange } from './state-change.ts';
 import { type TraceFacts, traceCall } from './trace.ts';
@@ -60,6 +60,7 @@ interface Delivery {
   readonly user: string;
   readonly detail: string;
   readonly addresses: readonly string[];
+  readonly scripts?: ScriptVersions;
 }
 
 class Chain {
@@ -130,6 +131,7 @@ class Chain {
       hook: stage,
       plugin: entry.manifest.name,
       user: delivery?.user ?? this.#request.moved?.user,
+      scripts: delivery?.scripts,
       timeoutMs: entry.timeoutMs,
       requestDeadline: this.#request.deadline,
     });

@@ -10,11 +10,12 @@
  */
 import { describeError } from '../base/errors.ts';
 import { pipelineLimits } from '../base/limits/pipeline.ts';
+import type { RuleLanguage } from '../plugin/hooks.ts';
 import { answerQuestion, type PipelineServices } from './answers.ts';
 import type { Carrier } from './carrier.ts';
 import { dueOf, type Flight, nextNumber, taskOf } from './flight.ts';
 import { Isolation } from './isolation.ts';
-import type { FailureKind, PipelineOutcome, PipelineRequest } from './request.ts';
+import type { FailureKind, PipelineOutcome, PipelineRequest, ScriptVersions } from './request.ts';
 import { settleByPolicy } from './settle-by-policy.ts';
 import { changeState } from './state-change.ts';
 import { ThreadSlots, type ThreadsInit } from './thread-slots.ts';
@@ -46,6 +47,8 @@ export class Guard {
   /** Threads that connections are pinned to; a dead one stays, to tell that it is lost. */
   readonly #pinned = new Map<string, Carrier>();
   #pipelines: ReadyPipelines = {};
+  /** Languages whose active scripts the deliver hooks of a pipeline load. */
+  #languages: ReadonlyMap<string, readonly RuleLanguage[]> = new Map();
   #lastNumber = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #lastLookMs = 0;
@@ -82,6 +85,7 @@ export class Guard {
    */
   async setUp(pipelines: ReadyPipelines): Promise<void> {
     this.#pipelines = pipelines;
+    this.#languages = languagesOf(pipelines);
     await this.#threads.setUp(pipelines);
   }
 
@@ -91,7 +95,8 @@ export class Guard {
   }
 
   /** Never rejects. */
-  run(request: PipelineRequest): Promise<PipelineOutcome> {
+  run(asked: PipelineRequest): Promise<PipelineOutcome> {
+    const request = this.#withScripts(asked);
     return new Promise((resolve) => {
       this.#lastNumber = nextNumber(this.#lastNumber);
       const flight: Flight = {
@@ -110,6 +115,26 @@ export class Guard {
       this.#watch();
       this.#dispatch(flight);
     });
+  }
+
+  /** Deliveries with the versions of the scripts that their hooks will load: most threads have read them. */
+  #withScripts(request: PipelineRequest): PipelineRequest {
+    const languages = this.#languages.get(request.pipeline) ?? [];
+    if (request.deliveries === undefined || languages.length === 0) return request;
+    const { services } = this.#init;
+    const versionsFor = (user: string): ScriptVersions => {
+      const versions: Partial<Record<RuleLanguage, string>> = {};
+      for (const language of languages) {
+        const version = services.scriptVersion?.(user, language);
+        if (version !== undefined) versions[language] = version;
+      }
+      return versions;
+    };
+    const deliveries = request.deliveries.map((delivery) => ({
+      ...delivery,
+      scripts: versionsFor(delivery.user),
+    }));
+    return { ...request, deliveries };
   }
 
   /** A connection is over. */
@@ -374,4 +399,13 @@ export class Guard {
     const given = await answerQuestion(question, flight?.answers ?? new Map(), this.#init.services);
     thread.send({ type: 'answer', id: question.id, ...given });
   }
+}
+
+function languagesOf(pipelines: ReadyPipelines): ReadonlyMap<string, readonly RuleLanguage[]> {
+  return new Map(
+    Object.entries(pipelines).map(([name, entries]) => {
+      const delivering = entries.filter(({ manifest }) => manifest.hooks.includes('deliver'));
+      return [name, [...new Set(delivering.flatMap(({ manifest }) => manifest.scripts ?? []))]];
+    }),
+  );
 }

@@ -9,7 +9,7 @@ import { copyJson } from '../session/copy-json.ts';
 import type { HookName } from '../session/powers.ts';
 import type { Asker } from './ask.ts';
 import type { Deadlines, Waiting } from './deadlines.ts';
-import type { TraceEntry } from './request.ts';
+import type { ScriptVersions, TraceEntry } from './request.ts';
 import { shorten } from './trace.ts';
 
 /** A call had not answered when its time was up. */
@@ -26,6 +26,8 @@ export interface CallInit {
   readonly hook: HookName;
   readonly plugin: string;
   readonly user?: string;
+  /** Versions of the user's scripts. */
+  readonly scripts?: ScriptVersions;
   readonly timeoutMs: number;
   /** Epoch milliseconds of the client's patience. */
   readonly requestDeadline?: number;
@@ -40,6 +42,7 @@ export class PluginCall implements Waiting {
   readonly hook: HookName;
   readonly plugin: string;
   readonly user: string | undefined;
+  readonly scripts: ScriptVersions | undefined;
   /** Epoch milliseconds. */
   readonly startedAt: number;
   readonly startedMs: number;
@@ -60,6 +63,7 @@ export class PluginCall implements Waiting {
     this.hook = init.hook;
     this.plugin = init.plugin;
     this.user = init.user;
+    this.scripts = init.scripts;
     this.startedAt = Date.now();
     this.startedMs = performance.now();
     const patienceMs =

@@ -5,12 +5,15 @@ import type { Edit } from '../mail/edit.ts';
 import type { Envelope, Recipient, RecipientId } from '../mail/envelope.ts';
 import type { MessageSource } from '../mail/source.ts';
 import type { FailurePolicy, PipelineEntry } from '../plugin/entry.ts';
+import type { RuleLanguage } from '../plugin/hooks.ts';
 import type { Connection, Session } from '../session/connection.ts';
 import type { ImapEvent } from '../session/imap-event.ts';
 import type { Gathered } from '../session/merge.ts';
 import type { Action } from '../session/plan.ts';
 import type { HookName } from '../session/powers.ts';
 import type { Verdict } from '../session/verdict.ts';
+
+export type ScriptVersions = Readonly<Partial<Record<RuleLanguage, string>>>;
 
 /** Everything the plugins of a stage may look at. `stages` run in order within one hop until a verdict ends them. */
 export interface PipelineRequest {
@@ -35,6 +38,8 @@ export interface PipelineRequest {
     readonly detail: string;
     /** The user's own, the canonical one first. */
     readonly addresses: readonly string[];
+    /** Version of the user's active script by language, '' for none: what a thread has read of that version it need not ask for. */
+    readonly scripts?: ScriptVersions;
   }[];
   /** send only. */
   readonly nextHop?: string;

@@ -8,8 +8,10 @@ import type {
   OptionSchemas,
   PluginKind,
   PluginManifest,
+  RuleLanguage,
   SetupContext,
 } from './hooks.ts';
+import { ruleLanguages } from './hooks.ts';
 import type { OptionsOf } from './options.ts';
 
 /**
@@ -31,6 +33,11 @@ export interface PluginDefinition<
   readonly needs?: readonly Power[];
   /** `connection`: all hooks of one connection run in one thread; losing that thread is then a failure. Default `any`. */
   readonly affinity?: 'any' | 'connection';
+  /**
+   * Languages of which the deliver hook loads the active script each time: `scripts.load` then answers in the thread,
+   * without asking the core, as long as the script is the one of the message before.
+   */
+  readonly scripts?: readonly RuleLanguage[];
   /**
    * Runs once per thread and config entry, before any hook; a rejection keeps the plugin from starting. What it answers
    * is `context.prepared` in every hook of that entry: compiled rules, a table, a client. Stands above `hooks`, so that
@@ -109,6 +116,7 @@ const definitionKeys: readonly string[] = [
   'required',
   'needs',
   'affinity',
+  'scripts',
   'setup',
   'dispose',
   'hooks',
@@ -137,6 +145,7 @@ function readManifest(name: string, definition: Readonly<Record<string, unknown>
     requiredOptions: readWords(name, 'required', definition.required, Object.keys(options)),
     needs: readWords(name, 'needs', definition.needs, powerNames) as Power[],
     affinity,
+    scripts: readWords(name, 'scripts', definition.scripts, ruleLanguages) as RuleLanguage[],
   };
 }
 

@@ -110,13 +110,22 @@ export interface PluginState {
   incrementAll(keys: readonly string[], by: number, options?: { ttlSeconds?: number }): Promise<void>;
 }
 
-export type RuleLanguage = 'sieve' | 'procmail' | 'maildrop';
+export const ruleLanguages = ['sieve', 'procmail', 'maildrop'] as const;
+export type RuleLanguage = (typeof ruleLanguages)[number];
+
+/** A script of a user's. The same object comes again as long as the script is the same, where the plugin names its language in `scripts`. */
+export interface UserScript {
+  readonly name: string;
+  readonly source: string;
+  /** Tells it from every other script that this user had or has; absent where nobody knows. */
+  readonly version?: string;
+}
 
 export interface PluginScripts {
   /** The user's active script of that language, or undefined. */
-  load(language: RuleLanguage): Promise<{ name: string; source: string } | undefined>;
+  load(language: RuleLanguage): Promise<UserScript | undefined>;
   /** Another script of the user's, by name: for `include`. */
-  load(language: RuleLanguage, name: string): Promise<{ name: string; source: string } | undefined>;
+  load(language: RuleLanguage, name: string): Promise<UserScript | undefined>;
   /** A line in the log that the user reads beside the scripts: what went wrong with them. */
   note(language: RuleLanguage, text: string): Promise<void>;
 }
@@ -215,4 +224,6 @@ export interface PluginManifest {
   readonly requiredOptions: readonly string[];
   readonly needs: readonly Power[];
   readonly affinity: 'any' | 'connection';
+  /** Whose active scripts its deliver hook asks for. */
+  readonly scripts?: readonly RuleLanguage[];
 }

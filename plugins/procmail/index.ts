@@ -13,6 +13,7 @@ type Context = HookContext<ProcmailOptions, Prepared>;
 export default definePlugin({
   name: 'procmail',
   kind: 'deliver',
+  scripts: ['procmail'],
   options: {
     programs: {
       type: 'string',

@@ -35,6 +35,7 @@ const days = (description: string, fallback: number) =>
 export default definePlugin({
   name: 'sieve',
   kind: 'deliver',
+  scripts: ['sieve'],
   options: {
     before: paths('Scripts of the site that run before the user’s: files, or folders of .sieve files.'),
     after: paths('Scripts of the site that run after the user’s, if the message is still to be kept.'),

@@ -3,10 +3,18 @@ import { type Compilation, compileSieve } from '../../rules/sieve/index.ts';
 
 /** Scripts of users and site that a thread keeps compiled; the one not used for longest goes first. */
 const programsMax = 1000;
-/** Characters of source that they hold together. */
-const charactersMax = 20_000_000;
+/** Characters of source that they hold together: a compiled script takes about seventy octets for each. */
+const charactersMax = 1_000_000;
+
+interface Script {
+  readonly name: string;
+  readonly source: string;
+}
 
 export class Programs {
+  /** The same script comes as the same object from one message to the next. */
+  readonly #ofScripts = new WeakMap<Script, Compilation>();
+  /** By name and text. */
   readonly #compiled = new Map<string, Compilation>();
   readonly #extensions: readonly string[] | undefined;
   #characters = 0;
@@ -16,7 +24,15 @@ export class Programs {
     this.#extensions = extensions;
   }
 
-  compile({ name, source }: { readonly name: string; readonly source: string }): Compilation {
+  compile(script: Script): Compilation {
+    const known = this.#ofScripts.get(script);
+    if (known !== undefined) return known;
+    const compilation = this.#compileText(script);
+    this.#ofScripts.set(script, compilation);
+    return compilation;
+  }
+
+  #compileText({ name, source }: Script): Compilation {
     const key = `${name}\0${source}`;
     const known = this.#compiled.get(key);
     if (known !== undefined) {

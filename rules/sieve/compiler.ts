@@ -51,6 +51,7 @@ export class Compiler extends Vocabulary {
   mayRequire = true;
   /** False once a command other than require, import and export was met. */
   mayImport = true;
+  readonly #lists = new Map<string, readonly string[]>();
   #depth = 0;
 
   constructor(
@@ -83,6 +84,14 @@ export class Compiler extends Vocabulary {
   /** Depth of blocks around what is being checked; 1 at the top level. */
   get depth(): number {
     return this.#depth;
+  }
+
+  /** One list for all that are equal: what a run finds by a list it finds once. Names of header fields, which hold no colon. */
+  shared(names: readonly string[]): readonly string[] {
+    const key = names.join(':');
+    const known = this.#lists.get(key) ?? names;
+    this.#lists.set(key, known);
+    return known;
   }
 
   place(at: Offset): RunPlace {

@@ -8,8 +8,8 @@ import type { Use } from './use.ts';
 import { Values } from './values.ts';
 
 export interface FieldChoice {
-  /** Decoded values of the fields of that name. */
-  values(run: Run, lowerName: string): Values;
+  /** Decoded values of the fields of those names. */
+  values(run: Run, lowerNames: readonly string[]): Values;
   /** As they are, unfolded. */
   rawValues(run: Run, lowerName: string): readonly string[];
   /** Field by field, as addresses. */
@@ -22,7 +22,7 @@ export function chooseFields(use: Use): FieldChoice {
   const choose = indexChoice(use);
   if (!choose && !option) {
     return {
-      values: (run, name) => fields(run).values(name),
+      values: (run, names) => fields(run).valuesOfAll(names),
       rawValues: (run, name) => fields(run).rawValues(name),
       addressFields: (run, name) => fields(run).addressFields(name),
     };
@@ -31,12 +31,13 @@ export function chooseFields(use: Use): FieldChoice {
     const all = fields(run).rawValues(name);
     return choose ? choose(all) : all;
   };
+  const decodedValues = (run: Run, name: string) => {
+    const raw = rawValues(run, name);
+    return option ? raw.flatMap((value) => option(run, name, value)) : raw.map(decodeWords);
+  };
   return {
     rawValues,
-    values: (run, name) => {
-      const raw = rawValues(run, name);
-      return new Values(option ? raw.flatMap((value) => option(run, name, value)) : raw.map(decodeWords));
-    },
+    values: (run, names) => new Values(names.flatMap((name) => decodedValues(run, name))),
     addressFields: (run, name) => rawValues(run, name).map(readAddressField),
   };
 }

@@ -23,6 +23,7 @@ export class Fields {
   readonly all: readonly Field[];
   #byName: Map<string, Field[]> | undefined;
   readonly #values = new Map<string, Values>();
+  readonly #joined = new WeakMap<readonly string[], Values>();
   readonly #rawValues = new Map<string, readonly string[]>();
   readonly #addresses = new Map<string, readonly AddressField[]>();
 
@@ -49,6 +50,16 @@ export class Fields {
       const raw = this.rawValues(lowerName);
       values = raw.length === 0 ? noValues : new Values(raw.map((value) => decodeWords(value)));
       this.#values.set(lowerName, values);
+    }
+    return values;
+  }
+
+  /** Of several names, as one. Rules that ask for the same names share one list of them: its values are found by it. */
+  valuesOfAll(lowerNames: readonly string[]): Values {
+    let values = this.#joined.get(lowerNames);
+    if (!values) {
+      values = Values.join(lowerNames.map((name) => this.values(name)));
+      this.#joined.set(lowerNames, values);
     }
     return values;
   }

@@ -24,6 +24,6 @@ export function headerNames(use: Use, index: number): (run: Run) => readonly str
       `specified header field name '${shown(name)}' is invalid`,
     );
   }
-  const constant = lower(names.constant);
+  const constant = use.compiler.shared(lower(names.constant));
   return () => constant;
 }

@@ -5,6 +5,7 @@ export class Values {
   readonly texts: readonly string[];
   readonly #parts: readonly Values[];
   readonly #folded = new Map<string, readonly string[]>();
+  #last: { readonly comparator: Comparator; readonly folded: readonly string[] } | undefined;
 
   constructor(texts: readonly string[], parts: readonly Values[] = []) {
     this.texts = texts;
@@ -24,6 +25,14 @@ export class Values {
 
   /** In the form of a comparator, in the same order. */
   folded(comparator: Comparator): readonly string[] {
+    // Nearly all rules of a script compare alike.
+    if (this.#last?.comparator === comparator) return this.#last.folded;
+    const folded = this.#foldedBy(comparator);
+    this.#last = { comparator, folded };
+    return folded;
+  }
+
+  #foldedBy(comparator: Comparator): readonly string[] {
     const known = this.#folded.get(comparator.name);
     if (known) return known;
     const folded =

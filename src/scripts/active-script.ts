@@ -1,4 +1,5 @@
 /** The script that mail for a user meets: read anew only when the file is another, for each message asks. */
+import { type BigIntStats, statSync } from 'node:fs';
 import { type FileHandle, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, OperationalError } from '../../core/base/errors.ts';
@@ -10,17 +11,30 @@ import { openUserFile } from './user-file.ts';
 export interface ActiveScript {
   readonly name: string;
   readonly source: string;
-}
-
-interface Known {
   /** Tells this version of this file from any other. */
   readonly version: string;
-  readonly script: ActiveScript;
 }
 
 export class ActiveScripts {
   /** By path, oldest first. */
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, ActiveScript>();
+
+  /**
+   * The version of the script that lies there, '' where there is none; undefined where it is not the one that was read
+   * last, or cannot be looked at: loading it tells. One call of the system that does not leave the thread, for every
+   * message asks.
+   */
+  version(path: string): string | undefined {
+    try {
+      const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+      if (found === undefined) return '';
+      const version = versionOf(found);
+      return this.#known.get(path)?.version === version ? version : undefined;
+    } catch {
+      // A loop of links, a folder that is closed to us: `load` has the words for it.
+      return undefined;
+    }
+  }
 
   /** Undefined where the user has none. Rejects with OperationalError `script-too-large` or `script-unsafe`, or an error of the system. */
   async load({ active, directory }: ScriptPlace): Promise<ActiveScript | undefined> {
@@ -63,9 +77,9 @@ export class ActiveScripts {
   ): Promise<ActiveScript | undefined> {
     const found = await handle.stat({ bigint: true });
     if (!found.isFile()) return undefined;
-    const version = `${found.dev}/${found.ino}/${found.size}/${found.mtimeNs}/${found.ctimeNs}`;
+    const version = versionOf(found);
     const known = this.#known.get(path);
-    if (known?.version === version) return known.script;
+    if (known?.version === version) return known;
     if (found.size > scriptLimits.scriptBytesMax) {
       throw new OperationalError('script-too-large', `${path} has ${found.size} octets`, {
         temporary: true,
@@ -73,8 +87,8 @@ export class ActiveScripts {
     }
     const size = Number(found.size);
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(size), 0, size, 0);
-    const script = { name: await name(), source: buffer.toString(encoding, 0, bytesRead) };
-    this.#remember(path, { version, script });
+    const script = { name: await name(), source: buffer.toString(encoding, 0, bytesRead), version };
+    this.#remember(path, script);
     return script;
   }
 
@@ -84,11 +98,15 @@ export class ActiveScripts {
     return this.#open(path, [place.directory], async () => name, 'utf8');
   }
 
-  #remember(path: string, known: Known): void {
+  #remember(path: string, known: ActiveScript): void {
     this.#known.delete(path);
     this.#known.set(path, known);
     if (this.#known.size > scriptLimits.rememberedMax) this.#known.delete(this.#known.keys().next().value!);
   }
+}
+
+function versionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}/${ino}/${size}/${mtimeNs}/${ctimeNs}`;
 }
 
 /** What the user calls it: the link leads to a script of that name. */

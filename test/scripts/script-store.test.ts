@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { scriptLimits } from '../../core/base/limits/rules.ts';
 import { ActiveScripts } from '../../src/scripts/active-script.ts';
-import { scriptPlace } from '../../src/scripts/place.ts';
+import { type ScriptPlace, scriptPlace } from '../../src/scripts/place.ts';
 import { ScriptStore } from '../../src/scripts/script-store.ts';
 import { noteForUser } from '../../src/scripts/user-log.ts';
 
@@ -29,6 +29,12 @@ function home(t: TestContext) {
   );
   const store = new ScriptStore(place, { scriptsMax: 10, storageBytesMax: 10_000 });
   return { folder, place, store };
+}
+
+/** Read anew. */
+async function loaded(place: ScriptPlace) {
+  const script = await new ActiveScripts().load(place);
+  return script && { name: script.name, source: script.source };
 }
 
 test('the layout is that of Pigeonhole', async (t) => {
@@ -46,14 +52,14 @@ test('scripts that another server left are found as they lie', async (t) => {
   writeFileSync(join(folder, 'ann/sieve/old.sieve'), 'stop;');
   symlinkSync(join(folder, 'ann/sieve/old.sieve'), join(folder, 'ann/.dovecot.sieve'));
   assert.deepEqual(await store.list(), [{ name: 'old', active: true, sizeBytes: 5 }]);
-  assert.deepEqual(await new ActiveScripts().load(place), { name: 'old', source: 'stop;' });
+  assert.deepEqual(await loaded(place), { name: 'old', source: 'stop;' });
 });
 
 test('a script that is a plain file works, and is kept when another is made active', async (t) => {
   const { folder, place, store } = home(t);
   mkdirSync(join(folder, 'ann'), { recursive: true });
   writeFileSync(join(folder, 'ann/.dovecot.sieve'), 'discard;');
-  assert.deepEqual(await new ActiveScripts().load(place), { name: '.dovecot', source: 'discard;' });
+  assert.deepEqual(await loaded(place), { name: '.dovecot', source: 'discard;' });
   assert.equal(await store.activeName(), undefined);
   await store.write('new', Buffer.from('keep;'));
   await store.activate('new');
@@ -175,4 +181,23 @@ test('a file of somebody else in the folder of a user is not read', async (t) =>
   await assert.rejects(new ActiveScripts().load(place), { code: 'script-unsafe' });
   chownSync(join(place.active, '..'), 4242, 4242);
   assert.equal((await new ActiveScripts().load(place))?.source, 'keep;');
+});
+
+test('the version of a script is told without reading it, and only of what was read', async (t) => {
+  const { place, store } = home(t);
+  const active = new ActiveScripts();
+  assert.equal(active.version(place.active), '', 'none');
+  await store.write('one', Buffer.from('keep;'));
+  await store.write('two', Buffer.from('stop;'));
+  await store.activate('one');
+  assert.equal(active.version(place.active), undefined, 'not read yet');
+  const one = await active.load(place);
+  assert.equal(active.version(place.active), one?.version);
+  await store.activate('two');
+  assert.equal(active.version(place.active), undefined, 'another one');
+  const two = await active.load(place);
+  assert.notEqual(two?.version, one?.version);
+  assert.equal(active.version(place.active), two?.version);
+  await store.write('two', Buffer.from('discard;'));
+  assert.equal(active.version(place.active), undefined, 'written anew');
 });

@@ -40,6 +40,9 @@ export const scriptLimits = {
   noteCharactersMax: 2000,
   /** Active scripts whose text is remembered between messages. */
   rememberedMax: 2000,
+  /** The same in each plugin thread, where they are kept compiled: about seventy octets for each character. */
+  threadScriptsMax: 1000,
+  threadCharactersMax: 1 * MiB,
   /** Longer strings are sent as literals. RFC 5804 section 4. */
   quotedBytesMax: 1024,
   /** A line of ManageSieve with its quoted strings: five of the longest, twice for escapes. */

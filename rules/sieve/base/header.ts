@@ -2,7 +2,6 @@
 import { chooseFields } from '../field-choice.ts';
 import { headerNames } from '../header-names.ts';
 import type { TestSpec } from '../spec.ts';
-import { Values } from '../values.ts';
 
 export const header: TestSpec = {
   name: 'header',
@@ -19,8 +18,7 @@ export const header: TestSpec = {
     return (run) => {
       const wanted = names(run);
       run.trace?.input('headers', wanted);
-      if (wanted.length === 1) return match(run, fields.values(run, wanted[0]!));
-      return match(run, Values.join(wanted.map((name) => fields.values(run, name))));
+      return match(run, fields.values(run, wanted));
     };
   },
 };

@@ -161,6 +161,7 @@ test('manifests of bundled plugins and of files', async () => {
     requiredOptions: [],
     needs: [],
     affinity: 'any',
+    scripts: [],
   });
 });
 
