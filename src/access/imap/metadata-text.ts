@@ -12,7 +12,12 @@ export function metadataText(
 ): string {
   const told = names.map((name) => {
     const value = entries.get(name);
-    return `${octetsOf(name)} ${value === undefined ? 'NIL' : imapString(octetsOf(value))}`;
+    return `${octetsOf(name)} ${value === undefined ? 'NIL' : valueText(octetsOf(value))}`;
   });
   return `METADATA ${folder === '' ? '""' : session.mailboxText(folder)} (${told.join(' ')})`;
+}
+
+/** NUL may stand in a literal8 alone. RFC 5464 section 5. */
+function valueText(octets: string): string {
+  return octets.includes('\0') ? `~{${octets.length}}\r\n${octets}` : imapString(octets);
 }

@@ -62,12 +62,10 @@ export function saves(returns: SearchReturn | undefined): boolean {
 
 /** RFC 5182 section 2.1: what SAVE keeps depends on what else is asked. @param uids in the result's order */
 export function savedResult(uids: Uint32Array, { options, partial }: SearchReturn): Uint32Array {
-  const all = uids.slice().sort();
-  if (options.has('ALL') || options.has('COUNT')) return all;
-  if (partial) return takePartial(uids, partial).slice().sort();
-  const ends = [options.has('MIN') ? all[0] : undefined, options.has('MAX') ? all.at(-1) : undefined];
-  const kept = [...new Set(ends.filter((uid) => uid !== undefined))];
-  return options.has('MIN') || options.has('MAX') ? Uint32Array.from(kept) : all;
+  const asked = options.has('ALL') || options.has('COUNT') ? uids : undefined;
+  const page = partial && takePartial(uids, partial);
+  const ends = options.has('MIN') || options.has('MAX') ? endsOf(uids, options) : undefined;
+  return (asked ?? page ?? ends ?? uids).slice().sort();
 }
 
 export interface ResultInit {
@@ -93,9 +91,9 @@ export function resultText(session: Session, init: ResultInit): string {
   const parts = [`ESEARCH (TAG "${call.tag}"${where})`];
   if (asUids) parts.push('UID');
   if (told.length > 0) {
-    // The first and last by number, whatever the order. RFC 5267 section 3.1.
-    if (options.has('MIN')) parts.push(`MIN ${minOf(told)}`);
-    if (options.has('MAX')) parts.push(`MAX ${maxOf(told)}`);
+    // The first and last in the order asked for. RFC 5267 section 3.
+    if (options.has('MIN')) parts.push(`MIN ${told[0]}`);
+    if (options.has('MAX')) parts.push(`MAX ${told.at(-1)}`);
     if (options.has('ALL')) parts.push(`ALL ${setText(told)}`);
   }
   if (options.has('COUNT')) parts.push(`COUNT ${told.length}`);
@@ -114,17 +112,13 @@ export function resultText(session: Session, init: ResultInit): string {
 /** RFC 4731 section 3.2: where MIN and MAX alone are asked for, it is the modseq of those. */
 function toldUids(uids: Uint32Array, { options, partial }: SearchReturn): Uint32Array {
   if (options.has('ALL') || options.has('COUNT') || partial) return uids;
-  const ends = [options.has('MIN') ? minOf(uids) : 0, options.has('MAX') ? maxOf(uids) : 0];
-  const kept = Uint32Array.from(ends.filter((uid) => uid > 0));
-  return kept.length > 0 ? kept : uids;
+  return options.has('MIN') || options.has('MAX') ? endsOf(uids, options) : uids;
 }
 
-function minOf(numbers: Uint32Array): number {
-  return numbers.reduce((a, b) => Math.min(a, b));
-}
-
-function maxOf(numbers: Uint32Array): number {
-  return numbers.reduce((a, b) => Math.max(a, b));
+/** The first, the last, or both. */
+function endsOf(uids: Uint32Array, options: SearchReturn['options']): Uint32Array {
+  const ends = [options.has('MIN') ? uids[0] : undefined, options.has('MAX') ? uids.at(-1) : undefined];
+  return Uint32Array.from(new Set(ends.filter((uid) => uid !== undefined)));
 }
 
 export function highestModseq(selected: Selected, uids: Uint32Array): number {

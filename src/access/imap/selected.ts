@@ -16,6 +16,8 @@ export class Selected {
   readonly #recent: NumberRange[] = [];
   readonly #flagTexts = new FlagTexts();
   #keywords = '';
+  /** Messages whose flags changed while the client did not want to hear of it. */
+  readonly #heldFlags = new Set<number>();
 
   constructor(folder: Folder) {
     this.folder = folder;
@@ -113,6 +115,15 @@ export class Selected {
     const changes = this.view.update(this.folder.snapshot, { expunge });
     if (changes.added > 0) this.claimRecent();
     return changes;
+  }
+
+  /** @returns messages whose flags are to be told now: all of them, those that were held among them, or none */
+  holdFlags(changed: readonly number[], hold: boolean): readonly number[] {
+    if (hold) for (const uid of changed) this.#heldFlags.add(uid);
+    if (hold || this.#heldFlags.size === 0) return hold ? [] : changed;
+    const all = [...new Set([...this.#heldFlags, ...changed])];
+    this.#heldFlags.clear();
+    return all;
   }
 
   #checkNumbers(set: Exclude<SequenceSet, 'saved'>): void {

@@ -179,15 +179,23 @@ export class Session {
     return utf8(written);
   }
 
-  /** Tells what happened in the selected mailbox. @param expunge whether message numbers may change now */
-  announce(expunge: boolean, options: { readonly silent?: ReadonlySet<number> } = {}): void {
+  /**
+   * Tells what happened in the selected mailbox.
+   * @param expunge whether message numbers may change now
+   * @param options.holdsFlags flags are told the next time
+   */
+  announce(
+    expunge: boolean,
+    options: { readonly silent?: ReadonlySet<number>; readonly holdsFlags?: boolean } = {},
+  ): void {
     const selected = this.#selected;
     if (!selected) return;
     const changes = selected.update(expunge);
     if (selected.hasNewKeywords()) this.tellFlags();
     this.#tellExpunged(changes.expunged);
     if (changes.added > 0) this.#tellCount();
-    for (const uid of changes.changed) this.tellMessageFlags(uid, options.silent?.has(uid) === true);
+    const changed = selected.holdFlags(changes.changed, options.holdsFlags === true);
+    for (const uid of changed) this.tellMessageFlags(uid, options.silent?.has(uid) === true);
     this.updates.announced(changes);
   }
 

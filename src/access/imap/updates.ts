@@ -10,6 +10,7 @@ import { Contexts } from './contexts.ts';
 import { fetchMessages } from './fetch.ts';
 import { listText } from './list-text.ts';
 import type { FetchItem } from './parse/fetch-item.ts';
+import type { Selected } from './selected.ts';
 import type { Session } from './session.ts';
 
 export type NotifyEvent =
@@ -137,18 +138,23 @@ export class Updates {
   async #tell(): Promise<void> {
     const session = this.#session;
     const { selectedOrNone: selected } = session;
-    const asked = this.#registration?.selected;
-    if (selected && (this.#mode === 'idle' || asked !== undefined)) {
-      const before = selected.view.count;
-      // RFC 5465 section 5.2: SELECTED-DELAYED keeps message numbers while no command asks.
-      const expunge = this.#mode === 'idle' || (asked !== undefined && !asked.delayed);
-      const highest = selected.view.uidAt(before);
-      session.announce(expunge);
-      await this.contexts.tell();
-      if (asked && asked.items.length > 0) await this.#fetchNew(highest, asked.items);
-    }
+    if (selected) await this.#tellSelected(selected);
     if (this.#registration) await this.#tellOthers(this.#registration);
     session.out.flush();
+  }
+
+  async #tellSelected({ view }: Selected): Promise<void> {
+    const session = this.#session;
+    const asked = this.#registration?.selected;
+    const isIdle = this.#mode === 'idle';
+    // RFC 5465 section 3.1: what was not asked for waits for the next command.
+    if (!isIdle && !asked?.events.has('MESSAGENEW')) return;
+    // Section 6.2: SELECTED-DELAYED keeps message numbers while no command asks.
+    const expunge = isIdle || asked?.delayed === false;
+    const highest = view.uidAt(view.count);
+    session.announce(expunge, { holdsFlags: !isIdle && !asked?.events.has('FLAGCHANGE') });
+    await this.contexts.tell();
+    if (asked && asked.items.length > 0) await this.#fetchNew(highest, asked.items);
   }
 
   async #fetchNew(highest: number, items: readonly FetchItem[]): Promise<void> {
@@ -188,6 +194,11 @@ export class Updates {
     );
   }
 
+  #tellGone(registration: Registration, folder: string): void {
+    if (!wanted(registration, folder, ['MAILBOXNAME'])) return;
+    this.#session.untagged(`LIST (\\NonExistent) "/" ${this.#session.mailboxText(folder)}`);
+  }
+
   async #tellList(registration: Registration): Promise<void> {
     const session = this.#session;
     const before = new Map(this.#known.map((info) => [info.name, info]));
@@ -195,6 +206,8 @@ export class Updates {
     for (const info of this.#known) {
       const old = before.get(info.name);
       before.delete(info.name);
+      // A name that is subscribed outlives its folder.
+      if (old?.exists && !info.exists) this.#tellGone(registration, info.name);
       const isNew = info.exists && !old?.exists;
       const isSubscription = old !== undefined && old.subscribed !== info.subscribed;
       if (isNew && wanted(registration, info.name, ['MAILBOXNAME'])) {
@@ -203,10 +216,7 @@ export class Updates {
         session.untagged(`LIST ${listText(session, info, { subscribed: true })}`);
       }
     }
-    for (const gone of before.values()) {
-      if (!wanted(registration, gone.name, ['MAILBOXNAME'])) continue;
-      session.untagged(`LIST (\\NonExistent) "/" ${session.mailboxText(gone.name)}`);
-    }
+    for (const gone of before.values()) this.#tellGone(registration, gone.name);
   }
 }
 

@@ -112,6 +112,8 @@ test('SORT, SORT=DISPLAY, ESORT and THREAD', async () => {
   assert.match(await client.ok('SORT (REVERSE DATE) US-ASCII ALL'), /^\* SORT 3 1 2\n/);
   assert.match(await client.ok('SORT (DISPLAYFROM) UTF-8 ALL'), /^\* SORT 3 2 1\n/);
   assert.match(await client.ok('UID SORT RETURN (COUNT ALL) (FROM) UTF-8 ALL'), /UID ALL 1:3 COUNT 3\n/);
+  assert.match(await client.ok('SORT RETURN (MIN MAX SAVE) (SUBJECT) UTF-8 ALL'), /\) MIN 2 MAX 3\n/);
+  assert.match(await client.ok('SEARCH $'), /^\* SEARCH 2 3\n/);
   assert.match(await client.ok('THREAD REFERENCES UTF-8 ALL'), /^\* THREAD \(1 2 3\)\n/);
   assert.match(await client.ok('UID THREAD ORDEREDSUBJECT UTF-8 ALL'), /^\* THREAD \(2\)\(1\)\(3\)\n/);
   await client.refused('SORT (SIZE) X-NOT-THERE ALL', 'NO [BADCHARSET');
@@ -285,6 +287,8 @@ test('METADATA, ACL and QUOTA', async () => {
     await client.ok('GETMETADATA (MAXSIZE 2) meta /private/comment'),
     /^OK \[METADATA LONGENTRIES 4\]/,
   );
+  await client.ok('SETMETADATA meta (/private/binary ~{3+}\r\na\0b)');
+  assert.match(await client.ok('GETMETADATA meta /private/binary'), /\(\/private\/binary ~\{3\}\na\0b\)\n/);
   await client.ok('SETMETADATA meta (/private/comment NIL)');
   assert.match(await client.ok('GETMETADATA meta /private/comment'), /\(\/private\/comment NIL\)/);
   await client.ok('SETMETADATA "" (/shared/admin "mailto:a@b")');
@@ -374,6 +378,22 @@ test('IDLE tells what others do, and DONE ends it', async () => {
   assert.match(await client.answer('i1'), /OK Idle/);
 });
 
+test('NOTIFY tells what was asked for; the rest waits for a command', async () => {
+  const client = await clientWith('notify-flags', 2);
+  await client.ok('NOTIFY SET (selected (MessageNew MessageExpunge))');
+  const other = await server.client();
+  await other.ok('SELECT notify-flags');
+  await other.ok('STORE 1 +FLAGS (\\Flagged)');
+  await other.append('notify-flags', 'a: b\n\nx\n');
+  assert.equal(await client.wire.response(), '* 3 EXISTS');
+  assert.match(await client.wire.response(), /^\* \d RECENT/);
+  assert.match(await client.ok('NOOP'), /^\* 1 FETCH \(UID 1 FLAGS \(\\Flagged(?: \\Recent)?\)\)\n/);
+  await client.ok('NOTIFY SET (selected NONE)');
+  await other.append('notify-flags', 'a: b\n\nx\n');
+  await other.ok('NOOP');
+  assert.match(await client.ok('NOOP'), /^\* 4 EXISTS/);
+});
+
 test('NOTIFY tells of other mailboxes, of new ones, and fetches what comes', async () => {
   const client = await clientWith('notify', 1);
   const other = await server.client();
@@ -390,6 +410,13 @@ test('NOTIFY tells of other mailboxes, of new ones, and fetches what comes', asy
   assert.match(await client.wire.response(), /^\* 2 FETCH \(UID 2 FLAGS/);
   await other.ok('CREATE notified/new');
   assert.match(await client.wire.response(), /^\* LIST .* notified\/new$/);
+  await other.ok('SUBSCRIBE notified/new');
+  await other.ok('DELETE notified/new');
+  const gone = '* LIST (\\NonExistent) "/" notified/new';
+  let heard: string;
+  do heard = await client.wire.response();
+  while (heard !== gone && heard !== '');
+  assert.equal(heard, gone);
   await client.refused('NOTIFY SET (personal (AnnotationChange))', 'NO [BADEVENT');
   await client.ok('NOTIFY NONE');
 });
