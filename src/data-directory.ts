@@ -1,15 +1,15 @@
 /** The data directory: made when missing, locked so that one server alone writes in it, with pid files for those who look. */
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
   fchownSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -41,7 +41,8 @@ export function openDataDirectory(root: string, owner: SystemUser | undefined): 
     const mode = modes[folder] ?? 0o700;
     if (mkdirSync(join(root, folder), { recursive: true, mode }) !== undefined)
       handOver(join(root, folder), owner);
-    if (folder === '' || folder === 'maildrop') letPass(join(root, folder), mode);
+    // The data directory itself may be a link: it lies where only its operator puts things.
+    if (folder === '' || folder === 'maildrop') letPass(join(root, folder), mode, folder === '');
   }
   const lockFile = join(root, 'run', 'lock');
   // Root opens it in a folder that is not root's: a link there must not lead it to another file.
@@ -66,13 +67,21 @@ export function runDirectory(root: string): string {
   return join(root, 'run');
 }
 
-/** Adds what the way to the maildrop needs, against umask and older versions; who does not own the folder changes nothing. */
-function letPass(path: string, mode: number): void {
+/**
+ * Adds what the way to the maildrop needs, against umask and older versions; who does not own the folder changes nothing.
+ * Root may do it in a folder that is the server's: what a link there leads to stays as it is.
+ */
+function letPass(path: string, mode: number, followsLink: boolean): void {
+  const link = followsLink ? 0 : constants.O_NOFOLLOW;
+  let folder: number | undefined;
   try {
-    const found = statSync(path).mode & 0o7777;
-    if ((found & mode) !== mode) chmodSync(path, found | mode);
+    folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | link);
+    const found = fstatSync(folder).mode & 0o7777;
+    if ((found & mode) !== mode) fchmodSync(folder, found | mode);
   } catch (error) {
-    if (errnoOf(error) !== 'EPERM') throw error;
+    if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
+  } finally {
+    if (folder !== undefined) closeSync(folder);
   }
 }
 

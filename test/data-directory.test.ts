@@ -50,6 +50,16 @@ test('a lock that is a link is not opened, and what it leads to keeps its owner'
   assert.equal(readFileSync(other, 'utf8'), 'not yours\n');
 });
 
+test('a maildrop that is a link opens no other folder to everybody', (t) => {
+  const { root, other } = place(t);
+  const folder = `${other}.folder`;
+  mkdirSync(folder, { mode: 0o700 });
+  mkdirSync(root);
+  symlinkSync(folder, join(root, 'maildrop'));
+  assert.throws(() => openDataDirectory(root, isRoot ? owner : undefined), { code: 'ENOTDIR' });
+  assert.equal(statSync(folder).mode & 0o7777, 0o700);
+});
+
 test('a pid file takes the place of a link and is not written through it', (t) => {
   const { root, other } = place(t);
   openDataDirectory(root, undefined).release();
