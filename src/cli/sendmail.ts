@@ -9,8 +9,9 @@ import { loadConfig } from '../../core/config/load.ts';
 import { writeDrop } from '../maildrop/drop.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { tryQueueAgain } from './queue/change.ts';
-import { printMailq } from './queue/mailq.ts';
-import { sendDirectly, sendKept } from './sendmail/direct.ts';
+import { printKeptMail, printMailq } from './queue/mailq.ts';
+import { sendDirectly } from './sendmail/direct.ts';
+import { keptMail, sendKept } from './sendmail/kept.ts';
 import { readOptions, type SendmailOptions } from './sendmail/options.ts';
 import { prepare } from './sendmail/prepare.ts';
 import { serveStdio } from './sendmail/stdio-smtp.ts';
@@ -49,7 +50,8 @@ export async function runSendmail(argv: readonly string[]): Promise<number> {
   const config = loadConfig(configFile(options.config));
   switch (options.mode) {
     case 'p':
-      printMailq(config);
+      if (isNullClient(config)) await printKeptMail(keptMail(config));
+      else printMailq(config);
       return exitCodes.ok;
     case 'i':
       process.stdout.write(

@@ -78,8 +78,11 @@ class Round {
         await client.delete(number);
         this.#deleted += 1;
       }
+      // Only QUIT deletes. RFC 1939 section 6.
+      this.#seen.flush();
       await client.quit();
     } finally {
+      this.#seen.flush();
       client.destroy();
     }
   }
@@ -113,6 +116,7 @@ class Round {
         cause: error,
       });
     } finally {
+      this.#seen.flush();
       client.close();
     }
   }
@@ -127,9 +131,12 @@ class Round {
       const fate = isSeen(String(uid)) ?? (await this.#imapMessage(client, folder, uid));
       if (fate === 'taken' && !keep) done.push(uid);
     }
-    if (done.length === 0) return;
-    await client.messageDelete(done.join(','), { uid: true });
-    this.#deleted += done.length;
+    this.#seen.flush();
+    for (let at = 0; at < done.length; at += fetchLimits.deleteAtOnce) {
+      const some = done.slice(at, at + fetchLimits.deleteAtOnce);
+      await client.messageDelete(some.join(','), { uid: true });
+      this.#deleted += some.length;
+    }
   }
 
   /** Undefined when it is gone meanwhile. */

@@ -1,7 +1,8 @@
 /** What was fetched of an account and lies there still: by UIDL (POP3) or UID (IMAP), so that it comes once. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OperationalError } from '../../core/base/errors.ts';
+import { fetchLimits } from '../../core/base/limits/outbound.ts';
 
 /** One account's file, version 1. */
 interface SeenFile {
@@ -23,6 +24,9 @@ export type Fate = 'taken' | 'refused';
 export class Seen {
   readonly #path: string;
   readonly #folders: Map<string, { uidValidity: string; ids: Set<string> }>;
+  #unwritten = false;
+  /** Of the monotonic clock. */
+  #writtenAt = Number.NEGATIVE_INFINITY;
 
   /** @throws OperationalError `fetch-state` for a file that cannot be read: begun anew it would fetch all mail again */
   constructor(directory: string, account: string) {
@@ -46,10 +50,19 @@ export class Seen {
     return (id) => (kept.has(`+${id}`) ? 'taken' : kept.has(`-${id}`) ? 'refused' : undefined);
   }
 
-  /** Durable when it returns. */
+  /** Durable a moment later: the file is written whole, for all of a large mailbox at once. */
   add(folder: string, id: string, fate: Fate): void {
     this.#folders.get(folder)?.ids.add(`${fate === 'taken' ? '+' : '-'}${id}`);
+    this.#unwritten = true;
+    if (performance.now() - this.#writtenAt >= fetchLimits.seenWriteMs) this.flush();
+  }
+
+  /** What was added is durable when it returns: to be called before anything is deleted there, and at the end. */
+  flush(): void {
+    if (!this.#unwritten) return;
     this.#write();
+    this.#unwritten = false;
+    this.#writtenAt = performance.now();
   }
 
   #write(): void {
@@ -60,12 +73,22 @@ export class Seen {
     const temporary = `${this.#path}.${process.pid}.tmp`;
     const fd = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(fd, JSON.stringify({ version: 1, folders } satisfies SeenFile));
+      writeFileSync(fd, JSON.stringify({ version: 1, folders } satisfies SeenFile));
       fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
     renameSync(temporary, this.#path);
+    syncFolder(dirname(this.#path));
+  }
+}
+
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -26,6 +26,8 @@ export interface DropEnvelope {
   readonly ret?: 'full' | 'hdrs';
   readonly envid?: string;
   readonly body?: '7bit' | '8bitmime';
+  /** Epoch milliseconds at which it came, where it was tried before. */
+  readonly since?: number;
 }
 
 export interface Drop {
@@ -120,7 +122,7 @@ async function readEnvelope(
 /** Anybody can write such a file by hand. */
 function isEnvelope(value: DropEnvelope | null): boolean {
   if (typeof value !== 'object' || value === null || value.version !== 1) return false;
-  const { sender, recipients, notify = [], ret, envid, body } = value;
+  const { sender, recipients, notify = [], ret, envid, body, since } = value;
   const words = ['never', 'success', 'failure', 'delay'];
   return (
     (sender === undefined || typeof sender === 'string') &&
@@ -132,7 +134,8 @@ function isEnvelope(value: DropEnvelope | null): boolean {
     notify.every((word) => words.includes(word)) &&
     (ret === undefined || ret === 'full' || ret === 'hdrs') &&
     (envid === undefined || typeof envid === 'string') &&
-    (body === undefined || body === '7bit' || body === '8bitmime')
+    (body === undefined || body === '7bit' || body === '8bitmime') &&
+    (since === undefined || Number.isSafeInteger(since))
   );
 }
 

@@ -134,16 +134,18 @@ export class Messages {
 
   #lookAtUnwritten(): void {
     const before = this.#init.clock.monotonicMs() - queueLimits.unwrittenMs;
-    this.#writeUnwritten(before).finally(() => {
+    this.#writeUnwritten(before).then((all) => {
       const again = this.#unwritten.size > 0 && !this.#closed;
-      this.#unwrittenTimer = again
-        ? setTimeout(() => this.#lookAtUnwritten(), queueLimits.unwrittenLookMs)
-        : undefined;
+      const afterMs = all ? queueLimits.unwrittenLookMs : queueLimits.unwrittenTroubleMs;
+      this.#unwrittenTimer = again ? setTimeout(() => this.#lookAtUnwritten(), afterMs) : undefined;
     });
   }
 
-  /** Never rejects: what cannot be written is tried again, and the journal keeps it meanwhile. */
-  async #writeUnwritten(before: number): Promise<void> {
+  /**
+   * Never rejects: false when one could not be written, after which the others are not tried. The journal keeps what has
+   * no file, and a later call tries again.
+   */
+  async #writeUnwritten(before: number): Promise<boolean> {
     for (const transactionId of this.#unwritten.olderThan(before)) {
       const source = this.#unwritten.get(transactionId);
       if (source === undefined) continue;
@@ -154,11 +156,13 @@ export class Messages {
         this.#unwritten.settle(transactionId);
       } catch (error) {
         this.#init.log.error('queue-write-failed', { id: transactionId, error: describeError(error) });
+        return false;
       } finally {
         unpin();
         await this.#removeUnused(transactionId);
       }
     }
+    return true;
   }
 
   /** Undefined when it has no file, or not one of that length. */

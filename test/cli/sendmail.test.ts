@@ -159,13 +159,14 @@ test('mail waits in the maildrop while no server runs, safe from others', async 
   await again.stop();
 });
 
-function nullClient(t: TestContext, port: number): string {
+function nullClient(t: TestContext, port: number, more: object = {}): string {
   const directory = mkdtempSync(join(tmpdir(), 'mailfilter-null-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const config = {
     hostname: 'laptop.test',
     dataDirectory: 'data',
     routes: [{ to: '*', from: 'authenticated', relay: `127.0.0.1:${port}?tls=none` }],
+    ...more,
   };
   writeFileSync(join(directory, 'mailfilter.json'), JSON.stringify(config));
   return join(directory, 'mailfilter.json');
@@ -190,6 +191,51 @@ test('a null client sends through its relay, keeps what it cannot send, and trie
   const message = relay.heard.find((line) => line.includes('Subject: cron'))!;
   assert.match(message, /^Date: /m);
   assert.doesNotMatch(message, /^Bcc/m);
+});
+
+test('a null client returns what is refused later, or waits too long, and shows what waits', async (t) => {
+  const port = await freePort();
+  const config = nullClient(t, port, { queue: { expireSeconds: 3600 } });
+  const list = async () => (await send(['-bp'], '', config)).stdout;
+  assert.equal(await list(), 'Mail queue is empty\n');
+  await send(['-f', 'me@laptop.test', 'x@far.test', 'y@far.test'], 'Subject: first\n\nx\n', config);
+  assert.match(await list(), /me@laptop\.test\n +x@far\.test\n +y@far\.test\n/);
+  const relay = await serveScript(
+    t,
+    { EHLO: '250 me', RCPT: ['451 4.7.1 later', '550 5.1.1 nobody', '250 ok'] },
+    { port },
+  );
+  // The bounce of y goes to the relay at once; x waits on.
+  assert.equal((await send(['-q'], '', config)).code, 0);
+  const bounces = () => relay.heard.filter((line) => line.includes('Undelivered mail'));
+  assert.equal(bounces().length, 1);
+  assert.ok(relay.heard.includes('RCPT TO:<me@laptop.test>'));
+  assert.match(bounces()[0]!, /Final-Recipient: rfc822; y@far\.test[\s\S]*550 5\.1\.1 nobody/);
+  assert.match(await list(), /me@laptop\.test\n +x@far\.test\n\n/);
+  // An hour later it is over for x.
+  const folder = join(config, '../data/maildrop');
+  const [name = ''] = readdirSync(folder).filter((each) => each.endsWith('.drop'));
+  const text = readFileSync(join(folder, name), 'utf8');
+  const aged = text.replace(/"since":(\d+)/, (_, since) => `"since":${Number(since) - 3_601_000}`);
+  assert.notEqual(aged, text);
+  writeFileSync(join(folder, name), aged);
+  relay.answers.RCPT = ['451 4.7.1 not today', '250 ok'];
+  assert.equal((await send(['-q'], '', config)).code, 0);
+  assert.match(bounces()[1]!, /Final-Recipient: rfc822; x@far\.test[\s\S]*451 4\.7\.1 not today/);
+  assert.equal(await list(), 'Mail queue is empty\n');
+});
+
+test('two runs of a null client send what waits once', async (t) => {
+  const port = await freePort();
+  const config = nullClient(t, port);
+  await send(['-f', 'me@laptop.test', 'x@far.test'], 'Subject: once\n\nx\n', config);
+  const relay = await serveScript(t, {}, { port });
+  const runs = await Promise.all([send(['-q'], '', config), send(['-q'], '', config)]);
+  assert.deepEqual(
+    runs.map(({ code }) => code),
+    [0, 0],
+  );
+  assert.equal(relay.heard.filter((line) => line.includes('Subject: once')).length, 1);
 });
 
 const options: readonly { argv: string[]; want: Partial<ReturnType<typeof readOptions>> }[] = [

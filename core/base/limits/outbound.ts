@@ -34,6 +34,8 @@ export const queueLimits = {
   /** A message that is still there after this gets its file; and how often this is looked at. */
   unwrittenMs: 1000,
   unwrittenLookMs: 250,
+  /** After a file could not be written the others wait as well: the disk is full for all of them. */
+  unwrittenTroubleMs: 5000,
   /** A message that the journal brings back is looked for again after this. */
   awaitJournalMs: 1000,
   /** Files of mail that is gone are removed after this, many after one sync of the database. */
@@ -102,6 +104,10 @@ export const maildropLimits = {
 export const fetchLimits = {
   /** For each answer of a server; RFC 1939 section 3 lets it end an idle session after ten minutes. */
   answerMs: 5 * 60_000,
+  /** How often what was fetched is noted: so much comes again after a crash. */
+  seenWriteMs: 1000,
+  /** Messages that one command deletes: RFC 7162 section 4 lets a line have 8192 octets. */
+  deleteAtOnce: 500,
 } as const;
 
 /** How often quarantined mail is looked at for what is past its time. */
