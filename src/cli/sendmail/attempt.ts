@@ -10,7 +10,6 @@ import type { Reply } from '../../../core/mail/reply.ts';
 import { memorySource } from '../../../core/mail/source.ts';
 import { createDns } from '../../../core/net/dns.ts';
 import { createSecureDns } from '../../../core/net/dns-secure.ts';
-import { printable } from '../printable.ts';
 import { formatReply } from '../../../core/net/smtp-reply.ts';
 import { completion } from '../../flow/completion.ts';
 import type { DropEnvelope } from '../../maildrop/drop.ts';
@@ -19,6 +18,7 @@ import type { Outbound } from '../../outbound/outbound.ts';
 import { ownAddresses } from '../../outbound/own-addresses.ts';
 import { createOutbound } from '../../outbound/send.ts';
 import { createRouter } from '../../router/routes.ts';
+import { printable } from '../printable.ts';
 
 export interface Outcome {
   readonly address: string;
