@@ -9,6 +9,7 @@ import type { MilterCommand } from '../../core/net/milter/index.ts';
 import type { Connection } from '../../core/session/connection.ts';
 import type { RaisedHooks } from '../flow/open-session.ts';
 import { listen } from '../sockets/listen.ts';
+import { quickAck } from '../sockets/quick-ack.ts';
 import { MilterConnection } from './milter/connection.ts';
 import type { Macros } from './milter/macros.ts';
 import { MilterSession, type SessionHost } from './milter/session.ts';
@@ -30,7 +31,7 @@ export async function createMilterDoor(options: MilterDoorOptions): Promise<Smtp
   };
   const host: SessionHost = {
     listener: listener.name,
-    silent: listener.address.kind === 'unix',
+    silent: listener.address.kind === 'unix' || quickAck !== undefined,
     log,
     openSession: options.openSession,
     raisedHooks: options.raisedHooks,
@@ -42,6 +43,7 @@ export async function createMilterDoor(options: MilterDoorOptions): Promise<Smtp
     },
     connection: (command, macros) => connectionOf(command, macros, listener.name, state.trusted.matches),
   };
+  const acknowledge = listener.address.kind === 'tcp' && quickAck ? quickAck.acknowledge : () => undefined;
   const accept = (socket: Socket): void => {
     const ip = plainIp(socket.remoteAddress ?? '');
     const admission = connections.admit(ip);
@@ -53,6 +55,7 @@ export async function createMilterDoor(options: MilterDoorOptions): Promise<Smtp
     const connection = new MilterConnection(
       socket,
       log.child({ listener: listener.name, ip }),
+      acknowledge,
       (own) => new MilterSession(host, (packet) => own.write(packet)),
     );
     live.add(connection);

@@ -135,18 +135,17 @@ describe('the milter door', () => {
       'noReplyRcpt',
       'noReplyHeader',
     ];
-    assert.ok(bare.steps.has('noBody'));
-    // Over TCP every answer is given: waiting for none would make the MTA wait for an acknowledgement.
-    for (const step of unanswered) assert.ok(!bare.steps.has(step as StepName), step);
     const local = await new Mta(path).negotiate(6, allSteps);
-    for (const step of unanswered) assert.ok(local.steps.has(step as StepName), step);
+    for (const terms of [bare, local])
+      for (const step of [...unanswered, 'noBody']) assert.ok(terms.steps.has(step as StepName), step);
     const mta = new Mta(port);
     const full = await mta.negotiate(6, allSteps);
-    for (const step of [...unanswered, 'noBody']) assert.ok(!full.steps.has(step as StepName), step);
+    const ofMessage = ['noReplyHeader', 'noReplyEndOfHeaders', 'noReplyBody'];
+    for (const step of [...unanswered, 'noBody'])
+      assert.equal(full.steps.has(step as StepName), ofMessage.includes(step), step);
     assert.ok(full.steps.has('leadingSpace'));
     for (const command of [client, helo, mail, rcpt, { type: 'data' } as const]) await mta.ask(command);
-    await mta.ask(field('X-Do', ' add'));
-    await mta.ask({ type: 'body', chunk: Buffer.from('hello\r\n') });
+    mta.send(field('X-Do', ' add'), { type: 'body', chunk: Buffer.from('hello\r\n') });
     const [added] = await mta.ask(end);
     assert.deepEqual(added, { type: 'addHeader', name: 'X-Added', value: Buffer.from(' at the end') });
   });

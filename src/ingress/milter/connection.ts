@@ -21,14 +21,26 @@ export class MilterConnection {
   readonly #log: Log;
   readonly #reader = new PacketReader();
   readonly #commands: MilterCommand[] = [];
+  readonly #acknowledge: (socket: Socket) => void;
   readonly #end: () => void;
   #working: Promise<void> | undefined;
   #reason: Reason = 'lost';
+  /** The longer timeout of a session that is under way is set. */
+  #patient = false;
 
-  /** @param open makes the session, which may write its progress to this connection */
-  constructor(socket: Socket, log: Log, open: (connection: MilterConnection) => MilterSession) {
+  /**
+   * @param acknowledge called where octets came that get no answer
+   * @param open makes the session, which may write its progress to this connection
+   */
+  constructor(
+    socket: Socket,
+    log: Log,
+    acknowledge: (socket: Socket) => void,
+    open: (connection: MilterConnection) => MilterSession,
+  ) {
     this.#socket = socket;
     this.#log = log;
+    this.#acknowledge = acknowledge;
     this.#session = open(this);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
@@ -89,11 +101,13 @@ export class MilterConnection {
         }
         const answer = this.#session.handle(command);
         if (answer instanceof Promise) {
-          this.#flush(packets);
+          if (packets.length > 0) this.#flush(packets);
           return answer.then(
             (more) => {
-              this.#flush(more);
-              return this.#work();
+              if (more.length > 0 || this.#commands.length === 0) this.#flush(more);
+              if (this.#commands.length > 0) return this.#work();
+              this.#socket.resume();
+              return undefined;
             },
             (error) => this.#fail(error),
           );
@@ -101,7 +115,7 @@ export class MilterConnection {
         packets.push(...answer);
       }
       this.#flush(packets);
-      if (this.#socket.isPaused()) this.#socket.resume();
+      this.#socket.resume();
     } catch (error) {
       this.#fail(error);
     }
@@ -109,8 +123,15 @@ export class MilterConnection {
   }
 
   #flush(packets: readonly Buffer[]): void {
-    if (this.#session.negotiated) this.#socket.setTimeout(milterLimits.idleTimeoutMs);
-    if (packets.length === 0 || this.#socket.destroyed) return;
+    if (this.#socket.destroyed) return;
+    if (!this.#patient && this.#session.negotiated) {
+      this.#patient = true;
+      this.#socket.setTimeout(milterLimits.idleTimeoutMs);
+    }
+    if (packets.length === 0) {
+      this.#acknowledge(this.#socket);
+      return;
+    }
     this.#socket.write(packets.length === 1 ? packets[0]! : Buffer.concat(packets));
     if (this.#socket.writableLength > milterLimits.unreadBytesMax) {
       this.#fail(new MilterWireError('replies are not read'));

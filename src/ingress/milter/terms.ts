@@ -32,8 +32,8 @@ export function wantsBody(raised: ReadonlySet<HookName>): boolean {
 
 /**
  * Connect, HELO, MAIL, RCPT and the header always come: the message's story and its results are made of them.
- * @param silent answers that nobody gives need not be waited for; false over TCP, where an MTA's second small write
- *   would wait 40 ms for the acknowledgement that comes with an answer (Nagle's algorithm and delayed ACK)
+ * @param silent answers that nobody gives need not be waited for; false where an MTA's second small write would wait
+ *   40 ms for the acknowledgement that comes with an answer (Nagle's algorithm and delayed ACK)
  */
 export function termsFor(offer: Terms, raised: ReadonlySet<HookName>, silent: boolean): Terms {
   const steps = new Set<StepName>(['noUnknown', 'skip', 'leadingSpace']);
@@ -49,7 +49,6 @@ function unanswered(raised: ReadonlySet<HookName>): StepName[] {
   if (!raised.has('helo')) steps.push('noReplyHelo');
   if (!raised.has('mailFrom')) steps.push('noReplyMail');
   if (!raised.has('rcptTo')) steps.push('noReplyRcpt');
-  // Postfix sends macros for the step even where it is declined, and over TCP then waits as for an answer.
   if (!raised.has('data')) steps.push('noData');
   return steps;
 }
