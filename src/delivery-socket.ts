@@ -27,6 +27,7 @@ export function withDeliverySocket(config: Config, owner: string | undefined): C
     auth: false,
     authWithoutTls: false,
     earlyTalkerDelayMs: 0,
+    ...{ futureReleaseSecondsMax: 0, deliverBy: false, priorities: false },
     ...(pipeline === undefined ? {} : { pipeline }),
   };
   return { ...config, listeners: [...config.listeners.filter(({ name }) => name !== 'deliver'), listener] };

@@ -52,6 +52,11 @@ export interface ListenerConfig {
   readonly authWithoutTls: boolean;
   /** Wait this long before the greeting and refuse clients that talk first; 0 turns it off. */
   readonly earlyTalkerDelayMs: number;
+  /** RFC 4865: how long mail may be held until its date; 0: not offered. Submission only. */
+  readonly futureReleaseSecondsMax: number;
+  /** Offer RFC 2852, RFC 6710: where mail is taken into our own queue. */
+  readonly deliverBy: boolean;
+  readonly priorities: boolean;
 }
 
 /** One line of `routes`; the first that matches a recipient decides. */

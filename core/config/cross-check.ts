@@ -149,10 +149,27 @@ function checkListener(listener: ListenerConfig, written: FileConfig, config: Co
     add('tls', show(listener.tls), '"none", or the section "tls" with certFile and keyFile');
   }
   findings.push(...checkAuth(listener, pointer, config));
+  findings.push(...checkTimes(listener, pointer));
   if (listener.address.kind === 'tcp') {
     for (const key of ['socketMode', 'socketOwner'] as const) {
       if (asWritten[key] !== undefined) add(key, show(asWritten[key]), 'no such key for a TCP address');
     }
+  }
+  return findings;
+}
+
+/** What depends on our own queue cannot be promised where another server keeps the mail. */
+function checkTimes(listener: ListenerConfig, pointer: string): Finding[] {
+  const { protocol, futureReleaseSecondsMax, deliverBy, priorities } = listener;
+  const takesMail = protocol === 'smtp' || protocol === 'submission' || protocol === 'lmtp';
+  const findings: Finding[] = [];
+  if (futureReleaseSecondsMax > 0 && protocol !== 'submission') {
+    const found = String(futureReleaseSecondsMax);
+    findings.push({ pointer: `${pointer}/futureReleaseSecondsMax`, found, expected: '0 but for submission' });
+  }
+  for (const [key, value] of Object.entries({ deliverBy, priorities })) {
+    if (!value || takesMail) continue;
+    findings.push({ pointer: `${pointer}/${key}`, found: 'true', expected: 'false for this protocol' });
   }
   return findings;
 }

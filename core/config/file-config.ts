@@ -13,6 +13,9 @@ export interface FileListener {
   auth?: boolean;
   authWithoutTls: boolean;
   earlyTalkerDelayMs: number;
+  futureReleaseSecondsMax?: number;
+  deliverBy?: boolean;
+  priorities?: boolean;
   socketMode?: string;
   socketOwner?: string;
 }

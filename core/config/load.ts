@@ -212,6 +212,10 @@ function toListener(
     auth: listener.auth ?? authByDefault.has(protocol),
     authWithoutTls: listener.authWithoutTls,
     earlyTalkerDelayMs: listener.earlyTalkerDelayMs,
+    futureReleaseSecondsMax:
+      listener.futureReleaseSecondsMax ?? (protocol === 'submission' ? futureReleaseSecondsDefault : 0),
+    deliverBy: listener.deliverBy ?? takesMail.has(protocol),
+    priorities: listener.priorities ?? takesMail.has(protocol),
   };
 }
 
@@ -220,6 +224,9 @@ function mailboxTemplate(path: string, baseDirectory: string): string {
   return path.startsWith('{home}') ? path : resolve(baseDirectory, path);
 }
 
+/** Doors behind which our own queue stands. */
+const takesMail: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp']);
+const futureReleaseSecondsDefault = 30 * 86_400;
 const authByDefault: ReadonlySet<string> = new Set(['submission', 'imap', 'pop3', 'managesieve', 'http']);
 const withoutTlsByDefault: ReadonlySet<string> = new Set([
   'lmtp',

@@ -92,6 +92,22 @@ const listener = section(
       0,
       60_000,
     ),
+    futureReleaseSecondsMax: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 999_999_999,
+      description:
+        'submission: how far ahead the date of delivery may be that a client asks for (RFC 4865); 0: not offered. Default: 30 days.',
+    },
+    deliverBy: {
+      type: 'boolean',
+      description: 'smtp, submission, lmtp: offer DELIVERBY, mail with a deadline (RFC 2852). Default: true.',
+    },
+    priorities: {
+      type: 'boolean',
+      description:
+        'smtp, submission, lmtp: offer MT-PRIORITY (RFC 6710); who is not known gets no more than 0. Default: true.',
+    },
     socketMode: text('unix: file mode of the socket, octal.', {
       pattern: '^0?[0-7]{3}$',
       expects: 'an octal mode such as "0660"',

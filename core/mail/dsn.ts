@@ -133,6 +133,9 @@ function statusFields({ reportingMta, arrivedAt, envelope, recipients }: DsnFact
     ...(envelope.envid ? [field('Original-Envelope-Id', printable(envelope.envid))] : []),
     field('Reporting-MTA', `dns; ${reportingMta}`),
     field('Arrival-Date', formatDate(arrivedAt)),
+    // RFC 2852 section 5, RFC 4865 section 5.
+    ...(envelope.deliverBy ? [field('Deliver-By-Date', formatDate(envelope.deliverBy.until))] : []),
+    ...(envelope.futureRelease ? [field('Future-Release-Request', envelope.futureRelease.request)] : []),
   ];
   for (const { recipient, action, reply, remoteMta, lastAttemptAt, retryUntil } of recipients) {
     blocks.push(

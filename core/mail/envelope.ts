@@ -22,6 +22,22 @@ export interface Recipient {
 /** A user who authenticated, a client in `trustedNetworks`, or this server itself (bounces, replies). */
 export type MailOrigin = 'user' | 'trusted' | 'house';
 
+export interface FutureRelease {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** As it was asked for, in the words of a report: `for;3600`, `until;2026-12-24T18:00:00Z`. */
+  readonly request: string;
+}
+
+export interface DeliverBy {
+  /** Epoch milliseconds. */
+  readonly until: number;
+  /** What happens then: the mail goes back, or its sender hears that it is late. */
+  readonly mode: 'return' | 'notify';
+  /** The sender wants to hear of every server that passes it on. */
+  readonly trace: boolean;
+}
+
 export interface Envelope {
   /** Reverse-path without brackets; empty string for the null reverse-path. */
   readonly sender: string;
@@ -41,6 +57,12 @@ export interface Envelope {
   readonly envid?: string;
   /** RFC 4954 section 5 AUTH parameter, decoded; `<>` when unknown. */
   readonly auth?: string;
+  /** RFC 4865: not delivered before. */
+  readonly futureRelease?: FutureRelease;
+  /** RFC 2852. */
+  readonly deliverBy?: DeliverBy;
+  /** RFC 6710: -9 to 9, absent as 0. */
+  readonly priority?: number;
   /** ESMTP parameters we do not interpret, keyword in upper case. */
   readonly parameters?: Readonly<Record<string, string | true>>;
   /** Whose mail it is, where it is ours to answer for; absent for what strangers sent, and for what goes on of it. */

@@ -23,6 +23,8 @@ export interface ReceivedFacts {
   readonly id: string;
   /** Named only when there is exactly one: others must not learn of each other. RFC 5321 section 7.2. */
   readonly recipients: readonly string[];
+  /** RFC 6710, where one was given. */
+  readonly priority?: number;
   /** Epoch milliseconds. */
   readonly date: number;
 }
@@ -50,7 +52,16 @@ export interface ReceivedField {
 }
 
 const heloMax = 255;
-const clauseNames: ReadonlySet<string> = new Set(['from', 'by', 'via', 'with', 'id', 'for', 'tls']);
+const clauseNames: ReadonlySet<string> = new Set([
+  'from',
+  'by',
+  'via',
+  'with',
+  'id',
+  'for',
+  'tls',
+  'priority',
+]);
 
 /** The value of the Received field that we add, folded. Nothing the client said can break out of its place. */
 export function formatReceived(facts: ReceivedFacts): string {
@@ -58,7 +69,9 @@ export function formatReceived(facts: ReceivedFacts): string {
   const tls = facts.tls ? ` (${commentText(`${facts.tls.protocol} ${facts.tls.cipher}`)})` : '';
   const by = `by ${facts.hostname} with ${withProtocol(facts)}${tls}`;
   const recipient = facts.recipients.length === 1 ? ` for <${facts.recipients[0]}>` : '';
-  return `${from}\r\n\t${by}\r\n\tid ${facts.id}${recipient};\r\n\t${formatDate(facts.date)}`;
+  // RFC 6710 section 4.4.
+  const priority = facts.priority === undefined ? '' : ` PRIORITY ${facts.priority}`;
+  return `${from}\r\n\t${by}\r\n\tid ${facts.id}${recipient}${priority};\r\n\t${formatDate(facts.date)}`;
 }
 
 /** Reads any Received field; what it cannot make out is left out, it never fails. */

@@ -24,6 +24,14 @@ export interface OutgoingEnvelope {
   /** RFC 3461 sections 4.3 and 4.4. */
   readonly ret?: 'full' | 'hdrs';
   readonly envid?: string;
+  /** RFC 2852: what is left of the time, in whole seconds; a server without DELIVERBY is not given what must go back. */
+  readonly deliverBy?: {
+    readonly seconds: number;
+    readonly mode: 'return' | 'notify';
+    readonly trace: boolean;
+  };
+  /** RFC 6710. */
+  readonly priority?: number;
   /** Further ESMTP parameters of MAIL, as they are. */
   readonly parameters?: readonly string[];
 }
@@ -85,6 +93,8 @@ export function unfit(
   if (envelope.requireTls === true && !extensions.has('REQUIRETLS')) {
     return { code: 550, enhanced: '5.7.30', text: 'REQUIRETLS needed, and the server does not support it' };
   }
+  const late = unfitInTime(envelope, extensions);
+  if (late) return late;
   // RFC 6531 section 3.6, RFC 3463 X.6.7.
   if (needsUtf8(envelope) && !extensions.has('SMTPUTF8')) {
     return { code: 553, enhanced: '5.6.7', text: 'SMTPUTF8 needed, and the server does not support it' };
@@ -96,12 +106,28 @@ export function unfit(
   return undefined;
 }
 
+/** RFC 2852 section 4.1.4: who cannot promise to send it back in time must not get it. RFC 3463: X.3.3, X.4.7. */
+function unfitInTime({ deliverBy }: OutgoingEnvelope, extensions: Extensions): SmtpReply | undefined {
+  if (deliverBy?.mode !== 'return') return undefined;
+  const offered = extensions.get('DELIVERBY');
+  if (offered === undefined) {
+    return {
+      code: 554,
+      enhanced: '5.3.3',
+      text: 'a deadline is set, and the server does not support DELIVERBY',
+    };
+  }
+  const [secondsMin = ''] = offered.split(',');
+  if (deliverBy.seconds > 0 && deliverBy.seconds >= Number(secondsMin)) return undefined;
+  return { code: 554, enhanced: '5.4.7', text: 'the server needs more time than is left' };
+}
+
 export function mailCommand(
   envelope: OutgoingEnvelope,
   extensions: Extensions,
   octets: number | undefined,
 ): string {
-  const { body, requireTls, ret, envid, parameters = [] } = envelope;
+  const { body, requireTls, ret, envid, deliverBy, priority, parameters = [] } = envelope;
   const words = [`MAIL FROM:<${addressFor(envelope.sender)}>`];
   if (octets !== undefined && extensions.has('SIZE')) words.push(`SIZE=${octets}`);
   if (body === 'binarymime') words.push('BODY=BINARYMIME');
@@ -109,6 +135,11 @@ export function mailCommand(
   else if (body === '8bitmime' && extensions.has('8BITMIME')) words.push('BODY=8BITMIME');
   if (needsUtf8(envelope)) words.push('SMTPUTF8');
   if (requireTls === true) words.push('REQUIRETLS');
+  if (deliverBy && extensions.has('DELIVERBY')) {
+    const { seconds, mode, trace } = deliverBy;
+    words.push(`BY=${seconds};${mode === 'return' ? 'R' : 'N'}${trace ? 'T' : ''}`);
+  }
+  if (priority !== undefined && extensions.has('MT-PRIORITY')) words.push(`MT-PRIORITY=${priority}`);
   if (extensions.has('DSN')) {
     if (ret !== undefined) words.push(`RET=${ret.toUpperCase()}`);
     if (envid !== undefined) words.push(`ENVID=${encodeXtext(envid)}`);

@@ -1,7 +1,7 @@
 /** A delivery is a plan made before the 250 and carried out after it. Actions are values with an id that never changes. */
 import type { Json } from '../base/json.ts';
 import type { Edit } from '../mail/edit.ts';
-import type { DsnNotify } from '../mail/envelope.ts';
+import type { DeliverBy, DsnNotify } from '../mail/envelope.ts';
 
 /** What a `deliver` hook asks for. The core gives each an id `transaction/recipient/ordinal`. */
 export type Action =
@@ -72,6 +72,8 @@ export interface DsnWishes {
   readonly notify?: readonly DsnNotify[];
   readonly ret?: 'full' | 'hdrs';
   readonly envid?: string;
+  /** RFC 2852. */
+  readonly deliverBy?: DeliverBy;
 }
 
 export interface OnceKey {

@@ -72,7 +72,7 @@ async function planned(action: SieveAction, planning: Planning): Promise<Action[
       return [{ type: 'store', ...(await folderOf(action, context)), flags: keptFlags(flags), edits }];
     }
     case 'redirect':
-      return [redirected(action)];
+      return [redirected(action, context.clock.now())];
     case 'reject':
       return [
         {
@@ -118,10 +118,14 @@ function piped(
   return [{ type: 'run', argv: [path, ...parameters], edits, ofSite: { onFailure } }];
 }
 
-/** RFC 6009 section 4. The time of redirect-deliverby is for servers that offer DELIVERBY; our queue does not keep it. */
-function redirected(action: Extract<SieveAction, { type: 'redirect' }>): Action {
-  const { address, edits, notify, ret } = action;
-  return { type: 'redirect', address, edits, ...(notify && { notify }), ...(ret && { ret }) };
+/** RFC 6009 sections 4 and 5. */
+function redirected(action: Extract<SieveAction, { type: 'redirect' }>, now: number): Action {
+  const { address, edits, notify, ret, byTime, byMode = 'notify', byTrace = false } = action;
+  const until = byTime && ('absoluteMs' in byTime ? byTime.absoluteMs : now + byTime.relativeSeconds * 1000);
+  return {
+    ...{ type: 'redirect', address, edits, ...(notify && { notify }), ...(ret && { ret }) },
+    ...(until !== undefined && { deliverBy: { until, mode: byMode, trace: byTrace } }),
+  };
 }
 
 interface Wanted {

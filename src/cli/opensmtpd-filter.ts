@@ -71,6 +71,7 @@ function filterHouse(
     auth: false,
     authWithoutTls: false,
     earlyTalkerDelayMs: 0,
+    ...{ futureReleaseSecondsMax: 0, deliverBy: false, priorities: false },
   };
   const { open } = createSpool({ directory: spool, limits: config.limits });
   const nowhere = () => {

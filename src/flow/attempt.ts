@@ -13,7 +13,7 @@ import { decideFates, type Fates } from './fates.ts';
 import type { House } from './house.ts';
 import { openSubmitted, spoolBytes } from './queued-message.ts';
 import { routeOf } from './recipients.ts';
-import { relay } from './relay.ts';
+import { isTooLate, relay, tooLate } from './relay.ts';
 import { mayBeRepeated, replyText, type SubmitRequest, submit } from './submit.ts';
 import { beginTransaction, type Transaction, type WaitingContext } from './transaction.ts';
 
@@ -33,6 +33,7 @@ async function carryOutEntry(house: House, entry: QueueEntry, source: MessageSou
       return storeEntry(house, entry, work, source);
     case 'deliver':
     case 'held':
+      if (isTooLate(entry, house.clock.now())) return { outcome: 'failed', reply: tooLate };
       return deliverAgain(house, entry, work, source);
     case 'submit':
       return submitEntry(house, entry, work, source);
@@ -80,7 +81,9 @@ function resume(
   work: QueueWork & { kind: 'deliver' | 'held' },
 ): Transaction {
   const { connection, session, pipeline, startedAt, state } = work.context as WaitingContext;
-  const envelope = { ...entry.envelope, recipients: work.recipients };
+  // Its date has come, or an operator did not wait for it.
+  const { futureRelease: _, ...rest } = entry.envelope;
+  const envelope = { ...rest, recipients: work.recipients };
   const resumed = { ...state, edits: entry.edits };
   // The operator has looked at it.
   if (work.kind === 'held') delete resumed.quarantine;
@@ -160,6 +163,7 @@ async function submitEntry(
     recipients,
     edits: opened.edits,
     origin: work.message === undefined ? envelope.origin : 'house',
+    ...(envelope.priority !== undefined && { priority: envelope.priority }),
     ...(work.dsn && { dsn: work.dsn }),
   };
   return submit(house, request, opened.source, opened.spooled);

@@ -90,6 +90,8 @@ async function report(
     recipients: [sender],
     edits: [],
     origin: 'house',
+    // RFC 6710 section 6: a report is as urgent as what it reports on.
+    ...(entry.envelope.priority !== undefined && { priority: entry.envelope.priority }),
   };
   return submit(house, request, spooled.source, spooled);
 }

@@ -229,6 +229,7 @@ export function entryOf(
   clock: Clock,
   lastError?: string,
 ): NewQueueEntry {
+  const { futureRelease } = accepted.envelope;
   return {
     id,
     transactionId: accepted.id,
@@ -236,6 +237,7 @@ export function entryOf(
     envelope: accepted.envelope,
     edits: accepted.edits as readonly Edit[],
     createdAt: clock.now(),
+    ...(work.kind === 'deliver' && futureRelease && { notBefore: futureRelease.at }),
     ...(lastError === undefined ? {} : { lastError }),
   };
 }

@@ -1,6 +1,7 @@
 /** From fates to disk: quota, the rule for the answer, the plan, acceptance. What is answered here is true by then. */
 import { normaliseDomain, splitAddress } from '../../core/mail/address.ts';
 import type { RecipientId } from '../../core/mail/envelope.ts';
+import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { answersPerRecipient, type Fates } from './fates.ts';
 import { makePlan } from './plan.ts';
@@ -20,9 +21,10 @@ export async function conclude(
   spooled?: SpooledMessage,
 ): Promise<Settlement> {
   return withQuotas(transaction, fates, source, async () => {
-    const settlement = settle(settleInput(transaction, fates));
-    await carryOn(transaction, settlement.outcomes, source, spooled);
-    return settlement;
+    const { replies, outcomes } = settle(settleInput(transaction, fates));
+    const due = isHeld(transaction) ? held(outcomes) : outcomes;
+    await carryOn(transaction, due, source, spooled);
+    return { replies, outcomes: due };
   });
 }
 
@@ -41,6 +43,22 @@ export async function concludeAccepted(
     await carryOn(transaction, waits ? new Map() : outcomes, source);
     return waits ? undefined : outcomes;
   });
+}
+
+/** RFC 4865: its date is still to come. */
+function isHeld({ envelope, house }: Transaction): boolean {
+  return (envelope.futureRelease?.at ?? 0) > house.clock.now();
+}
+
+/** Whoever was to get it now waits in the queue; the rules of each recipient run when it is released. */
+function held(outcomes: ReadonlyMap<RecipientId, Outcome>): Map<RecipientId, Outcome> {
+  const until: Reply = { code: 450, enhanced: '4.3.0', text: 'held until its date' };
+  return new Map(
+    [...outcomes].map(([id, outcome]) => [
+      id,
+      outcome.kind === 'deliver' ? { kind: 'wait', reply: until } : outcome,
+    ]),
+  );
 }
 
 /** Quota that was set aside is given back when anything goes wrong. */

@@ -166,7 +166,7 @@ class ClientSession implements FlowSession {
     return { refused: { code: 535, enhanced: '5.7.8', text: 'no such user here' } };
   }
 
-  async mailFrom({ prdr = false, ...mailFrom }: MailFrom): Promise<Answer> {
+  async mailFrom({ prdr = false, priorityLowered: _, ...mailFrom }: MailFrom): Promise<Answer> {
     this.reset();
     const house = this.#current();
     const refused = this.#refuseSender(house, mailFrom.sender);

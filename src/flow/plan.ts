@@ -158,8 +158,11 @@ function planAction(
     case 'redirect': {
       const { sender } = transaction.envelope;
       const edits = [...recipientEdits, ...(action.edits ?? []), deliveredTo(recipient)];
-      const { notify, ret, envid } = action;
-      const dsn = { ...(notify && { notify }), ...(ret && { ret }), ...(envid !== undefined && { envid }) };
+      const { notify, ret, envid, deliverBy } = action;
+      const dsn = {
+        ...{ ...(notify && { notify }), ...(ret && { ret }), ...(envid !== undefined && { envid }) },
+        ...(deliverBy && { deliverBy }),
+      };
       const wishes = Object.keys(dsn).length > 0 ? { dsn } : {};
       queue.push({ id, work: { kind: 'submit', sender, recipients: [action.address], edits, ...wishes } });
       return;

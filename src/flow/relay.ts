@@ -25,6 +25,9 @@ export async function relay(
   keep: (sent: SentForm) => Promise<void>,
 ): Promise<RelayAttempt> {
   const first = entries[0]!;
+  if (isTooLate(first, house.clock.now())) {
+    return { attempts: entries.map(() => failed(tooLate)), destination: 'none' };
+  }
   const work = first.work as Relay;
   const recipients = entries.flatMap(({ work: each }) => (each as Relay).recipients);
   const prepared = work.sent ?? (await runSendHooks(house, first, recipients, source));
@@ -46,6 +49,18 @@ export async function relay(
     destination,
   };
 }
+
+/** RFC 2852 section 4.1.4: mail that was to go back by then is not offered to anybody any more. */
+export function isTooLate({ envelope }: QueueEntry, now: number): boolean {
+  return envelope.deliverBy?.mode === 'return' && envelope.deliverBy.until <= now;
+}
+
+/** RFC 3463: X.4.7, delivery time expired. */
+export const tooLate: Reply = {
+  code: 554,
+  enhanced: '5.4.7',
+  text: 'not delivered in the time it was given',
+};
 
 /** The route as the mail was accepted for it; where the config names it no longer, the one that it names now. */
 function viaNow(
@@ -148,13 +163,15 @@ const event = { delivered: 'sent', deferred: 'send-deferred', failed: 'send-fail
 
 /** RFC 3461 sections 5.2.1 and 5.2.2: who passes mail on to a server without DSN says so; who delivers it says that. */
 function noticeOf(
-  { work }: QueueEntry,
+  { work, envelope }: QueueEntry,
   recipient: Recipient,
   reply: Reply,
   remote: { remoteMta?: string },
   reportsOn: boolean,
 ): { notice?: { action: 'relayed' | 'delivered'; reply: Reply; remoteMta?: string } } {
-  if (!recipient.notify.includes('success') || reportsOn) return {};
+  // RFC 2852 section 4.1.3: with "T" every server on the way tells that it passed the mail on.
+  const traced = envelope.deliverBy?.trace === true && !recipient.notify.includes('never');
+  if (!traced && (!recipient.notify.includes('success') || reportsOn)) return {};
   const { via } = work as Relay;
   const action = via.startsWith('lmtp:') || via.startsWith('pipe:') ? 'delivered' : 'relayed';
   return { notice: { action, reply, ...remote } };

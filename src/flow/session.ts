@@ -16,6 +16,8 @@ export type Answer = Reply | undefined;
 export type MailFrom = Omit<Envelope, 'recipients'> & {
   /** The client wants an answer for each recipient: PRDR, draft-hall-prdr. */
   readonly prdr?: boolean;
+  /** The client asked for a higher priority than it may have, and hears so. RFC 6710. */
+  readonly priorityLowered?: boolean;
 };
 /** What RCPT gave; the flow assigns the id. */
 export type RcptTo = Omit<Recipient, 'id' | 'original'>;

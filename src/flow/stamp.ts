@@ -112,6 +112,7 @@ function received(transaction: Transaction, date: number): Edit {
     authenticated: session.user !== undefined,
     id: transaction.id,
     recipients: envelope.recipients.map((recipient) => recipient.original),
+    ...(envelope.priority !== undefined && { priority: envelope.priority }),
     date,
   });
   return { type: 'insertHeader', index: 0, name: 'Received', value };

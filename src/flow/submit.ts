@@ -30,6 +30,8 @@ export interface SubmitRequest {
   readonly smtputf8: boolean;
   /** `house` for what this server wrote; for what it only passes on, that of the cause. */
   readonly origin?: MailOrigin;
+  /** Of the mail that caused it. RFC 6710. */
+  readonly priority?: number;
   /** Of a redirect. RFC 6009. */
   readonly dsn?: DsnWishes;
   /** It may have been carried out before, by an attempt of which nothing is known. */
@@ -86,7 +88,7 @@ function begin(house: House, request: SubmitRequest): Transaction {
       notify: request.dsn?.notify ?? [],
     }),
   );
-  const { ret, envid } = request.dsn ?? {};
+  const { ret, envid, deliverBy } = request.dsn ?? {};
   const envelope: Envelope = {
     sender: request.sender,
     recipients,
@@ -96,6 +98,8 @@ function begin(house: House, request: SubmitRequest): Transaction {
     ...(request.origin !== undefined && { origin: request.origin }),
     ...(ret && { ret }),
     ...(envid !== undefined && { envid }),
+    ...(deliverBy && { deliverBy }),
+    ...(request.priority !== undefined && { priority: request.priority }),
   };
   const { config } = house;
   const pipeline = config.sendPipeline in config.pipelines ? config.sendPipeline : undefined;

@@ -14,7 +14,10 @@ export interface OutboundMail {
   readonly sender: string;
   /** For `mx` all of one domain. */
   readonly recipients: readonly Recipient[];
-  readonly envelope: Pick<Envelope, 'body' | 'smtputf8' | 'requireTls' | 'ret' | 'envid'>;
+  readonly envelope: Pick<
+    Envelope,
+    'body' | 'smtputf8' | 'requireTls' | 'ret' | 'envid' | 'deliverBy' | 'priority'
+  >;
   readonly rendered: Rendered;
 }
 

@@ -9,6 +9,7 @@ import { parseVia, type RelayTarget } from '../../core/config/relay-target.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import { type Rendered, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
+import { secondsLeft } from '../../core/mail/timed-parameters.ts';
 import { type SendOutcome, SmtpClient, type SmtpClientOptions } from '../../core/net/smtp-client.ts';
 import { refusal, type SmtpReply } from '../../core/net/smtp-reply.ts';
 import { RoutingError } from './hosts.ts';
@@ -318,6 +319,16 @@ function envelopeOf(mail: OutboundMail, indices: readonly number[]) {
       return { address, notify, ...(orcpt === undefined ? {} : { orcpt }) };
     }),
     ...asSent(envelope, rendered),
+    ...timed(mail),
+  };
+}
+
+/** LMTP delivers as it answers: no deadline is left to pass on. */
+function timed({ envelope: { deliverBy, priority }, via }: OutboundMail) {
+  const seconds = deliverBy && secondsLeft(deliverBy.until, Date.now());
+  return {
+    ...(deliverBy && !via.startsWith('lmtp:') && { deliverBy: { ...deliverBy, seconds: seconds! } }),
+    ...(priority !== undefined && { priority }),
   };
 }
 

@@ -107,7 +107,7 @@ export class Endings {
   #postponeNow(entry: QueueEntry, reason: string, { now, random }: Moment): void {
     const { entries, schedule } = this.#init;
     // Telling the sender has no end: an entry past its expiry waits its delays all the same.
-    const expiresAt = isExpired(entry, now) ? Number.MAX_SAFE_INTEGER : entry.expiresAt;
+    const expiresAt = isExpired(entry, now) ? Number.MAX_SAFE_INTEGER : nextDateOf(entry, now);
     const at = nextAttemptAt(schedule, { attempts: entry.attempts, expiresAt }, now, random);
     entries.postpone(entry.id, reason, at, now);
   }
@@ -221,6 +221,12 @@ export class Endings {
     this.#init.log.error('queue-write-failed', { error: describeError(error) });
     this.#troubledUntil = this.#init.clock.monotonicMs() + queueLimits.troubleMs;
   }
+}
+
+/** The last attempt falls upon the expiry, and one upon the time at which the sender is to hear that it is late. RFC 2852. */
+function nextDateOf({ expiresAt, envelope: { deliverBy } }: QueueEntry, now: number): number {
+  const told = deliverBy?.mode === 'notify' && deliverBy.until > now ? deliverBy.until : expiresAt;
+  return Math.min(expiresAt, told);
 }
 
 function shared({ transactionId, envelope, edits, createdAt }: QueueEntry) {

@@ -3,6 +3,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { queueLimits } from '../../core/base/limits/outbound.ts';
+import type { Envelope } from '../../core/mail/envelope.ts';
 import { ownLane } from './lanes.ts';
 import { messageFormat } from './message-files.ts';
 import type { FailureReply, NewQueueEntry, QueueEntry, QueueWork } from './queue.ts';
@@ -49,7 +50,7 @@ export class Entries {
       const destination = destinationOf(entry.work);
       // Our own work is done in the order it is due, whoever caused it.
       const sender = destination === ownLane ? '' : entry.envelope.sender;
-      const dueAt = entry.notBefore ?? now;
+      const dueAt = entry.notBefore ?? now - headStartMs(entry.envelope);
       this.rows.run(
         `INSERT INTO entries (id, message, context, status, attempts, created_at, next_attempt_at, scheduled_at,
            expires_at, last_error, work, destination, lane, sender) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -60,7 +61,7 @@ export class Entries {
         entry.createdAt,
         dueAt,
         now,
-        entry.createdAt + expireMs,
+        expiryOf(entry, expireMs),
         entry.lastError ?? '',
         serialize(entry.work),
         destination,
@@ -270,6 +271,22 @@ export class Entries {
     if (row) this.onDue(row.lane as string, row.sender as string, at);
     return row !== undefined;
   }
+}
+
+/** RFC 6710 section 5: mail of a higher priority goes as if it had come earlier, so that no other waits for ever. */
+function headStartMs({ priority = 0 }: Envelope): number {
+  return Math.max(0, priority) * queueLimits.priorityHeadStartMs;
+}
+
+/** Mail that is held until its date has its whole time after it; mail with a deadline no more than that. RFC 4865, RFC 2852. */
+function expiryOf(
+  { createdAt, notBefore = createdAt, envelope, work }: NewQueueEntry,
+  expireMs: number,
+): number {
+  const expiresAt = Math.max(createdAt, notBefore) + expireMs;
+  const { deliverBy } = envelope;
+  const isMail = work.kind === 'relay' || work.kind === 'deliver';
+  return isMail && deliverBy?.mode === 'return' ? Math.min(expiresAt, deliverBy.until) : expiresAt;
 }
 
 /** Where an entry waits its turn: at the relay, or at the domain of its first recipient where that decides. */

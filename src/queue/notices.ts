@@ -49,7 +49,7 @@ export function noticesOf(ended: readonly Ended[]): Notice[] {
 
 /** Who names DELAY wants it, who names something else does not, and who names nothing gets what the operator set. */
 export function wantsDelayNotice(
-  { work, createdAt, expiresAt }: QueueEntry,
+  { work, envelope, createdAt, expiresAt }: QueueEntry,
   { delayNoticeSeconds = 0 }: Schedule,
   now: number,
 ): boolean {
@@ -57,6 +57,8 @@ export function wantsDelayNotice(
   const notify = work.recipients.flatMap((recipient) => recipient.notify);
   const asked = notify.includes('delay');
   if (notify.length > 0 && !asked) return false;
+  // RFC 2852 section 4.1.2: the sender named the time himself.
+  if (envelope.deliverBy?.mode === 'notify' && now >= envelope.deliverBy.until) return now < expiresAt;
   if (delayNoticeSeconds === 0 && !asked) return false;
   const after = delayNoticeSeconds === 0 ? defaultDelaySeconds : delayNoticeSeconds;
   // A notice that comes with the bounce is of no use.

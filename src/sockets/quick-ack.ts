@@ -1,6 +1,6 @@
 /**
  * Acknowledging what a peer has sent although there is nothing to answer: tcp(7), TCP_QUICKACK. A peer that writes in
- * small pieces holds the next one back until the last is acknowledged (Nagle, RFC 9293 section 3.7.4), and an
+ * small pieces holds the next one back until the last is acknowledged (Nagle's algorithm), and an
  * acknowledgement alone waits 40 ms for something to travel with.
  */
 import type { Socket } from 'node:net';

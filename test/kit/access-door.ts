@@ -53,6 +53,7 @@ export async function openAccessDoor(
     auth: true,
     authWithoutTls: true,
     earlyTalkerDelayMs: 0,
+    ...{ futureReleaseSecondsMax: 0, deliverBy: false, priorities: false },
     ...init.listener,
   };
   const limits: Limits = { ...defaultLimits, ...init.limits };

@@ -43,6 +43,7 @@ export async function openDoor(t: Pick<TestContext, 'after'>, init: DoorInit = {
     auth: init.listener?.protocol === 'submission',
     authWithoutTls: false,
     earlyTalkerDelayMs: 0,
+    ...{ futureReleaseSecondsMax: 0, deliverBy: false, priorities: false },
     ...init.listener,
   };
   const limits: Limits = { ...defaultLimits, ...init.limits };

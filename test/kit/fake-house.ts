@@ -330,6 +330,7 @@ function fakeConfig(directory: string, init: FakeHouseInit): Config {
         auth: true,
         authWithoutTls: true,
         earlyTalkerDelayMs: 0,
+        ...{ futureReleaseSecondsMax: 0, deliverBy: false, priorities: false },
       },
     ],
     pipelines: { inbound: [], outbound: [] },

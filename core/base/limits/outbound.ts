@@ -11,6 +11,8 @@ export const queueLimits = {
   rememberDoneMs: 7 * 24 * 3_600_000,
   /** The longest sleep, so that a clock that was set is noticed. */
   sleepMsMax: 30_000,
+  /** What a step of priority is worth: mail of priority 9 overtakes what came within the nine minutes before it. */
+  priorityHeadStartMs: 60_000,
   /** A clock that is this much behind was set back. */
   clockBackMs: 10_000,
   /** After the database refused a write, nothing new is taken up for this long. */

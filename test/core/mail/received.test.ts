@@ -76,6 +76,12 @@ for (const [name, with_, want] of clients) {
   test(`client: ${name}`, () => assert.equal(formatReceived({ ...facts, ...with_ }).split('\r\n')[0], want));
 }
 
+test('a priority is a clause of its own. RFC 6710', () => {
+  const field = parseReceived(formatReceived({ ...facts, priority: -3 }));
+  assert.deepEqual(field.clauses.at(-1), { name: 'priority', value: '-3', comments: [] });
+  assert.equal(receivedClause(field, 'for')?.value, '<a@example.test>');
+});
+
 test('recipients: one is named, more are not', () => {
   assert.ok(!formatReceived({ ...facts, recipients: ['a@b.test', 'c@d.test'] }).includes(' for '));
   assert.ok(!formatReceived({ ...facts, recipients: [] }).includes(' for '));

@@ -52,6 +52,7 @@ function extensions(session: SmtpSession): string[] {
   if (prdrOffered(session)) lines.push('PRDR');
   // RFC 8689 section 2: only where TLS is in use.
   if (secure) lines.push('REQUIRETLS');
+  lines.push(...timed(session));
   // RFC 9422 section 4.
   lines.push(`LIMITS MAILMAX=${door.limits.messagesPerSessionMax} RCPTMAX=${door.limits.recipientsMax}`);
   lines.push('HELP');
@@ -59,5 +60,18 @@ function extensions(session: SmtpSession): string[] {
     const offered = xclientAttributes.filter((name) => name !== 'LOGIN' || session.flow.assume !== undefined);
     lines.push(`XCLIENT ${offered.join(' ')}`, `XFORWARD ${xforwardAttributes.join(' ')}`);
   }
+  return lines;
+}
+
+/** What a client may ask about the time of delivery: RFC 4865 section 3, RFC 2852 section 2, RFC 6710 section 3. */
+function timed({ door }: SmtpSession): string[] {
+  const { futureReleaseSecondsMax, deliverBy, priorities } = door.listener;
+  const lines: string[] = [];
+  if (futureReleaseSecondsMax > 0) {
+    const latest = new Date(door.clock.now() + futureReleaseSecondsMax * 1000);
+    lines.push(`FUTURERELEASE ${futureReleaseSecondsMax} ${latest.toISOString().replace(/\.\d+Z$/, 'Z')}`);
+  }
+  if (deliverBy) lines.push('DELIVERBY');
+  if (priorities) lines.push('MT-PRIORITY');
   return lines;
 }

@@ -1,8 +1,9 @@
-/** MAIL and its parameters. RFC 5321 section 4.1.1.2, 1870, 6152, 3030, 3461, 4954, 6531, 8689. */
+/** MAIL and its parameters. RFC 5321 section 4.1.1.2, 1870, 2852, 3030, 3461, 4865, 4954, 6152, 6531, 6710, 8689. */
 import { decodeXtext } from '../../../../core/base/xtext.ts';
 import { parsePath } from '../../../../core/mail/address.ts';
 import { type Parameters, parseParameters } from '../../../../core/mail/esmtp-parameters.ts';
 import type { Reply } from '../../../../core/mail/reply.ts';
+import { readDeliverBy, readFutureRelease, readPriority } from '../../../../core/mail/timed-parameters.ts';
 import type { MailFrom } from '../../../flow/session.ts';
 
 import { prdrOffered } from '../prdr.ts';
@@ -39,8 +40,11 @@ async function begin(session: SmtpSession, parsed: MailFrom): Promise<Reply | un
   const answer = await session.ask(() => session.flow.mailFrom(parsed));
   if (answer !== undefined && answer.code >= 400) return answer;
   if (!session.closed) session.begin(parsed);
-  return answer ?? replies.senderOk;
+  return answer ?? (parsed.priorityLowered ? lowered : replies.senderOk);
 }
+
+/** RFC 6710 section 4.1 and RFC 3463 X.3.6: the requested priority was changed. */
+const lowered: Reply = { code: 250, enhanced: '2.3.6', text: '0 is the new priority' };
 
 function parseMail(session: SmtpSession, text: string): MailFrom | Reply {
   // A space after the colon is wrong by RFC 5321 section 3.3, and common.
@@ -61,15 +65,23 @@ function readParameters(session: SmtpSession, sender: string, parameters: Parame
   const draft: Draft = { sender, body: '7bit', smtputf8: false, requireTls: false };
   for (const [keyword, value] of parameters) {
     const read = readers[keyword];
-    // RFC 8689 section 2: REQUIRETLS does not exist outside TLS.
-    const absent =
-      (keyword === 'REQUIRETLS' && session.tls === undefined) ||
-      (keyword === 'PRDR' && !prdrOffered(session));
-    if (read === undefined || absent) return replies.unknownParameter;
+    const offered = offers[keyword]?.(session) ?? true;
+    if (read === undefined || !offered) return replies.unknownParameter;
     if (!read(draft, value, session)) return syntaxError(`Bad ${keyword} parameter`);
   }
   return draft;
 }
+
+/** Parameters that do not exist in every session: those of extensions that EHLO did not announce. */
+const offers: Readonly<Record<string, ((session: SmtpSession) => boolean) | undefined>> = {
+  // RFC 8689 section 2: REQUIRETLS does not exist outside TLS.
+  REQUIRETLS: ({ tls }) => tls !== undefined,
+  PRDR: prdrOffered,
+  HOLDFOR: ({ door }) => door.listener.futureReleaseSecondsMax > 0,
+  HOLDUNTIL: ({ door }) => door.listener.futureReleaseSecondsMax > 0,
+  BY: ({ door }) => door.listener.deliverBy,
+  'MT-PRIORITY': ({ door }) => door.listener.priorities,
+};
 
 /** False for a value that the parameter cannot have. */
 type ParameterReader = (draft: Draft, value: string | true, session: SmtpSession) => boolean;
@@ -105,6 +117,23 @@ const readers: Readonly<Record<string, ParameterReader | undefined>> = {
     draft.prdr = true;
     return value === true;
   },
+  HOLDFOR: (draft, value, session) => hold(draft, 'HOLDFOR', value, session),
+  HOLDUNTIL: (draft, value, session) => hold(draft, 'HOLDUNTIL', value, session),
+  BY(draft, value, { door }) {
+    const deliverBy = value === true ? undefined : readDeliverBy(value, door.clock.now());
+    if (deliverBy === undefined) return false;
+    draft.deliverBy = deliverBy;
+    return true;
+  },
+  'MT-PRIORITY'(draft, value, session) {
+    const priority = value === true ? undefined : readPriority(value);
+    if (priority === undefined) return false;
+    // RFC 6710 section 9: who is not known may ask for less than others get, not for more.
+    const known = session.user !== undefined || session.flow.connection.trusted;
+    if (priority > 0 && !known) draft.priorityLowered = true;
+    else if (priority !== 0) draft.priority = priority;
+    return true;
+  },
   RET(draft, value) {
     const word = value === true ? '' : value.toUpperCase();
     if (word !== 'FULL' && word !== 'HDRS') return false;
@@ -126,3 +155,18 @@ const readers: Readonly<Record<string, ParameterReader | undefined>> = {
     return true;
   },
 };
+
+/** RFC 4865 section 4: one of the two, once, and not for longer than was announced. */
+function hold(
+  draft: Draft,
+  keyword: 'HOLDFOR' | 'HOLDUNTIL',
+  value: string | true,
+  { door }: SmtpSession,
+): boolean {
+  if (value === true || draft.futureRelease !== undefined) return false;
+  const now = door.clock.now();
+  const release = readFutureRelease(keyword, value, now);
+  if (release === undefined || release.at - now > door.listener.futureReleaseSecondsMax * 1000) return false;
+  draft.futureRelease = release;
+  return true;
+}
