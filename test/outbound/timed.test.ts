@@ -101,14 +101,10 @@ test('a deadline that passes: the mail goes back, or its sender hears that it is
 });
 
 test('mail is held until its date, whoever it is for, and then delivered', async () => {
-  await submit('bob@example.test', ['HOLDFOR=5']);
-  await until('an entry', () => waiting('bob@example.test').length === 1);
-  const { work, nextAttemptAt, createdAt, expiresAt } = waiting('bob@example.test')[0]!;
-  assert.equal(work.kind, 'deliver');
-  assert.ok(nextAttemptAt > createdAt && nextAttemptAt <= createdAt + 5000);
-  assert.ok(expiresAt > nextAttemptAt);
+  const askedAt = Date.now();
+  await submit('bob@example.test', ['HOLDFOR=1']);
   await until('the message', () => mailIn('bob', 'Subject: to bob@example.test').length === 1);
-  assert.ok(Date.now() >= nextAttemptAt);
+  assert.ok(Date.now() >= askedAt + 1000);
   await until('an empty queue', () => waiting('bob@example.test').length === 0);
 });
 
@@ -118,7 +114,9 @@ test('an operator can let it go before its date', async (t) => {
   await submit('soon@plain.test', [`HOLDUNTIL=${inAnHour}`]);
   await until('an entry', () => waiting('soon@plain.test').length === 1);
   const [entry] = waiting('soon@plain.test');
+  assert.equal(entry!.work.kind, 'deliver');
   assert.ok(entry!.nextAttemptAt > Date.now() + 3_000_000);
+  assert.ok(entry!.expiresAt > entry!.nextAttemptAt);
   const { code, stderr } = await runCommand([
     'queue',
     'retry',
