@@ -1,4 +1,5 @@
 /** Makes a lock file whole or not at all: a process that is killed leaves none behind that does not say whose it was. */
+import { randomBytes } from 'node:crypto';
 import { closeSync, linkSync, openSync, rmSync, writeSync } from 'node:fs';
 import { errnoOf } from '../../core/base/errors.ts';
 
@@ -6,12 +7,11 @@ import { errnoOf } from '../../core/base/errors.ts';
 const linkless = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK']);
 
 /**
- * @param temporary path in the same directory; whatever is there is taken away
+ * @param wanted path in the same directory; what an earlier process left there is taken away
  * @throws system errors: EEXIST when there is such a lock; nothing is left behind then
  */
-export function makeLockFile(path: string, temporary: string, text: string): void {
-  rmSync(temporary, { force: true });
-  writeNewFile(temporary, text);
+export function makeLockFile(path: string, wanted: string, text: string): void {
+  const temporary = writeTemporary(wanted, text);
   try {
     linkSync(temporary, path);
   } catch (error) {
@@ -19,6 +19,20 @@ export function makeLockFile(path: string, temporary: string, text: string): voi
     writeNewFile(path, text);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** In a folder of many users somebody else may have put there what we cannot remove: then a name that nobody can guess. */
+function writeTemporary(wanted: string, text: string): string {
+  try {
+    rmSync(wanted, { force: true });
+    writeNewFile(wanted, text);
+    return wanted;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EROFS') throw error;
+    const other = `${wanted}.${randomBytes(8).toString('hex')}`;
+    writeNewFile(other, text);
+    return other;
   }
 }
 

@@ -80,10 +80,21 @@ function takeDotLock(path: string): string | undefined {
       if (errno !== 'EEXIST') throw error;
       if (!isStale(dotLock)) return undefined;
       // Nobody else removes it meanwhile: whoever follows the order above holds the fcntl lock first, as we do.
-      rmSync(dotLock, { force: true });
+      if (!removed(dotLock)) return '';
     }
   }
   return undefined;
+}
+
+/** False where somebody put there what is not ours to remove: in a folder of many users that must not stop all mail. */
+function removed(dotLock: string): boolean {
+  try {
+    rmSync(dotLock, { force: true });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** The second line of our dot locks; other programs read the first, the process id. */

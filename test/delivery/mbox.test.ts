@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs, {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -242,6 +243,19 @@ test('a process that is killed while it makes the dot lock leaves none, and the 
   assert.match(readFileSync(`${path}.lock`, 'latin1'), /^\d+\nmailfilter \S+ \S+\n$/);
   assert.ok(!existsSync(`${path}.new.lock`));
   lock.release();
+});
+
+test('what another user puts where the dot lock is made keeps no mail away, and no lock', () => {
+  // In a sticky folder root alone could remove what is another's; a folder not even root removes unasked.
+  mkdirSync(`${path}.new.lock`);
+  const lock = tryLockMbox(path)!;
+  assert.match(readFileSync(`${path}.lock`, 'latin1'), /^\d+\nmailfilter /);
+  lock.release();
+  assert.ok(!existsSync(`${path}.lock`));
+  mkdirSync(`${path}.lock`);
+  assert.equal(tryLockMbox(path), undefined, 'it may be somebody at work');
+  utimesSync(`${path}.lock`, new Date(), new Date(Date.now() - 6 * 60_000));
+  tryLockMbox(path)!.release();
 });
 
 test('a dot lock of ours whose process died is removed at once, that of a live one is not', () => {
