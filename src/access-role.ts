@@ -1,4 +1,4 @@
-/** The access role: IMAP, POP3, ManageSieve and web listeners live here, in one process or several. */
+/** The access role: IMAP, POP3 and ManageSieve listeners live here, in one process or several. */
 import { join } from 'node:path';
 import { systemClock as clock } from '../core/base/clock.ts';
 import { drainLimits } from '../core/base/limits/process.ts';

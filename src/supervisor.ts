@@ -12,7 +12,7 @@ import { type Config, isAccessProtocol } from '../core/config/config.ts';
 import { loadConfig } from '../core/config/load.ts';
 import { removePidFile, writePidFile, writeRunFile } from './data-directory.ts';
 
-/** `mta`: one per dataDirectory, the only writer of journal, queue and state. `access`: IMAP, POP3, ManageSieve, web. */
+/** `mta`: one per dataDirectory, the only writer of journal, queue and state. `access`: IMAP, POP3, ManageSieve. */
 export type Role = 'mta' | 'access';
 
 /** What a role tells the supervisor. */

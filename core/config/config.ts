@@ -12,11 +12,10 @@ export type ListenerProtocol =
   | 'proxy-filter'
   | 'imap'
   | 'pop3'
-  | 'managesieve'
-  | 'http';
+  | 'managesieve';
 
 /** Protocols of those who read mail and keep scripts: the access role speaks them, the mta all others. */
-const accessProtocols: ReadonlySet<ListenerProtocol> = new Set(['imap', 'pop3', 'managesieve', 'http']);
+const accessProtocols: ReadonlySet<ListenerProtocol> = new Set(['imap', 'pop3', 'managesieve']);
 
 export function isAccessProtocol(protocol: ListenerProtocol): boolean {
   return accessProtocols.has(protocol);

@@ -97,18 +97,6 @@ function unknownPipeline(pointer: string, name: string, config: Config): Finding
 }
 
 /** Protocols that this version speaks. */
-const spoken: ReadonlySet<string> = new Set([
-  'smtp',
-  'submission',
-  'lmtp',
-  'milter',
-  'content-filter',
-  'proxy-filter',
-  'imap',
-  'pop3',
-  'managesieve',
-]);
-
 function checkListener(listener: ListenerConfig, written: FileConfig, config: Config): Finding[] {
   const pointer = `/listeners${pointerStep(listener.name)}`;
   const asWritten = written.listeners[listener.name]!;
@@ -116,13 +104,6 @@ function checkListener(listener: ListenerConfig, written: FileConfig, config: Co
   const add = (key: string, found: string, expected: string): void => {
     findings.push({ pointer: `${pointer}/${key}`, found, expected });
   };
-  if (!spoken.has(listener.protocol)) {
-    add(
-      'protocol',
-      show(listener.protocol),
-      `one of ${[...spoken].join(', ')}; this version speaks no other`,
-    );
-  }
   for (const key of ['address', 'next'] as const) {
     const text = asWritten[key];
     const parse = key === 'next' ? parseNextServer : parseListenAddress;

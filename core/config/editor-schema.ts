@@ -1,7 +1,8 @@
 /** The schema that editors complete mailfilter.json from: the config's own, with every bundled plugin and its options. */
 import type { OptionSchema, PluginManifest } from '../plugin/hooks.ts';
 import { optionsSchema } from '../plugin/options.ts';
-import { configSchema, type JsonSchema } from './schema.ts';
+import type { JsonSchema } from './schema/words.ts';
+import { configSchema } from './schema.ts';
 
 /** @param manifests of the bundled plugins; their order does not matter */
 export function editorSchema(manifests: readonly PluginManifest[]): JsonSchema {

@@ -227,13 +227,12 @@ function mailboxTemplate(path: string, baseDirectory: string): string {
 /** Doors behind which our own queue stands. */
 const takesMail: ReadonlySet<string> = new Set(['smtp', 'submission', 'lmtp']);
 const futureReleaseSecondsDefault = 30 * 86_400;
-const authByDefault: ReadonlySet<string> = new Set(['submission', 'imap', 'pop3', 'managesieve', 'http']);
+const authByDefault: ReadonlySet<string> = new Set(['submission', 'imap', 'pop3', 'managesieve']);
 const withoutTlsByDefault: ReadonlySet<string> = new Set([
   'lmtp',
   'milter',
   'content-filter',
   'proxy-filter',
-  'http',
 ]);
 
 function defaultTls(

@@ -51,7 +51,14 @@ export async function check(file: string): Promise<Finding[]> {
   return [
     { severity: 'ok', area: 'config', where: config.file, what: 'is well formed' },
     ...(config.listeners.length === 0
-      ? [{ severity: 'warning', area: 'config', where: config.file, what: 'has no listeners' } as const]
+      ? [
+          {
+            severity: 'note',
+            area: 'config',
+            where: config.file,
+            what: 'has no listeners: for deliver and filter, not for serve',
+          } as const,
+        ]
       : []),
     ...(await checkFiles(config)),
     ...(await checkSockets(config)),

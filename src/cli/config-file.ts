@@ -13,7 +13,7 @@ export const configSearch = [
 /** Words of the -c option, the same for every command that reads a config. */
 export const configOption = [
   '-c, --config <file>',
-  'config file (default: $MAILFILTER_CONFIG, then the usual places)',
+  `config file (default: $MAILFILTER_CONFIG, else the first of ${configSearch.join(', ')})`,
 ] as const;
 
 /** Absolute path. Throws a CommandError when no config is found. */

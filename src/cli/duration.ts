@@ -1,5 +1,5 @@
 /** Spans of time as people read and write them on a command line. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 /** `3d4h`, `2h5m`, `7m`, `12s`; what is past counts as nothing. */
 export function duration(ms: number): string {
@@ -18,6 +18,11 @@ const unitMs: Readonly<Record<string, number>> = {
   d: 86_400_000,
   w: 604_800_000,
 };
+
+/** An option that takes a span of time; the help shows its default as it would be written. */
+export function timeOption(flags: string, description: string, fallback: string): Option {
+  return new Option(flags, description).argParser(readDuration).default(readDuration(fallback), fallback);
+}
 
 /** `7d`, `12h`, `90m`, `1d12h` of a command line, in milliseconds. @throws InvalidArgumentError for anything else */
 export function readDuration(text: string): number {

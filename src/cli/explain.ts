@@ -7,7 +7,7 @@ import { loadConfig } from '../../core/config/load.ts';
 import { openTraceStore, type TraceStore } from '../../core/state/trace-store.ts';
 import type { WalkTrace } from '../flow/house.ts';
 import { configOption, findConfig } from './config-file.ts';
-import { readDuration } from './duration.ts';
+import { timeOption } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { traceDirectory } from './running-server.ts';
 import { sumUpShadows, tellShadows } from './shadows.ts';
@@ -29,7 +29,7 @@ export function define(command: Command): void {
     .argument('[id]', 'transaction id (in the Received line and the logs), queue id or Message-ID')
     .option(...configOption)
     .option('--shadow', 'what plugins on trial ("shadow": true) would have done')
-    .option('--since <time>', 'with --shadow, how far back: 12h, 7d', readDuration, 7 * 86_400_000)
+    .addOption(timeOption('--since <time>', 'with --shadow, how far back: 12h, 7d', '7d'))
     .option('--json', 'print the trace as JSON')
     .action((id: string | undefined, options: Options) => {
       if ((id === undefined) !== (options.shadow === true)) {

@@ -9,7 +9,7 @@ import { connectCalls } from '../calls/connect.ts';
 import { runDirectory } from '../data-directory.ts';
 import type { QueueEntry, QueueWork } from '../queue/queue.ts';
 import { configOption, findConfig } from './config-file.ts';
-import { duration, readDuration } from './duration.ts';
+import { duration, readDuration, timeOption } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { printable, printableText } from './printable.ts';
 import { change } from './queue/change.ts';
@@ -54,7 +54,7 @@ export function define(command: Command): void {
       .command('release')
       .argument('[id...]', 'of entries, or of messages')
       .description('deliver it after all; it leaves the disk when the next hop or the mailbox has it')
-      .option('--wait <time>', 'how long to wait for the outcome', readDuration, 5000),
+      .addOption(timeOption('--wait <time>', 'how long to wait for the outcome', '5s')),
   ).action(release);
   withFilters(
     command

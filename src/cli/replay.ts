@@ -7,7 +7,7 @@ import type { StoredTrace, TraceStore } from '../../core/state/trace-store.ts';
 import type { WalkTrace } from '../flow/house.ts';
 import { become, systemUser } from '../privileges.ts';
 import { configOption, findConfig } from './config-file.ts';
-import { readDuration } from './duration.ts';
+import { timeOption } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { openTraces } from './explain.ts';
 import { openPluginStates } from './plugin-state.ts';
@@ -38,7 +38,7 @@ export function define(command: Command): void {
     .argument('[id...]', 'transaction ids, queue ids or Message-IDs (default: the mail of some days)')
     .option(...configOption)
     .option('--with <file>', 'config to try (default: the one that is in force, as its file is now)')
-    .option('--since <time>', 'how far back: 12h, 7d', readDuration, 7 * 86_400_000)
+    .addOption(timeOption('--since <time>', 'how far back: 12h, 7d', '7d'))
     .option('--last <number>', 'at most so many, the newest', readCount, 1000)
     .option('--json', 'print JSON')
     .addHelpText(

@@ -261,11 +261,11 @@ const mistakes: readonly {
     want: /host:port/,
   },
   {
-    name: 'a protocol that is not spoken yet',
+    name: 'a protocol that is not spoken',
     input: withListener({ protocol: 'http', address: '127.0.0.1:8080', auth: false }),
     at: '6:16',
     pointer: '/listeners/it/protocol',
-    want: /this version speaks no other/,
+    want: /one of smtp, submission, .*managesieve$/,
   },
   {
     name: 'a filter without a next server',
