@@ -239,7 +239,7 @@ const cases: readonly {
   {
     name: 'no listeners',
     settings: {},
-    severity: 'warning',
+    severity: 'note',
     area: 'config',
     where: /json$/,
     what: /no listeners/,
@@ -309,7 +309,12 @@ test('finds files that the user of the server cannot read or write', async (t) =
 
 test('the table for eyes ends with a count', async () => {
   const file = join(folder, 'table.json');
-  writeFileSync(file, JSON.stringify({ hostname: 'mx.example.org', dataDirectory: 'data' }));
+  const users = join(folder, 'open-users.json');
+  writeFileSync(users, '{ "version": 1, "users": {} }', { mode: 0o644 });
+  writeFileSync(
+    file,
+    JSON.stringify({ hostname: 'mx.example.org', dataDirectory: 'data', users: { file: users } }),
+  );
   const { stdout } = await runCommand(['check', '-c', file]);
   assert.match(stdout, /^ +area +where +what\n/);
   assert.match(stdout, /0 errors, 1 warning\n$/);
