@@ -67,7 +67,7 @@ async function markSeen(
   const unseen = uids.filter((uid) => !(view.flagBits(view.seqOf(uid)) & seenBit));
   if (unseen.length === 0) return new Set();
   await folder.store(unseen, { how: 'add', flags: ['\\Seen'] });
-  session.announce(false, { silent: new Set(unseen) });
+  session.announce(false, { toldElsewhere: new Set(unseen) });
   return new Set(unseen);
 }
 

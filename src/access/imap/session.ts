@@ -182,11 +182,12 @@ export class Session {
   /**
    * Tells what happened in the selected mailbox.
    * @param expunge whether message numbers may change now
+   * @param options.toldElsewhere messages whose flags the answer tells in its own way
    * @param options.holdsFlags flags are told the next time
    */
   announce(
     expunge: boolean,
-    options: { readonly silent?: ReadonlySet<number>; readonly holdsFlags?: boolean } = {},
+    options: { readonly toldElsewhere?: ReadonlySet<number>; readonly holdsFlags?: boolean } = {},
   ): void {
     const selected = this.#selected;
     if (!selected) return;
@@ -195,7 +196,7 @@ export class Session {
     this.#tellExpunged(changes.expunged);
     if (changes.added > 0) this.#tellCount();
     const changed = selected.holdFlags(changes.changed, options.holdsFlags === true);
-    for (const uid of changed) this.tellMessageFlags(uid, options.silent?.has(uid) === true);
+    for (const uid of changed) if (!options.toldElsewhere?.has(uid)) this.tellMessageFlags(uid, false);
     this.updates.announced(changes);
   }
 
