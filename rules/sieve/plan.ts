@@ -71,6 +71,14 @@ export class Plan {
     this.entries.push(entry);
   }
 
+  /** Takes back what was added. */
+  drop(entry: Entry): void {
+    const at = this.entries.indexOf(entry);
+    if (at < 0) return;
+    this.entries.splice(at, 1);
+    if (at < this.#earlier) this.#earlier--;
+  }
+
   /** What an earlier script has decided stands, and what does not go with it is left out. */
   #findConflict(entry: Entry): { message: string; isEarlier: boolean } | undefined {
     for (const [index, other] of this.entries.entries()) {

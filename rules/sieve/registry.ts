@@ -14,6 +14,7 @@ import { copy } from './extensions/copy.ts';
 import { date } from './extensions/date.ts';
 import { dovecotConfig } from './extensions/dovecot-config.ts';
 import { dovecotDebug } from './extensions/dovecot-debug.ts';
+import { dovecotDuplicate } from './extensions/dovecot-duplicate.ts';
 import { dovecotEnvironment } from './extensions/dovecot-environment.ts';
 import { dovecotExecute } from './extensions/dovecot-execute.ts';
 import { dovecotFilter } from './extensions/dovecot-filter.ts';
@@ -35,6 +36,7 @@ import { fileinto } from './extensions/fileinto.ts';
 import { foreverypart } from './extensions/foreverypart.ts';
 import { ihave } from './extensions/ihave.ts';
 import { imap4flags } from './extensions/imap4flags.ts';
+import { imapflags } from './extensions/imapflags.ts';
 import { imapsieve } from './extensions/imapsieve.ts';
 import { include } from './extensions/include.ts';
 import { index } from './extensions/index.ts';
@@ -42,6 +44,7 @@ import { mailbox } from './extensions/mailbox.ts';
 import { mailboxid } from './extensions/mailboxid.ts';
 import { mboxmetadata, servermetadata } from './extensions/metadata.ts';
 import { mime } from './extensions/mime.ts';
+import { notify } from './extensions/notify.ts';
 import { redirectDeliverby } from './extensions/redirect-deliverby.ts';
 import { redirectDsn } from './extensions/redirect-dsn.ts';
 import { regex } from './extensions/regex.ts';
@@ -75,6 +78,7 @@ const extensions: readonly Extension[] = [
   date,
   dovecotConfig,
   dovecotDebug,
+  dovecotDuplicate,
   dovecotEnvironment,
   dovecotExecute,
   dovecotFilter,
@@ -97,6 +101,7 @@ const extensions: readonly Extension[] = [
   foreverypart,
   ihave,
   imap4flags,
+  imapflags,
   imapsieve,
   include,
   index,
@@ -104,6 +109,7 @@ const extensions: readonly Extension[] = [
   mailboxid,
   mboxmetadata,
   mime,
+  notify,
   redirectDeliverby,
   redirectDsn,
   regex,
@@ -126,11 +132,16 @@ export const programExtensions: readonly string[] = [dovecotExecute, dovecotFilt
   ({ name }) => name,
 );
 
-/** Names of all extensions, as ManageSieve announces them. RFC 5804 section 1.7. */
-export const sieveExtensions: readonly string[] = extensions.map(({ name }) => name).sort();
+/** Names of all extensions but those that newer ones replace, as ManageSieve announces them. RFC 5804 section 1.7. */
+export const sieveExtensions: readonly string[] = extensions
+  .filter(({ replacedBy }) => replacedBy === undefined)
+  .map(({ name }) => name)
+  .sort();
 
 /** @param names what scripts may require; everything when absent */
 export function availableExtensions(names?: readonly string[], more: readonly Extension[] = []): Available {
-  const chosen = names ? extensions.filter(({ name }) => names.includes(name)) : extensions;
+  const isChosen = ({ name, replacedBy }: Extension) =>
+    names === undefined || names.includes(name) || (replacedBy !== undefined && names.includes(replacedBy));
+  const chosen = extensions.filter(isChosen);
   return new Map([...chosen, ...more].map((extension) => [extension.name, extension]));
 }

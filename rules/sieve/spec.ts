@@ -96,6 +96,8 @@ export interface Modifier {
 /** One name that scripts may require. */
 export interface Extension {
   readonly name: string;
+  /** An older extension, understood wherever this newer one is, never announced, and not used together with it. */
+  readonly replacedBy?: string;
   /** Required with it. */
   readonly implies?: readonly string[];
   readonly specs?: readonly Spec[];

@@ -73,6 +73,15 @@ export class Vocabulary {
     for (const implied of extension.implies ?? []) if (this.knows(implied)) this.enable(implied);
   }
 
+  /** An older extension and the newer one in its place, where one of them is `name` and the other is in use. */
+  replacement(name: string): { readonly older: string; readonly newer: string } | undefined {
+    const newer = this.#available.get(name)?.replacedBy;
+    if (newer !== undefined && this.uses(newer)) return { older: name, newer };
+    for (const extension of this.#enabled.values())
+      if (extension.replacedBy === name) return { older: extension.name, newer: name };
+    return undefined;
+  }
+
   hasComparator(name: string): boolean {
     const extension = `comparator-${name}`;
     this.mark(extension);

@@ -21,7 +21,7 @@ ssl = no
 log_path = /dev/stderr
 postmaster_address = postmaster@example.org
 plugin {
-  sieve_extensions = +editheader +mboxmetadata +servermetadata +vnd.dovecot.debug +vacation-seconds +spamtest +virustest
+  sieve_extensions = +editheader +mboxmetadata +servermetadata +vnd.dovecot.debug +vacation-seconds +spamtest +virustest +imapflags +notify +vnd.dovecot.duplicate
   sieve_max_actions = 100
 }
 `;

@@ -30,6 +30,16 @@ const requireCommand: ActionSpec = {
 function requireOne(use: Use, name: string, at: number): void {
   const { compiler } = use;
   if (compiler.knows(name)) {
+    const replacement = compiler.replacement(name);
+    if (replacement !== undefined) {
+      const { older, newer } = replacement;
+      use.failed = true;
+      compiler.problems.error(
+        at,
+        `the (deprecated) ${older} extension cannot be used together with the ${newer} extension`,
+      );
+      return;
+    }
     if (!compiler.requires.includes(name)) compiler.requires.push(name);
     compiler.enable(name, at);
     return;

@@ -8,18 +8,19 @@ import type { Use } from '../use.ts';
 
 const week = 7 * 86_400;
 
-const duplicateTest: TestSpec = {
+/** @param unique the tag that gives the id itself */
+export const duplicateTest = (unique: 'uniqueid' | 'value'): TestSpec => ({
   name: 'duplicate',
   kind: 'test',
   tags: [
     { name: 'header', parameter: 'string' },
-    { name: 'uniqueid', parameter: 'string' },
+    { name: unique, parameter: 'string' },
     { name: 'handle', parameter: 'string' },
     { name: 'seconds', parameter: 'number' },
     { name: 'last' },
   ],
   compile(use) {
-    const identity = identityOf(use);
+    const identity = identityOf(use, unique);
     const handle = use.tagText('handle');
     const seconds = use.tagNumber('seconds');
     const last = use.has('last');
@@ -36,14 +37,14 @@ const duplicateTest: TestSpec = {
       return isSeen;
     };
   },
-};
+});
 
 /** The text that makes a message the same as another: the Message-ID where nothing else is asked for. */
-function identityOf(use: Use): (run: Run) => string | undefined {
-  if (use.has('header') && use.has('uniqueid'))
-    use.error('conflicting :header and :uniqueid arguments specified for the duplicate test');
-  const unique = use.tagText('uniqueid');
-  if (unique) return (run) => `u${unique.value(run)}`;
+function identityOf(use: Use, unique: string): (run: Run) => string | undefined {
+  if (use.has('header') && use.has(unique))
+    use.error(`conflicting :header and :${unique} arguments specified for the duplicate test`);
+  const given = use.tagText(unique);
+  if (given) return (run) => `u${given.value(run)}`;
   const header = use.tagText('header');
   if (header?.constant !== undefined && !isHeaderName(header.constant))
     use.compiler.problems.warning(
@@ -71,4 +72,4 @@ function hashedKey(run: Run, handle: string, id: string): string {
   return `duplicate:${hash.digest('base64url').slice(0, 32)}`;
 }
 
-export const duplicate: Extension = { name: 'duplicate', specs: [duplicateTest] };
+export const duplicate: Extension = { name: 'duplicate', specs: [duplicateTest('uniqueid')] };

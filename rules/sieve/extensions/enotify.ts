@@ -131,15 +131,19 @@ function finish(run: Run, wish: Wish, at: Run['place']): NotifyAction | undefine
   return mail && { ...action, mail };
 }
 
+/** RFC 5436 section 2.2: what was sent automatically makes no notification, or two users could set off each other's for ever. */
+export function isAutomatic(run: Run): boolean {
+  const values = run.original.fields.rawValues('auto-submitted');
+  if (values.every((value) => /^no\b/i.test(value))) return false;
+  run.note('no notification for a message that was submitted automatically');
+  return true;
+}
+
 /** RFC 5436 section 2. */
 function mailOf(run: Run, wish: Wish): NotifyAction['mail'] | undefined {
+  if (isAutomatic(run)) return undefined;
   const uri = parseMailto(wish.method);
   const { fields } = run.original;
-  // Section 2.2: what was sent automatically makes no notification, or two users could set off each other's for ever.
-  if (fields.rawValues('auto-submitted').some((value) => !/^no\b/i.test(value))) {
-    run.note('no notification for a message that was submitted automatically');
-    return undefined;
-  }
   if ('error' in uri || uri.to.length + uri.cc.length + uri.bcc.length === 0) return undefined;
   const { envelope } = run.environment;
   const own = run.settings.userAddress ?? envelope.to ?? '';
@@ -180,7 +184,7 @@ function addressField(name: string, addresses: readonly string[]): [string, stri
   return addresses.length === 0 ? [] : [[name, addresses.map((address) => `<${address}>`).join(', ')]];
 }
 
-function importanceFields(importance: 1 | 2 | 3): [string, string][] {
+export function importanceFields(importance: 1 | 2 | 3): [string, string][] {
   if (importance === 1)
     return [
       ['X-Priority', '1 (Highest)'],

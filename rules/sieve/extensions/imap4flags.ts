@@ -61,9 +61,9 @@ function flagVariable(use: Use, index: number): Variable | undefined {
 
 const lower = (flag: string) => flag.toLowerCase();
 
-const setflag = change('setflag', (_old, given) => given);
-const addflag = change('addflag', (old, given) => normaliseFlags([...old, ...given]));
-const removeflag = change('removeflag', (old, given) => {
+export const setflag = change('setflag', (_old, given) => given);
+export const addflag = change('addflag', (old, given) => normaliseFlags([...old, ...given]));
+export const removeflag = change('removeflag', (old, given) => {
   const gone = new Set(given.map(lower));
   return old.filter((flag) => !gone.has(lower(flag)));
 });

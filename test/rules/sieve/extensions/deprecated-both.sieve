@@ -1,0 +1,3 @@
+require ["imapflags", "imap4flags"];
+require ["enotify", "notify"];
+keep;
