@@ -4,6 +4,8 @@ import type { NotifyAction } from '../actions.ts';
 import { Fault } from '../fault.ts';
 import { fieldText, writeMail } from '../generated-mail.ts';
 import { parseMailto } from '../mailto.ts';
+import { notYetNotified, rememberNotified } from '../notified.ts';
+import type { Entry } from '../plan.ts';
 import type { Run } from '../run.ts';
 import { parseSingleAddress } from '../single-address.ts';
 import type { ActionSpec, Extension, Modifier, TestSpec } from '../spec.ts';
@@ -57,12 +59,27 @@ const notifyCommand: ActionSpec = {
         message: message?.value(run),
         fcc: fcc?.(run),
       };
-      const at = run.place;
-      run.plan.add({ kind: 'notify', at, finish: () => finish(run, wish, at) });
+      addNotification(run, wish);
       run.trace?.input('did', `notify ${uri}`);
     };
   },
 };
+
+/** Of mail, whom another rule notifies already is left out; where nobody is left there is nothing to do. */
+function addNotification(run: Run, wish: Wish): void {
+  const at = run.place;
+  const uri = /^mailto:/i.test(wish.method) ? parseMailto(wish.method) : undefined;
+  if (uri === undefined || 'error' in uri) {
+    run.plan.add({ kind: 'notify', at, finish: () => finish(run, wish, at) });
+    return;
+  }
+  const all = [...uri.to, ...uri.cc, ...uri.bcc];
+  const recipients = notYetNotified(run, all);
+  if (recipients.length === 0 && all.length > 0) return;
+  const entry: Entry = { kind: 'notify', at, finish: () => finish(run, wish, at, recipients) };
+  run.plan.add(entry);
+  rememberNotified(run, recipients, entry);
+}
 
 interface Wish {
   readonly method: string;
@@ -114,7 +131,13 @@ function methodProblem(uri: string): string | undefined {
   return 'error' in parsed ? `mailto URI: ${parsed.error}` : undefined;
 }
 
-function finish(run: Run, wish: Wish, at: Run['place']): NotifyAction | undefined {
+/** @param recipients who is to get the mail */
+function finish(
+  run: Run,
+  wish: Wish,
+  at: Run['place'],
+  recipients: readonly string[] = [],
+): NotifyAction | undefined {
   const { method, importance, options, from, message, fcc } = wish;
   const action: NotifyAction = {
     type: 'notify',
@@ -127,7 +150,7 @@ function finish(run: Run, wish: Wish, at: Run['place']): NotifyAction | undefine
     at,
   };
   if (!/^mailto:/i.test(method)) return action;
-  const mail = mailOf(run, wish);
+  const mail = mailOf(run, wish, recipients);
   return mail && { ...action, mail };
 }
 
@@ -140,11 +163,11 @@ export function isAutomatic(run: Run): boolean {
 }
 
 /** RFC 5436 section 2. */
-function mailOf(run: Run, wish: Wish): NotifyAction['mail'] | undefined {
+function mailOf(run: Run, wish: Wish, recipients: readonly string[]): NotifyAction['mail'] | undefined {
   if (isAutomatic(run)) return undefined;
   const uri = parseMailto(wish.method);
   const { fields } = run.original;
-  if ('error' in uri || uri.to.length + uri.cc.length + uri.bcc.length === 0) return undefined;
+  if ('error' in uri || recipients.length === 0) return undefined;
   const { envelope } = run.environment;
   const own = run.settings.userAddress ?? envelope.to ?? '';
   const sender = senderOf(run, wish);
@@ -155,8 +178,14 @@ function mailOf(run: Run, wish: Wish): NotifyAction['mail'] | undefined {
         'From',
         wish.from ?? (own === '' ? `<postmaster@${run.settings.hostname ?? 'localhost'}>` : `<${own}>`),
       ],
-      ...addressField('To', uri.to),
-      ...addressField('Cc', uri.cc),
+      ...addressField(
+        'To',
+        uri.to.filter((address) => recipients.includes(address)),
+      ),
+      ...addressField(
+        'Cc',
+        uri.cc.filter((address) => recipients.includes(address)),
+      ),
       ['Subject', fieldText(subject)],
       // Section 2.7: owner and the id of the loop.
       ['Auto-Submitted', `auto-notified; owner-email="${own.replace(/["\\]/g, '')}"`],
@@ -166,7 +195,6 @@ function mailOf(run: Run, wish: Wish): NotifyAction['mail'] | undefined {
     ],
     body: uri.body ?? notificationText(run),
   });
-  const recipients = [...new Set([...uri.to, ...uri.cc, ...uri.bcc])];
   return { sender, recipients, message };
 }
 

@@ -3,6 +3,7 @@ import { comparators } from '../comparators.ts';
 import { Fault } from '../fault.ts';
 import { fieldText, writeMail } from '../generated-mail.ts';
 import { readableText, walkParts } from '../mime/part.ts';
+import { notYetNotified, rememberNotified } from '../notified.ts';
 import type { Entry } from '../plan.ts';
 import type { Run } from '../run.ts';
 import { parseSingleAddress } from '../single-address.ts';
@@ -46,7 +47,7 @@ const notifyCommand: ActionSpec = {
     use.compiler.needsBody = true;
     checkConstants(use);
     return (run) => {
-      const recipients = [...new Set((options?.values(run) ?? []).map(addressOf))];
+      const recipients = notYetNotified(run, (options?.values(run) ?? []).map(addressOf));
       if (recipients.length === 0) return;
       const text = message?.value(run) ?? '$from$: $subject$';
       const at = run.place;
@@ -60,6 +61,7 @@ const notifyCommand: ActionSpec = {
         },
       };
       run.plan.add(entry);
+      rememberNotified(run, recipients, entry);
       wishes(run).push({ entry, id: id?.value(run), importance });
       run.trace?.input('did', `notify ${recipients.join(' ')}`);
     };
