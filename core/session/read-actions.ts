@@ -1,7 +1,7 @@
 /** The delivery actions of a plugin's answer, checked and copied. */
 import { answerLimits } from '../base/limits/pipeline.ts';
 import { stateKeyBytesMax } from '../base/limits/state.ts';
-import type { DsnNotify } from '../mail/envelope.ts';
+import type { DeliverBy, DsnNotify } from '../mail/envelope.ts';
 import { BadAnswer } from './bad-answer.ts';
 import { copyJson } from './copy-json.ts';
 import type { Action, ActionType, DsnWishes, OnceKey } from './plan.ts';
@@ -48,7 +48,7 @@ const readers: {
     }),
   },
   redirect: {
-    keys: ['address', 'edits', 'notify', 'ret', 'envid'],
+    keys: ['address', 'edits', 'notify', 'ret', 'envid', 'deliverBy'],
     read: (action, where) => ({
       address: readLine(action.address, `${where}.address`, 1000),
       ...readCopyEdits(action, where),
@@ -126,7 +126,7 @@ function readCopyEdits(
 
 const notifyWords: readonly unknown[] = ['never', 'success', 'failure', 'delay'] satisfies DsnNotify[];
 
-function readDsnWishes({ notify, ret, envid }: Fields, where: string): DsnWishes {
+function readDsnWishes({ notify, ret, envid, deliverBy }: Fields, where: string): DsnWishes {
   if (ret !== undefined && ret !== 'full' && ret !== 'hdrs')
     throw new BadAnswer(`${where}.ret is not full or hdrs`);
   const words = notify === undefined ? [] : readArray(notify, `${where}.notify`, notifyWords.length);
@@ -136,7 +136,17 @@ function readDsnWishes({ notify, ret, envid }: Fields, where: string): DsnWishes
     ...(notify !== undefined && { notify: words as DsnNotify[] }),
     ...(ret !== undefined && { ret }),
     ...(envid !== undefined && { envid: readLine(envid, `${where}.envid`, envidCharactersMax) }),
+    ...(deliverBy !== undefined && { deliverBy: readDeliverBy(deliverBy, `${where}.deliverBy`) }),
   };
+}
+
+function readDeliverBy(value: unknown, where: string): DeliverBy {
+  const { until, mode, trace } = readObject(value, where, ['until', 'mode', 'trace']);
+  if (typeof until !== 'number' || !Number.isSafeInteger(until))
+    throw new BadAnswer(`${where}.until is not in epoch milliseconds`);
+  if (mode !== 'return' && mode !== 'notify') throw new BadAnswer(`${where}.mode is not return or notify`);
+  if (typeof trace !== 'boolean') throw new BadAnswer(`${where}.trace is not true or false`);
+  return { until, mode, trace };
 }
 
 /** RFC 3461 section 4.4. */

@@ -27,7 +27,7 @@ export function environmentOf(
   };
   return {
     ...commonEnvironment(whose, context, site, programs),
-    envelope: envelopeOf(input),
+    envelope: envelopeOf(input, context.clock.now()),
     item: (name) => configItem(name, context) ?? items[name]?.(input, context),
     spamPercent: () => spamPercent(input, options.spamScoreMax),
     virusLevel: () => virusLevel(input),
@@ -88,9 +88,9 @@ export function asMissing(error: unknown): false {
   throw error;
 }
 
-function envelopeOf({ envelope, recipient, session }: DeliverInput): SieveEnvelope {
+function envelopeOf({ envelope, recipient, session }: DeliverInput, now: number): SieveEnvelope {
   const { notify, orcpt } = recipient;
-  const { ret, envid } = envelope;
+  const { ret, envid, deliverBy } = envelope;
   return {
     from: envelope.sender,
     to: recipient.address,
@@ -100,6 +100,12 @@ function envelopeOf({ envelope, recipient, session }: DeliverInput): SieveEnvelo
     ...(orcpt !== undefined && { orcpt }),
     ...(ret !== undefined && { ret }),
     ...(envid !== undefined && { envid }),
+    ...(deliverBy && {
+      byTimeAbsoluteMs: deliverBy.until,
+      byTimeRelativeSeconds: Math.floor((deliverBy.until - now) / 1000),
+      byMode: deliverBy.mode,
+      byTrace: deliverBy.trace,
+    }),
   };
 }
 

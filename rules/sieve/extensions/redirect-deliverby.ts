@@ -3,6 +3,7 @@ import type { RedirectDelivery } from '../actions.ts';
 import { Fault } from '../fault.ts';
 import type { Run } from '../run.ts';
 import type { Extension } from '../spec.ts';
+import { shown } from '../text.ts';
 import type { Use } from '../use.ts';
 
 export const redirectDeliverby: Extension = {
@@ -24,6 +25,13 @@ export function deliverByOptions(use: Use): (run: Run) => RedirectDelivery {
   const byTrace = use.has('bytrace');
   const timed = relativeSeconds !== undefined || absolute !== undefined;
   if (!timed && (mode || byTrace)) use.error('the redirect command needs a time with :bymode and :bytrace');
+  if (absolute?.constant !== undefined && Number.isNaN(readTime(absolute.constant)))
+    use.error(
+      `"${absolute.constant}" is no value for :bytimeabsolute: a date of RFC 3339 is expected`,
+      use.tagAt('bytimeabsolute'),
+    );
+  if (mode?.constant !== undefined && !readMode(mode.constant))
+    use.error(`"${mode.constant}" is no value for :bymode: NOTIFY or RETURN`, use.tagAt('bymode'));
   return (run) => ({
     ...(relativeSeconds !== undefined && { byTime: { relativeSeconds } }),
     ...(absolute && { byTime: { absoluteMs: absoluteTime(absolute.value(run)) } }),
@@ -32,17 +40,29 @@ export function deliverByOptions(use: Use): (run: Run) => RedirectDelivery {
   });
 }
 
-/** RFC 3339. */
+/** Epoch milliseconds. */
 function absoluteTime(text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new Fault(`redirect: "${text}" is no date for :bytimeabsolute`);
+  const ms = readTime(text);
+  if (Number.isNaN(ms)) throw new Fault(`redirect: "${shown(text)}" is no date for :bytimeabsolute`);
   return ms;
 }
 
-/** RFC 2852 section 4: R returns, N notifies. */
+/** RFC 3339 section 5.6; NaN for what is none. */
+function readTime(text: string): number {
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+}
+
 function modeOf(text: string): 'return' | 'notify' {
+  const mode = readMode(text);
+  if (mode === undefined) throw new Fault(`redirect: "${shown(text)}" is no value for :bymode`);
+  return mode;
+}
+
+/** RFC 2852 section 4: R returns, N notifies. */
+function readMode(text: string): 'return' | 'notify' | undefined {
   const mode = text.toUpperCase();
   if (mode === 'NOTIFY' || mode === 'N') return 'notify';
-  if (mode === 'RETURN' || mode === 'R') return 'return';
-  throw new Fault(`redirect: "${text}" is no value for :bymode`);
+  return mode === 'RETURN' || mode === 'R' ? 'return' : undefined;
 }

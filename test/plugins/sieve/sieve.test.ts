@@ -87,6 +87,18 @@ const cases: readonly {
     ],
   },
   {
+    name: 'redirect by a time, with the deadline of what came',
+    script:
+      'require ["envelope", "envelope-deliverby", "redirect-deliverby"]; if allof(envelope "bymode" "R", envelope "bytimeabsolute" "2027-01-02T03:04:05Z", envelope "bytrace" "T") { redirect :bytimeabsolute "2027-01-01T00:00:00Z" :bymode "return" "bob@example.test"; }',
+    input: { envelope: { deliverBy: { until: Date.UTC(2027, 0, 2, 3, 4, 5), mode: 'return', trace: true } } },
+    want: [
+      {
+        ...{ type: 'redirect', address: 'bob@example.test', edits: [] },
+        deliverBy: { until: Date.UTC(2027, 0, 1), mode: 'return', trace: false },
+      },
+    ],
+  },
+  {
     name: 'ereject',
     script: 'require "ereject"; ereject "not today\r\nor tomorrow";',
     want: [{ type: 'refuse', code: 550, enhanced: '5.7.1', text: 'not today\nor tomorrow' }],
