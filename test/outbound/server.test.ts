@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import type { ZoneData } from '../../core/net/dns-zone.ts';
 import { SmtpClient } from '../../core/net/smtp-client.ts';
+import type { OutgoingRecipient } from '../../core/net/smtp-commands.ts';
 import { readQueue } from '../../src/queue/open.ts';
 import type { QueueEntry } from '../../src/queue/queue.ts';
 import { runCommand } from '../kit/command.ts';
@@ -94,7 +95,13 @@ function told(domain: string, at = server): string[] {
     .filter((text) => text.includes(domain));
 }
 
-async function submit(to: readonly string[], at = server): Promise<void> {
+type Wishes = Partial<Parameters<SmtpClient['send']>[0]>;
+
+async function submit(
+  to: readonly (string | OutgoingRecipient)[],
+  at = server,
+  wishes: Wishes = {},
+): Promise<void> {
   const client = await SmtpClient.connect({
     to: { host: '127.0.0.1', port: at.ports.submission! },
     name: 'client.test',
@@ -103,7 +110,7 @@ async function submit(to: readonly string[], at = server): Promise<void> {
   });
   const content = Buffer.from(`From: alice@example.test\r\nSubject: hello\r\n\r\n.dot\r\n`);
   const outcome = await client.send(
-    { sender: 'alice@example.test', recipients: to },
+    { sender: 'alice@example.test', recipients: to, ...wishes },
     { length: content.length, chunks: [content] },
   );
   assert.equal(outcome.accepted, true, JSON.stringify(outcome));
@@ -166,6 +173,48 @@ test('refused for good: the sender reads why, in the words of the server', async
   assert.match(bounce, /550 5\.1\.1 who is that\?/);
   assert.match(bounce, /^Subject: hello$/m);
   assert.doesNotMatch(bounce, /Final-Recipient: rfc822; x@/);
+});
+
+const asked = (domain: string): OutgoingRecipient => ({
+  address: `x@${domain}`,
+  notify: ['success', 'failure'],
+  orcpt: 'rfc822;First+Address@old.test',
+});
+
+test('what the sender asks of DSN goes on to a server that has it, which then reports', async (t) => {
+  const { domain, mx } = await remote(t, { EHLO: '250-me\r\n250 DSN' });
+  await submit([asked(domain)], server, { ret: 'hdrs', envid: 'order 66' });
+  await until('an empty queue', () => messageTo(mx) !== undefined && waiting(domain).length === 0);
+  assert.ok(
+    mx.heard.includes('MAIL FROM:<alice@example.test> RET=HDRS ENVID=order+2066'),
+    mx.heard.join('\n'),
+  );
+  assert.ok(
+    mx.heard.includes(`RCPT TO:<x@${domain}> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;First+2BAddress@old.test`),
+  );
+  assert.deepEqual(told(domain), []);
+});
+
+test('a server without DSN is asked for nothing, and the sender hears that the mail was passed on', async (t) => {
+  const { domain, mx } = await remote(t, {});
+  await submit([asked(domain)], server, { ret: 'hdrs', envid: 'order 66' });
+  await until('the report', () => told(domain).length === 1);
+  const [report = ''] = told(domain);
+  assert.match(report, /^Action: relayed$/m);
+  assert.match(report, /^Original-Envelope-Id: order 66$/m);
+  assert.match(report, /^Original-Recipient: rfc822; First\+Address@old\.test$/m);
+  assert.doesNotMatch(report, /^\.dot$/m, 'the header alone');
+  assert.ok(!mx.heard.some((line) => /NOTIFY|ORCPT|RET=|ENVID/.test(line)));
+});
+
+test('what failed and was not to be told is not told', async (t) => {
+  const { domain, mx } = await remote(t, { RCPT: '550 5.1.1 nobody' });
+  await submit([{ address: `x@${domain}`, notify: ['never'] }]);
+  await until(
+    'the end',
+    () => mx.heard.some((line) => line.startsWith('RCPT')) && waiting(domain).length === 0,
+  );
+  assert.deepEqual(told(domain), []);
 });
 
 test('greylisting: later, and then it is there, once', async (t) => {
