@@ -20,6 +20,7 @@ import { admitRecipient } from './recipients.ts';
 import type {
   Answer,
   FlowSession,
+  KnownMail,
   MailFrom,
   MessageSink,
   OpenSession,
@@ -166,15 +167,18 @@ class ClientSession implements FlowSession {
     return { refused: { code: 535, enhanced: '5.7.8', text: 'no such user here' } };
   }
 
-  async mailFrom({ prdr = false, priorityLowered: _, ...mailFrom }: MailFrom): Promise<Answer> {
+  async mailFrom(
+    { prdr = false, priorityLowered: _, ...mailFrom }: MailFrom,
+    known?: KnownMail,
+  ): Promise<Answer> {
     this.reset();
     const house = this.#current();
     const refused = this.#refuseSender(house, mailFrom.sender);
     if (refused) return refused;
-    const startedAt = house.clock.now();
+    const startedAt = known?.at ?? house.clock.now();
     const transaction = beginTransaction(
       {
-        id: newTransactionId(startedAt),
+        id: known?.id ?? newTransactionId(startedAt),
         house,
         connection: this.connection,
         session: this.#session,
@@ -182,7 +186,13 @@ class ClientSession implements FlowSession {
         startedAt,
         envelope: { ...mailFrom, recipients: [], ...this.#origin() },
       },
-      { ...this.#left, trace: [...this.#left.trace], keeper: this.#keeper, prdr },
+      {
+        ...this.#left,
+        trace: [...this.#left.trace],
+        keeper: this.#keeper,
+        prdr,
+        repeated: known?.repeated ?? false,
+      },
     );
     this.#transaction = transaction;
     const answer = note(transaction, '', await raiseInTransaction(transaction, 'mailFrom'));

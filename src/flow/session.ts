@@ -53,6 +53,16 @@ export interface ScramLogin {
   conclude(method: string, proven: boolean): Promise<{ user: string } | { refused: Reply }>;
 }
 
+/** A message that the door keeps until it is accepted, and so may bring a second time: it must not be delivered twice. */
+export interface KnownMail {
+  /** Of the transaction, the same each time: letters and digits. */
+  readonly id: string;
+  /** Epoch milliseconds at which it came. */
+  readonly at: number;
+  /** It may have been accepted before, by an attempt of which nothing is known. */
+  readonly repeated: boolean;
+}
+
 export interface FlowSession {
   readonly connection: Connection;
   /** Raised before the greeting. */
@@ -80,7 +90,7 @@ export interface FlowSession {
    * MTA that keeps the mail, whose users are not ours to know.
    */
   assume?(user: string, method?: string): Promise<{ user: string } | { refused: Reply }>;
-  mailFrom(mailFrom: MailFrom): Promise<Answer>;
+  mailFrom(mailFrom: MailFrom, known?: KnownMail): Promise<Answer>;
   rcptTo(rcptTo: RcptTo): Promise<Answer>;
   /** Raised at DATA, or at the first BDAT of a transaction, once. */
   data(): Promise<Answer>;

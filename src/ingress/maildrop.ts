@@ -1,4 +1,5 @@
 /** The door for programs of this machine: takes up what `mailfilter sendmail` left in the maildrop, as soon as it is there. */
+import { createHash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +13,7 @@ import type { Reply } from '../../core/mail/reply.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import type { Connection } from '../../core/session/connection.ts';
 import type { House } from '../flow/house.ts';
-import type { FlowSession, OpenSession, SpooledMessage } from '../flow/session.ts';
+import type { FlowSession, KnownMail, OpenSession, SpooledMessage } from '../flow/session.ts';
 import { submit } from '../flow/submit.ts';
 import { type Drop, openDrop } from '../maildrop/drop.ts';
 
@@ -155,13 +156,14 @@ class Pickup implements Maildrop {
         ...(envid && { envid }),
       };
       const all = drop.envelope.recipients.map((address, index) => recipientOf(address, index, domain, drop));
-      const kept = await offer(session, mailFrom, all, refused);
+      const known = this.#known(name, drop);
+      const kept = await offer(session, mailFrom, known, all, refused);
       if (refused.length > 0)
-        await this.#bounce(name, { ...mailFrom, recipients: all }, refused, spooled.source);
+        await this.#bounce(known, { ...mailFrom, recipients: all }, refused, spooled.source);
       if (kept === 0) return spooled.release();
       const [reply] = await session.message(spooled);
       if (reply !== undefined && reply.code >= 500) {
-        await this.#bounceAll(name, { ...mailFrom, recipients: all }, reply, drop);
+        await this.#bounceAll(known, { ...mailFrom, recipients: all }, reply, drop);
       } else if (reply === undefined || reply.code >= 400) {
         throw new OperationalError('maildrop', reply?.text ?? 'no answer', { temporary: true });
       }
@@ -169,6 +171,13 @@ class Pickup implements Maildrop {
       session.reset();
       await session.close('quit');
     }
+  }
+
+  /** The file goes after the mail was accepted: a crash in between, or a disk that fails, brings it again. */
+  #known(name: string, { identity, completedAt }: Drop): KnownMail {
+    const id = createHash('sha256').update(identity).digest('hex').slice(0, 16).toUpperCase();
+    const repeated = this.#waiting.has(name) || completedAt <= performance.timeOrigin;
+    return { id, at: completedAt, repeated };
   }
 
   #senderOf({ envelope, uid }: Drop, domain: string): string {
@@ -179,37 +188,44 @@ class Pickup implements Maildrop {
     return `${this.#options.userName(uid) ?? `uid-${uid}`}@${domain}`;
   }
 
-  async #bounceAll(name: string, envelope: Envelope, reply: Reply, drop: Drop): Promise<void> {
+  async #bounceAll(known: KnownMail, envelope: Envelope, reply: Reply, drop: Drop): Promise<void> {
     const again = await spool(this.#options.house(), drop);
     try {
       const reports = envelope.recipients.map(
         (recipient): DsnRecipient => ({ recipient, action: 'failed', reply }),
       );
-      await this.#bounce(name, envelope, reports, again.source);
+      await this.#bounce(known, envelope, reports, again.source);
     } finally {
       again.release();
     }
   }
 
   async #bounce(
-    name: string,
+    known: KnownMail,
     envelope: Envelope,
     recipients: readonly DsnRecipient[],
     source: MessageSource,
   ): Promise<void> {
     const { house, log } = this.#options;
-    log.warn('maildrop-bounced', { file: name, to: recipients.map(({ recipient }) => recipient.address) });
+    log.warn('maildrop-bounced', { id: known.id, to: recipients.map(({ recipient }) => recipient.address) });
     if (envelope.sender === '') return;
     const now = house().clock.now();
     const { hostname } = house().config;
-    const message = makeDsn({ reportingMta: hostname, arrivedAt: now, now, envelope, source, recipients });
+    const message = makeDsn({
+      reportingMta: hostname,
+      arrivedAt: known.at,
+      now,
+      envelope,
+      source,
+      recipients,
+    });
     const sink = house().openSink();
     await sink.write(message);
     const report = await sink.finish();
-    const id = `maildrop/${name}/dsn`;
     const request = {
-      id,
-      createdAt: now,
+      id: `${known.id}/dsn`,
+      createdAt: known.at,
+      repeated: known.repeated,
       sender: '',
       recipients: [envelope.sender],
       edits: [],
@@ -224,10 +240,11 @@ class Pickup implements Maildrop {
 async function offer(
   session: FlowSession,
   mailFrom: Omit<Envelope, 'recipients'>,
+  known: KnownMail,
   recipients: readonly Recipient[],
   refused: DsnRecipient[],
 ): Promise<number> {
-  const unsendable = await refuseTemporarily(session.mailFrom(mailFrom));
+  const unsendable = await refuseTemporarily(session.mailFrom(mailFrom, known));
   if (unsendable) {
     for (const recipient of recipients) refused.push({ recipient, action: 'failed', reply: unsendable });
     return 0;

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { maildropLimits } from '../../core/base/limits/outbound.ts';
 import { writeAll } from '../../core/base/write-all.ts';
@@ -34,6 +34,10 @@ export interface Drop {
   readonly envelope: DropEnvelope;
   /** Of the file's owner. */
   readonly uid: number;
+  /** Names this very file, whoever gave it its name: nobody can make another of the same identity. */
+  readonly identity: string;
+  /** Epoch milliseconds at which it was complete. */
+  readonly completedAt: number;
   /** Octets of the message, CRLF line ends. */
   read(): AsyncGenerator<Uint8Array>;
   close(): Promise<void>;
@@ -91,10 +95,18 @@ export async function openDrop(path: string, messageBytesMax: number): Promise<D
   if (found.size > messageBytesMax + maildropLimits.envelopeBytesMax) throw unfit(path, 'it is too large');
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const { uid, ino, nlink } = await handle.stat();
+    const { uid, ino, dev, nlink, size, ctimeMs } = await handle.stat();
     if (ino !== found.ino || nlink !== 1) throw unfit(path, 'it was exchanged');
     const { envelope, start } = await readEnvelope(handle, path);
-    return { envelope, uid, read: () => octetsFrom(handle, start), close: () => handle.close() };
+    return {
+      envelope,
+      uid,
+      // Nobody sets the time of change (inode(7)).
+      identity: [basename(path), dev, ino, size, ctimeMs].join(' '),
+      completedAt: Math.floor(ctimeMs),
+      read: () => octetsFrom(handle, start),
+      close: () => handle.close(),
+    };
   } catch (error) {
     await handle.close();
     throw error;

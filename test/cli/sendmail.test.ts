@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   linkSync,
   mkdtempSync,
   readdirSync,
@@ -157,6 +158,54 @@ test('mail waits in the maildrop while no server runs, safe from others', async 
   await until('a tidy folder', () => readdirSync(maildrop).join() === 'part.drop');
   assert.equal(again.messages('alice').length, 1);
   await again.stop();
+});
+
+test('a server that dies after it took mail from the maildrop, and before the file is gone, brings nothing twice', async (t) => {
+  const far = await serveScript(t, {});
+  const directory = mkdtempSync(join(tmpdir(), 'mailfilter-dies-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const flag = join(directory, 'die');
+  const preload = join(directory, 'preload.mjs');
+  writeFileSync(
+    preload,
+    `import files from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const { unlink } = files;
+files.unlink = async (path) => {
+  if (String(path).endsWith('.drop') && existsSync('${flag}')) {
+    rmSync('${flag}');
+    process.kill(process.pid, 'SIGKILL');
+  }
+  return unlink(path);
+};
+syncBuiltinESMExports();
+`,
+  );
+  const own = await startServer({
+    env: { NODE_OPTIONS: `--import ${preload}` },
+    config: {
+      routes: [
+        { to: '@example.test', deliver: 'mailbox' },
+        { to: '*', from: 'authenticated', relay: `127.0.0.1:${far.port}?tls=none` },
+      ],
+    },
+  });
+  t.after(() => own.stop());
+  writeFileSync(flag, '');
+  const text = 'Subject: once\n\nx\n';
+  const sender = ['-f', 'bob@example.test'];
+  const { code } = await send([...sender, 'alice@example.test', 'x@far.test'], text, own.configFile);
+  assert.equal(code, 0);
+  const maildrop = join(own.directory, 'data/maildrop');
+  await until('the death', () => !existsSync(flag));
+  await until('a tidy folder', () => readdirSync(maildrop).length === 0);
+  await send([...sender, 'alice@example.test', 'x@far.test'], text.replace('once', 'later'), own.configFile);
+  const heard = (word: string) => far.heard.filter((line) => line.includes(`Subject: ${word}`)).length;
+  await until('what came later', () => heard('later') === 1 && own.messages('alice').length >= 2);
+  assert.equal(own.messages('alice').length, 2);
+  // On its way out it may have been on the wire when the server died, which is no matter of the maildrop.
+  assert.ok(heard('once') >= 1 && heard('once') <= 2, `${heard('once')}`);
 });
 
 function nullClient(t: TestContext, port: number, more: object = {}): string {
