@@ -1,7 +1,7 @@
 /** What an rcfile of a user without a home finds: names of paths, in which folders of the mailbox stand for files. */
 import { posix } from 'node:path';
 import type { DeliverInput } from 'mailfilter/plugin';
-import { mailRootOf } from '../../rules/procmail/convert/convert.ts';
+import { mailRootOf } from '../../rules/procmail/convert/mail-root.ts';
 import type { MailRoot } from '../../rules/procmail/mailbox-names.ts';
 
 /** There is no such place: what lies beside the rcfile has names that begin with it. */

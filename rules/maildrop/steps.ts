@@ -70,3 +70,11 @@ export interface StepOutcome {
   /** Of a file, an octet a character. */
   readonly source?: string;
 }
+
+/** What runs in steps: a generator that yields each and is given its outcome. */
+export type Running<Result> = Generator<Step, Result, StepOutcome>;
+
+/** -1 where a signal ended it. */
+export function codeOf({ exitCode = 0 }: StepOutcome): number {
+  return exitCode < 0 ? -1 : exitCode;
+}

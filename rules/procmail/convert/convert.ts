@@ -8,27 +8,26 @@ import type { MailRoot } from '../mailbox-names.ts';
 import { type Assignment, type Item, parseRcfile, type Recipe } from '../rcfile.ts';
 import { type ActionPlace, actionCommands } from './actions.ts';
 import { CannotConvert } from './cannot-convert.ts';
+import { cannotFollow, dependsOn, following, refersBack, startsChain } from './chains.ts';
 import { conditionsTest } from './condition-tests.ts';
+import { type MailRootOptions, mailRootOf } from './mail-root.ts';
 import type { Conversion, RecipeReport, SettingReport } from './report.ts';
 import { ConversionScope, expanded, settings, sieveName } from './scope.ts';
 import {
-  allOf,
-  capturing,
-  capturingLast,
-  hasPlaceholder,
-  quotedText,
-  requiredBy,
-  type Test,
-  testText,
-} from './sieve-text.ts';
+  type Branch,
+  commented,
+  commentsAbove,
+  type File,
+  ifText,
+  indented,
+  type Level,
+  printable,
+} from './script-lines.ts';
+import { allOf, capturing, capturingLast, hasPlaceholder, quotedText, requiredBy } from './sieve-text.ts';
 
-export interface ConvertOptions {
+export interface ConvertOptions extends MailRootOptions {
   /** Of the rcfile, for comments and reports. */
   readonly name: string;
-  /** Set before its first line: HOME, LOGNAME, MAILDIR, DEFAULT, ORGMAIL ... */
-  readonly variables: Readonly<Record<string, string>>;
-  /** Where folders lie; default: the first MAILDIR that the rcfile sets, else the one of `variables`. */
-  readonly mailRoot?: string;
   /** Between the levels of folder names in the script. */
   readonly separator?: string;
   /** Text of a file that is included, an octet a character; undefined where it cannot be read. */
@@ -38,63 +37,6 @@ export interface ConvertOptions {
 /** @param source an octet a character. Never throws for what stands in it. */
 export function convertRcfile(source: string, options: ConvertOptions): Conversion {
   return new Converter(source, options).convert();
-}
-
-/** Where folders of an rcfile lie, and which of them are the inbox. */
-export function mailRootOf(
-  source: string,
-  { variables, mailRoot }: Pick<ConvertOptions, 'variables' | 'mailRoot'>,
-): MailRoot {
-  const scope = new ConversionScope(variables);
-  const inboxes = [variables.DEFAULT, variables.ORGMAIL].filter((path) => path !== undefined && path !== '');
-  let root = mailRoot;
-  for (const item of parseRcfile(source).items) {
-    if (item.kind !== 'assignment' || item.value === undefined) continue;
-    const text = textOf(item.value, scope);
-    if (text === undefined) scope.setUnknown(item.name, 'is not known');
-    else scope.setText(item.name, text);
-    if (text === undefined || text === '') continue;
-    if (item.name === 'MAILDIR') root ??= text;
-    if ((item.name === 'DEFAULT' || item.name === 'ORGMAIL') && text !== '/dev/null') {
-      const directory = scope.textOf('MAILDIR') ?? '/';
-      inboxes.push(text.startsWith('/') ? text : `${directory}/${text}`);
-    }
-  }
-  return { root: root ?? variables.MAILDIR ?? '/', inboxes: inboxes as string[] };
-}
-
-function textOf(value: string, scope: ConversionScope): string | undefined {
-  try {
-    return expanded(expandText(value, scope));
-  } catch (error) {
-    if (error instanceof CannotConvert) return undefined;
-    throw error;
-  }
-}
-
-/** A file that is being converted. */
-interface File {
-  readonly name: string;
-  readonly lines: readonly string[];
-  readonly depth: number;
-}
-
-/** Where items stand. */
-interface Level {
-  readonly file: File;
-  readonly indent: string;
-  /** What stands there depends on conditions. */
-  readonly inBlock: boolean;
-}
-
-/** A recipe with those that refer to it: `if`, `elsif`, what stands within each. */
-interface Branch {
-  readonly test: Test;
-  readonly lines: string[];
-  readonly line: number;
-  /** It fills MATCH. */
-  readonly captures: boolean;
-  ended: boolean;
 }
 
 /** Files within one another. */
@@ -157,7 +99,7 @@ class Converter {
         continue;
       }
       const chain = [item, ...following(items, at + 1)];
-      const refers = at === 0 ? this.#startsChain(item, start.chained) : refersBack(item);
+      const refers = at === 0 ? startsChain(item, start.chained) : refersBack(item);
       if (refers !== undefined) lines.push(...this.#keep(item, refers, level));
       else lines.push(...this.#chain(chain, level));
       if (refers !== undefined && chain.length > 1)
@@ -166,15 +108,6 @@ class Converter {
       at += chain.length;
     }
     return lines;
-  }
-
-  /** Undefined where the first recipe of a block or file may be run as if it referred to nothing. */
-  #startsChain({ flags }: Recipe, chained: boolean): string | undefined {
-    const wants = flags.has('A') || flags.has('a');
-    if (wants && !chained) return 'there is no recipe before it that it could refer to';
-    if ((flags.has('E') && chained) || flags.has('e'))
-      return 'it is never run: it stands first, and asks for what came before';
-    return undefined;
   }
 
   #chain([head, ...others]: readonly Recipe[], level: Level): string[] {
@@ -191,7 +124,7 @@ class Converter {
     branches.push(first);
     for (const recipe of others) {
       const last = branches.at(-1)!;
-      const problem = this.#cannotFollow(recipe, last, conditional, kept.length > 0);
+      const problem = cannotFollow(recipe, last, conditional, kept.length > 0);
       const found = problem === undefined ? this.#branch(recipe, level, inner) : new CannotConvert(problem);
       if (found instanceof CannotConvert) {
         kept.push(...this.#keep(recipe, found.message, level));
@@ -207,23 +140,6 @@ class Converter {
     // A capture of one of these may have taken the place of one before.
     if (branches.some(({ captures }) => captures)) this.#scope.forget('MATCH');
     return [...indented(ifText(branches, ''), level.indent), ...kept];
-  }
-
-  /** A phrase where a recipe cannot be told from what the one before it did. */
-  #cannotFollow(
-    { flags }: Recipe,
-    last: Branch,
-    conditional: boolean,
-    afterKept: boolean,
-  ): string | undefined {
-    if (afterKept) return 'a recipe before it, which it depends on, is kept as a comment';
-    if (flags.has('e')) return 'it is run where an action failed; a Sieve script ends there';
-    const isAnd = flags.has('A') || flags.has('a');
-    if (isAnd && flags.has('E')) return 'it asks for the recipe before in two ways';
-    if (isAnd && last.ended) return `it is run only where the delivery of line ${last.line} failed`;
-    if (!isAnd && conditional) return 'it depends on conditions of several recipes before it';
-    if (!isAnd && last.test.kind === 'constant' && last.test.holds) return 'it is never run';
-    return undefined;
   }
 
   #branch(recipe: Recipe, level: Level, inner: Level): Branch | CannotConvert {
@@ -387,26 +303,7 @@ function changesVariable(recipe: Recipe): recipe is Recipe & { action: { variabl
   return recipe.action.kind === 'pipe' && recipe.action.variable !== undefined;
 }
 
-/** The recipes directly behind that refer to the one before them. */
-function following(items: readonly Item[], from: number): Recipe[] {
-  const found: Recipe[] = [];
-  for (const item of items.slice(from)) {
-    if (item.kind !== 'recipe' || refersBack(item) === undefined) break;
-    found.push(item);
-  }
-  return found;
-}
-
-function refersBack({ flags }: Recipe): string | undefined {
-  return ['A', 'a', 'E', 'e'].some((flag) => flags.has(flag))
-    ? 'the recipe that it refers to does not stand directly before it'
-    : undefined;
-}
-
-function dependsOn({ line }: Recipe): string {
-  return `it depends on the recipe of line ${line}`;
-}
-
+/** A phrase where a script has nothing that a variable could be said with. */
 function whyNotSet(name: string, inBlock: boolean): string | undefined {
   switch (name) {
     case 'TRAP':
@@ -426,39 +323,4 @@ function whyNotSet(name: string, inBlock: boolean): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** `if`, `elsif`, `else`; what is always so stands alone. */
-function ifText(branches: readonly Branch[], indent: string): string[] {
-  const lines: string[] = [];
-  for (const [at, { test, lines: own }] of branches.entries()) {
-    const isAlways = test.kind === 'constant' && test.holds;
-    if (isAlways && at === 0) return [...own];
-    const opening = isAlways ? 'else' : `${at === 0 ? 'if' : 'elsif'} ${testText(test, indent)}`;
-    lines.push(...`${at === 0 ? '' : '} '}${opening} {`.split('\n'), ...indented(own, '  '));
-  }
-  return [...lines, '}'];
-}
-
-function indented(lines: readonly string[], indent: string): string[] {
-  return lines.map((line) => (line === '' ? line : indent + line));
-}
-
-/** The comments directly above a line go with what stands there. */
-function commentsAbove(line: number, { file, indent }: Level): string[] {
-  const found: string[] = [];
-  for (let at = line - 2; at >= 0 && /^[ \t]*#/.test(file.lines[at]!); at--)
-    found.unshift(indent + printable(file.lines[at]!.trim()));
-  return found;
-}
-
-function commented({ file, indent }: Level, from: number, to: number, why: string): string[] {
-  const own = file.lines.slice(from - 1, to).map((line) => `${indent}#   ${printable(line)}`.trimEnd());
-  return [`${indent}# ${printable(file.name)}, ${printable(why)}`, ...own];
-}
-
-/** Text of the rcfile in a comment of the script. */
-function printable(text: string): string {
-  const characters = Buffer.from(text, 'latin1').toString('utf8');
-  return characters.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, ' ');
 }

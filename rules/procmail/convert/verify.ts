@@ -3,7 +3,8 @@ import { compileSieve, type Program, runSieve, type SieveAction } from '../../si
 import { type MailRoot, mailboxName } from '../mailbox-names.ts';
 import { type Answer, type Deed, rehearseProcmail } from '../rehearse.ts';
 import type { StepOutcome } from '../steps.ts';
-import { type ConvertOptions, mailRootOf } from './convert.ts';
+import type { ConvertOptions } from './convert.ts';
+import { mailRootOf } from './mail-root.ts';
 import type { Conversion, RecipeReport } from './report.ts';
 
 /** A message as it lies in a folder. */
