@@ -84,6 +84,15 @@ export class Logins {
     return this.#config.limits.authFailuresMax;
   }
 
+  get offersApop(): boolean {
+    return this.#init.users?.apop?.isOffered() === true;
+  }
+
+  /** Only where it is offered. */
+  checkApop(address: string, timestamp: string, digest: string): User | undefined {
+    return this.#init.users!.apop!.authenticate(address, timestamp, digest);
+  }
+
   get scramHashes(): readonly ScramHash[] {
     return this.#init.users?.scram?.hashes() ?? [];
   }
@@ -187,6 +196,17 @@ export class Login {
       this.#logins.log.warn('login-unavailable', { id: this.#wire.peer.id, error: error.message });
       return refused('unavailable', error.clientText);
     }
+  }
+
+  /** True when the greeting is to bear a timestamp. RFC 1939 section 7: over TLS alone, as all logins. */
+  get offersApop(): boolean {
+    return this.allowed && this.#logins.offersApop;
+  }
+
+  /** Only where it is offered. @param timestamp of the greeting, angle brackets included */
+  async apop(address: string, timestamp: string, digest: string): Promise<LoginOutcome> {
+    const user = this.#logins.checkApop(address, timestamp, digest);
+    return user === undefined ? this.#fail('APOP', 'credentials', invalid) : this.#enter('APOP', user);
   }
 
   async #exchange(

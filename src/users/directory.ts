@@ -10,12 +10,14 @@ export class UserDirectory {
   readonly #all: readonly KnownUser[];
   readonly #separator: string;
   readonly #scramHashes: readonly ScramHash[];
+  readonly #hasApop: boolean;
 
   /** @param separator between user and detail; '' turns subaddresses off */
   constructor(users: readonly KnownUser[], separator: string) {
     this.#all = users;
     this.#separator = separator;
     this.#scramHashes = commonScramHashes(users);
+    this.#hasApop = users.some(({ apop }) => apop !== undefined);
     for (const known of users) {
       for (const address of [known.user.address, ...known.user.aliases]) this.#byAddress.set(address, known);
     }
@@ -42,6 +44,10 @@ export class UserDirectory {
   /** By address or alias alone, without a detail. */
   login(address: string): KnownUser | undefined {
     return this.#byAddress.get(canonicalAddress(address));
+  }
+
+  hasApop(): boolean {
+    return this.#hasApop;
   }
 
   scramHashes(): readonly ScramHash[] {

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../../core/base/clock.ts';
 import { describeError } from '../../core/base/errors.ts';
 import type { Log } from '../../core/base/log.ts';
 import type { ScramHash, ScramKeys } from '../../core/net/scram.ts';
+import { isApopDigest } from './apop.ts';
 import { UserDirectory } from './directory.ts';
 import { knownUsers, parseUsersFile } from './format.ts';
 import { hashPassword } from './password.ts';
@@ -101,6 +102,16 @@ class FileUsers implements WatchedUsers {
           return same && !now?.user.disabled ? now?.user : undefined;
         },
       };
+    },
+  };
+
+  readonly apop: NonNullable<Users['apop']> = {
+    isOffered: () => this.#directory.hasApop(),
+    authenticate: (address, timestamp, digest) => {
+      const known = this.#directory.login(address);
+      // Worked out for nobody, too: time must not tell who exists.
+      const isRight = isApopDigest(digest, timestamp, known?.apop ?? this.#standInKey.toString('hex'));
+      return isRight && known?.apop !== undefined && !known.user.disabled ? known.user : undefined;
     },
   };
 

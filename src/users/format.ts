@@ -14,6 +14,8 @@ export interface UserRecord {
   password: string;
   /** Keys of the same password for SCRAM, in the form of RFC 5803. */
   scram?: string[];
+  /** The secret that APOP proves, in clear: of its own, for clients that know nothing better. RFC 1939 section 7. */
+  apop?: string;
   aliases?: string[];
   forward?: string[];
   quotaBytes?: number;
@@ -30,7 +32,11 @@ export interface KnownUser {
   readonly user: User;
   readonly hash: string;
   readonly scram: readonly { readonly hash: ScramHash; readonly keys: ScramKeys }[];
+  readonly apop: string | undefined;
 }
+
+/** RFC 1939 section 7: considerably longer than a password one types. */
+const apopSecretMin = 16;
 
 const addresses = { type: 'array', items: { type: 'string' } };
 const schema = {
@@ -48,6 +54,7 @@ const schema = {
         properties: {
           password: { type: 'string' },
           scram: addresses,
+          apop: { type: 'string', minLength: apopSecretMin },
           aliases: addresses,
           forward: addresses,
           quotaBytes: { type: 'integer', minimum: 0 },
@@ -91,6 +98,7 @@ export function knownUsers(file: UsersFile): KnownUser[] {
     },
     hash: record.password,
     scram: (record.scram ?? []).flatMap((text) => parseScramKeys(text) ?? []),
+    apop: record.apop,
   }));
 }
 

@@ -29,6 +29,13 @@ export interface Users {
     hashes(): readonly ScramHash[];
     candidate(address: string, hash: ScramHash): ScramCandidate;
   };
+  /** Absent where no secrets for it are kept. */
+  readonly apop?: {
+    /** True when a user has one. */
+    isOffered(): boolean;
+    /** @param digest of the greeting's timestamp and the secret, lower-case hex. RFC 1939 section 7 */
+    authenticate(address: string, timestamp: string, digest: string): User | undefined;
+  };
   list(): User[];
   close(): void;
 }

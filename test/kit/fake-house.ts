@@ -298,7 +298,7 @@ function fakeUsers(users: NonNullable<FakeHouseInit['users']>): Users {
     (user): User => ({ aliases: [], forward: [], quotaBytes: 0, disabled: false, ...user }),
   );
   const directory = new UserDirectory(
-    all.map((user) => ({ user, hash: '', scram: [] })),
+    all.map((user) => ({ user, hash: '', scram: [], apop: undefined })),
     '+',
   );
   return {

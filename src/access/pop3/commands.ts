@@ -1,5 +1,5 @@
 /** All commands of POP3 by name. RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS), RFC 5034 (AUTH), RFC 6856 (UTF8). */
-import { auth, pass, user } from './login.ts';
+import { apop, auth, pass, user } from './login.ts';
 import { dele, list, noop, quit, retr, rset, stat, top, uidl } from './mail.ts';
 import { Pop3Refusal } from './refusal.ts';
 import type { Pop3Session } from './session.ts';
@@ -17,6 +17,7 @@ export const pop3Commands: ReadonlyMap<string, Pop3Command> = new Map<string, Po
   ['UTF8', { in: 'authorization', run: utf8 }],
   ['USER', { in: 'authorization', run: user }],
   ['PASS', { in: 'authorization', run: pass }],
+  ['APOP', { in: 'authorization', run: apop }],
   ['AUTH', { in: 'authorization', run: auth }],
   ['STAT', { in: 'transaction', run: stat }],
   ['LIST', { in: 'transaction', run: list }],

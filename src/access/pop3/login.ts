@@ -1,4 +1,4 @@
-/** USER and PASS, and AUTH with SASL. RFC 1939 section 7, RFC 5034. */
+/** USER and PASS, APOP, and AUTH with SASL. RFC 1939 section 7, RFC 5034. */
 import { pop3Limits } from '../../../core/base/limits/access.ts';
 import { decodeBase64 } from '../../../core/net/sasl.ts';
 import { Pop3Refusal } from './refusal.ts';
@@ -20,6 +20,15 @@ export async function pass(session: Pop3Session, words: readonly string[]): Prom
   if (name === undefined) throw new Pop3Refusal('send USER first');
   session.name = undefined;
   await session.entered(await session.login.password('USER', name, words.join(' ')));
+}
+
+/** The name may have spaces, the digest is the last word. */
+export async function apop(session: Pop3Session, words: readonly string[]): Promise<void> {
+  const { login, timestamp } = session;
+  if (timestamp === undefined) throw new Pop3Refusal('APOP is not offered here');
+  const name = words.slice(0, -1).join(' ');
+  if (name === '') throw new Pop3Refusal('a name and a digest were expected');
+  await session.entered(await login.apop(name, timestamp, words.at(-1)!));
 }
 
 export async function auth(session: Pop3Session, words: readonly string[]): Promise<void> {

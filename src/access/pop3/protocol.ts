@@ -21,7 +21,8 @@ export const pop3: Protocol = {
   async serve(wire, house, listener) {
     const session = new Pop3Session(wire, house, listener);
     try {
-      wire.write(`+OK ${house.config().hostname} ready\r\n`);
+      const timestamp = session.timestamp === undefined ? '' : ` ${session.timestamp}`;
+      wire.write(`+OK ${house.config().hostname} ready${timestamp}\r\n`);
       await converse(session);
     } finally {
       // RFC 1939 section 3: without QUIT nothing is removed.

@@ -1,4 +1,5 @@
 /** One client of POP3: its login, and the messages of the INBOX as they were then. RFC 1939 sections 4 to 6. */
+import { randomBytes } from 'node:crypto';
 import { describeError, OperationalError } from '../../../core/base/errors.ts';
 import { pop3Limits } from '../../../core/base/limits/access.ts';
 import type { ListenerConfig } from '../../../core/config/config.ts';
@@ -28,6 +29,8 @@ export class Pop3Session {
   readonly login: Login;
   /** Of USER, until PASS. */
   name: string | undefined;
+  /** `<process.clock@hostname>` of the greeting, where APOP is offered. RFC 1939 section 7. */
+  readonly timestamp: string | undefined;
   isOver = false;
   #maildrop: Maildrop | undefined;
   #account: Account | undefined;
@@ -38,6 +41,10 @@ export class Pop3Session {
     this.house = house;
     this.listener = listener;
     this.login = house.logins.begin(wire, listener);
+    const { offersApop } = this.login;
+    this.timestamp = offersApop
+      ? `<${randomBytes(16).toString('hex')}@${house.config().hostname}>`
+      : undefined;
   }
 
   get isLoggedIn(): boolean {

@@ -1,5 +1,6 @@
 /** POP3: conversations, the exclusive lock, deletion at QUIT alone, dots, and what is told to whom. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,10 +8,19 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pop3 } from '../../../src/access/pop3/protocol.ts';
 import { firstLines, multiline } from '../../../src/access/pop3/text.ts';
+import { openUsers } from '../../../src/users/file.ts';
+import type { Users } from '../../../src/users/users.ts';
 import { openAccessDoor } from '../../kit/access-door.ts';
+import { memoryLog } from '../../kit/door.ts';
+import { LineClient } from '../../kit/line-client.ts';
 
 /** A door whose alice has these messages, LF line ends. */
-async function openPop3(t: TestContext, messages: readonly string[], tls: 'none' | 'starttls' = 'none') {
+async function openPop3(
+  t: TestContext,
+  messages: readonly string[],
+  tls: 'none' | 'starttls' = 'none',
+  users?: Users,
+) {
   const mailRoot = mkdtempSync(join(tmpdir(), 'mailfilter-pop3-'));
   t.after(() => rmSync(mailRoot, { recursive: true, force: true }));
   const inbox = join(mailRoot, 'alice@example.test');
@@ -18,7 +28,7 @@ async function openPop3(t: TestContext, messages: readonly string[], tls: 'none'
   for (const [at, message] of messages.entries())
     writeFileSync(join(inbox, 'new', `${1000 + at}.M${at}.host`), message);
   const listener = { protocol: 'pop3', tls, authWithoutTls: tls === 'none' } as const;
-  const { port } = await openAccessDoor(t, { protocol: pop3, listener, mailRoot });
+  const { port } = await openAccessDoor(t, { protocol: pop3, listener, mailRoot, ...(users && { users }) });
   const stored = () => [...readdirSync(join(inbox, 'new')), ...readdirSync(join(inbox, 'cur'))].sort();
   return { port, stored, talk: (script: string) => talk(port, script) };
 }
@@ -101,6 +111,33 @@ test('logins: wrong ones, in clear, over SASL', async (t) => {
     await say('AUTH PLAIN\n*\nSTAT\nQUIT\n'),
     /-ERR authentication cancelled\n-ERR log in first\n/,
   );
+});
+
+test('APOP: the greeting bears a timestamp where a user has a secret for it', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'mailfilter-apop-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'users.json');
+  const apop = 'a secret of sixteen or more';
+  const users = { 'alice@example.test': { password: '', apop }, 'bob@example.test': { password: '' } };
+  writeFileSync(file, JSON.stringify({ version: 1, users }));
+  const opened = await openUsers({ file, separator: '+', log: memoryLog().log });
+  t.after(() => opened.close());
+  const { port } = await openPop3(t, [], 'none', opened);
+  const login = async (name: string, secret: string) => {
+    const client = new LineClient(connect(port, '127.0.0.1'));
+    t.after(() => client.destroy());
+    const timestamp = /<\w+@mx\.example\.test>$/.exec((await client.line(30_000))!)![0];
+    const digest = createHash('md5')
+      .update(timestamp + secret)
+      .digest('hex');
+    client.send(`APOP ${name} ${digest}\r\n`);
+    return (await client.line(30_000))!;
+  };
+  assert.match(await login('alice@example.test', apop), /^\+OK 0 messages/);
+  assert.match(await login('alice@example.test', 'another'), /^-ERR \[AUTH\]/);
+  assert.match(await login('bob@example.test', apop), /^-ERR \[AUTH\]/);
+  const { talk: say } = await openPop3(t, []);
+  assert.match(await say('APOP alice@example.test 00\nQUIT\n'), /ready\n-ERR APOP is not offered here\n/);
 });
 
 test('without TLS no password is taken, and CAPA says so', async (t) => {
