@@ -135,6 +135,14 @@ export class Endings {
     );
   }
 
+  /** Nothing could be tried for this reason. */
+  retry(taken: readonly TakenEntry[], reason: string): Promise<void> {
+    return this.conclude(
+      taken,
+      taken.map(() => ({ outcome: 'retry', reason })),
+    );
+  }
+
   /** The message is gone, and its sender must hear it. */
   lost(taken: readonly TakenEntry[]): Promise<void> {
     const { entry } = taken[0]!;

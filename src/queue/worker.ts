@@ -15,9 +15,8 @@ export interface WorkerInit extends EndingsInit {
   readonly groupMax: number;
 }
 
+/** Only the journal has it so far. */
 const notBack = 'the message is not back from the journal yet';
-/** Only the journal ever had it, and has not brought it so far. */
-const unwritten: readonly Attempt[] = [{ outcome: 'retry', reason: notBack }];
 
 export class QueueWorker {
   readonly #init: WorkerInit;
@@ -164,10 +163,18 @@ export class QueueWorker {
       await this.#endings.putOff(taken, notBack, queueLimits.awaitJournalMs);
       return 'none';
     }
-    const source = await messages.source(transactionId, entry.length);
+    let source: MessageSource | undefined;
+    let unreadable: unknown;
+    try {
+      source = await messages.source(transactionId, entry.length);
+    } catch (error) {
+      unreadable = error;
+    }
+    // Whoever is told hears it without the message rather than never.
     if (first.reply !== undefined) await this.#endings.tell(taken, source ?? noMessage());
+    else if (unreadable !== undefined) await this.#endings.retry(taken, describeError(unreadable));
     else if (source === undefined && !messages.isWritten(transactionId))
-      await this.#endings.conclude(taken, unwritten);
+      await this.#endings.retry(taken, notBack);
     else if (source === undefined) await this.#endings.lost(taken);
     else if (entry.work.kind === 'relay' && this.#handlers.relay) return this.#relay(taken, source);
     else await this.#endings.conclude(taken, [await this.#attempt(entry, source)]);

@@ -7,8 +7,10 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -483,6 +485,28 @@ test('a message file that is gone: said loudly, and the sender is told', async (
     ['T1/r1/0', 554, 0],
     ['T2/r1/0', 554, 0],
   ]);
+  await queue.close();
+});
+
+test('a message whose file cannot be read is tried again, and given up no sooner than others', async () => {
+  const directory = folder();
+  const first = open({ directory });
+  await first.enqueue([entry('T1/r1/0')], memory());
+  await first.close();
+  const file = join(directory, 'messages/T1.eml');
+  const text = readFileSync(file);
+  unlinkSync(file);
+  // Neither there nor not there: ELOOP.
+  symlinkSync(file, file);
+  const queue = open({ directory });
+  const { attempts, handlers } = recorder();
+  queue.start(handlers);
+  await until(() => queue.list()[0]?.lastError.includes('ELOOP') === true);
+  assert.deepEqual(attempts, []);
+  writeFileSync(`${file}.whole`, text);
+  renameSync(`${file}.whole`, file);
+  await until(empty(queue));
+  assert.equal(attempts.length, 1);
   await queue.close();
 });
 
