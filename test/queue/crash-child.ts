@@ -51,6 +51,15 @@ if (point === 'held') {
   say('held T2/r1/0');
   die();
 }
+if (point === 'released') {
+  await queue.hold('T2/r1/0', 'operator');
+  await queue.release('T2/r1/0');
+  die();
+}
+if (point === 'hurried') {
+  await queue.retry('T2/r1/0');
+  die();
+}
 if (point === 'removed') {
   await queue.remove('T2/r1/0');
   say('removed T2/r1/0');

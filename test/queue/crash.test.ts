@@ -23,6 +23,8 @@ const points = [
   'enqueue-4',
   'promised',
   'held',
+  'released',
+  'hurried',
   'removed',
   'attempt',
   'after-done-0',
