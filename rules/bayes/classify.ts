@@ -1,5 +1,6 @@
 /**
- * How likely a message is spam by its tokens: Robinson's f(w) for each, Fisher's chi-squared method to combine them.
+ * How likely a message is spam by its tokens: Robinson's p(w) of smoothed rates for each, Fisher's chi-squared method to
+ * combine them.
  * G. Robinson, "A Statistical Approach to the Spam Problem", Linux Journal 107 (2003).
  */
 import { bayesLimits } from '../../core/base/limits/filters.ts';
@@ -25,11 +26,14 @@ export interface Judgement {
   readonly clues: readonly Clue[];
 }
 
-/** Robinson's s: how much what was never seen weighs, and x: what is believed of it. */
-const strength = 0.03;
-const unknown = 0.538;
+/**
+ * So many messages of each kind are taken to have held a token before any was seen. Added to the counts and not, as
+ * Robinson's f(w) has it, to the probability: a token of one ham among two thousand says less than one of one spam among
+ * four hundred, for it is less surprising that the few spam had none of it.
+ */
+const seenBefore = 0.01;
 /** Tokens nearer to 0.5 say nothing. */
-const indifference = 0.1;
+const indifference = 0.25;
 
 /** @param taught messages of each kind, above 0 */
 export function classify(taught: Counts, tokens: ReadonlyMap<string, Counts>): Judgement {
@@ -44,11 +48,14 @@ export function classify(taught: Counts, tokens: ReadonlyMap<string, Counts>): J
 }
 
 function probabilityOf({ spam, ham }: Counts, taught: Counts): number {
-  const seen = spam + ham;
-  if (seen <= 0) return unknown;
-  const inSpam = Math.min(1, spam / taught.spam);
-  const inHam = Math.min(1, ham / taught.ham);
-  return (strength * unknown + seen * (inSpam / (inSpam + inHam))) / (strength + seen);
+  if (spam + ham <= 0) return 0.5;
+  const inSpam = rateOf(spam, taught.spam);
+  return inSpam / (inSpam + rateOf(ham, taught.ham));
+}
+
+/** At most 1: two programs that teach at once may count a token before the lesson it is of. */
+function rateOf(count: number, taught: number): number {
+  return Math.min(1, (count + seenBefore) / (taught + 2 * seenBefore));
 }
 
 function combine(probabilities: readonly number[]): number {

@@ -45,7 +45,9 @@ export async function tokensOf(message: Message): Promise<string[] | undefined> 
   return [...found];
 }
 
-const word = /[\p{L}\p{M}\p{N}$€£¥%!'’_.@-]+/gu;
+const word = /[\p{L}\p{M}\p{N}$€£¥%!'’_.@\uFFFD-]+/gu;
+/** What octets became that are none of the character set which the message names, or names none. */
+const replacement = '\uFFFD';
 /** Scripts that put no space between words: their words are pairs of characters. */
 const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 
@@ -59,7 +61,8 @@ function* wordsAndPairs(text: string): Generator<string> {
   for (const bare of wordsIn(text)) {
     yield* wordTokens(bare);
     const lower = bare.toLowerCase();
-    const pairable = lower !== '' && lower.length <= bayesLimits.wordCharacters && !unspaced.test(lower);
+    const spaced = !unspaced.test(lower) && !isUnreadable(lower);
+    const pairable = lower !== '' && lower.length <= bayesLimits.wordCharacters && spaced;
     if (pairable && before !== '') yield `${before} ${lower}`;
     before = pairable ? lower : '';
   }
@@ -72,12 +75,18 @@ function* wordsIn(text: string): Generator<string> {
 function* wordTokens(bare: string): Generator<string> {
   const lower = bare.toLowerCase();
   const characters = lower.length;
-  if (unspaced.test(lower)) yield* pairs(lower);
+  if (isUnreadable(lower)) yield 'unreadable';
+  else if (unspaced.test(lower)) yield* pairs(lower);
   else if (characters > bayesLimits.wordCharacters) yield `long:${lower[0]}:${Math.floor(characters / 10)}`;
   else if (characters > 2) {
     yield lower;
     if (bare !== lower && characters <= bayesLimits.casedWordCharacters) yield bare;
   }
+}
+
+/** One octet may be an accent in a word that can still be read; where there are more, the letters between them are no words. */
+function isUnreadable(lower: string): boolean {
+  return lower.indexOf(replacement) !== lower.lastIndexOf(replacement);
 }
 
 /** Without the full stop of a sentence and quotes; a price and a shout keep their signs. */

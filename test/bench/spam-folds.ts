@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path';
 import type { Kind } from '../../rules/bayes/memory.ts';
 import { messageFiles, readMessage } from '../kit/message-source.ts';
+import { randomSource } from '../kit/random.ts';
 import { projectRoot } from '../kit/require.ts';
 
 export const folds = 5;
@@ -42,6 +43,16 @@ function withoutTelltales(octets: Buffer): Buffer {
     fields.filter((field) => !telltale.test(field)).join('\r\n') + text.slice(end),
     'latin1',
   );
+}
+
+/** The same messages in another order, and so in other folds. */
+export function dealtAnew<Item>(items: readonly Item[], seed: number): Item[] {
+  const random = randomSource('folds', seed);
+  const left = [...items];
+  return items.map(() => {
+    const [item] = left.splice(random.below(left.length), 1);
+    return item!;
+  });
 }
 
 /** What is taught, and what is held back to be judged, once for each fold. */

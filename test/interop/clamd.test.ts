@@ -1,65 +1,17 @@
 /** The real clamd with a database of our own: EICAR is found, clean mail is clean, and the end of the daemon is no pass. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import type { Json } from 'mailfilter/plugin';
 import { testPlugin } from 'mailfilter/testing';
 import plugin from '../../plugins/clamav/index.ts';
-import { freePort } from '../kit/free-port.ts';
+import { eicar, startClamd, streamMaxBytes } from '../kit/clamd.ts';
 import { accepts } from '../kit/postfix.ts';
 import { requireProgram } from '../kit/require.ts';
 import { startServer, until } from '../kit/server.ts';
 import { swaks } from '../kit/swaks.ts';
-
-/** The standard test file, in two halves so that no scanner takes this file for one. */
-const eicar = ['X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR', '-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'].join('');
-const streamMaxBytes = 1_000_000;
-
-interface Clamd {
-  readonly socket: string;
-  readonly port: number;
-  readonly process: ChildProcess;
-}
-
-async function startClamd(t: TestContext): Promise<Clamd | undefined> {
-  const program = requireProgram(t, 'clamd');
-  if (!program) return undefined;
-  const directory = mkdtempSync(join(tmpdir(), 'mailfilter-clamd-'));
-  const database = join(directory, 'db');
-  mkdirSync(database);
-  const md5 = createHash('md5').update(eicar).digest('hex');
-  // A signature of the whole file and one of its text wherever it stands: clamd takes mail apart for the first.
-  writeFileSync(join(database, 'own.hdb'), `${md5}:${eicar.length}:Own-Eicar\n`);
-  writeFileSync(join(database, 'own.ndb'), `Own-Eicar-Text:0:*:${Buffer.from(eicar).toString('hex')}\n`);
-  const port = await freePort();
-  const socket = join(directory, 'clamd.sock');
-  const config = join(directory, 'clamd.conf');
-  const lines = [
-    'Foreground yes',
-    `DatabaseDirectory ${database}`,
-    `LocalSocket ${socket}`,
-    `TCPSocket ${port}`,
-    'TCPAddr 127.0.0.1',
-    `StreamMaxLength ${streamMaxBytes}`,
-    `LogFile ${join(directory, 'log')}`,
-    'MaxThreads 4',
-  ];
-  writeFileSync(config, `${lines.join('\n')}\n`);
-  const child = spawn(program, ['-c', config], { stdio: 'ignore' });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  await until('clamd to listen', () => accepts(port), 30_000);
-  return { socket, port, process: child };
-}
 
 const mail = (body: string) => `From: <ann@example.org>\nTo: <alice@example.test>\nSubject: x\n\n${body}\n`;
 const attached = [
@@ -122,7 +74,7 @@ test('a server with clamd: the virus is refused, and so is everything, for now, 
   assert.match((await send(attached)).reply, /^554 5\.7\.1 .*virus: Own-Eicar/);
   await until('the clean mail', () => server.messages('alice').length === 1);
   assert.match(readFileSync(server.messages('alice')[0]!, 'latin1'), /^X-Virus-Status: Clean$/m);
-  clamd.process.kill('SIGKILL');
+  await clamd.kill();
   await until('clamd to be gone', async () => !(await accepts(clamd.port)));
   assert.match((await send(mail('hello'))).reply, /^451 4\.3\.0 /);
   assert.equal(server.messages('alice').length, 1);

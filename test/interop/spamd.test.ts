@@ -1,56 +1,19 @@
 /** The real spamd: every command of the client, and the plugin. Its own rules only, no network tests. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { spawn } from 'node:child_process';
+import { test } from 'node:test';
 import { SpamAssassinClient, SpamdError } from 'mailfilter/spamassassin-client';
 import { testPlugin } from 'mailfilter/testing';
 import plugin from '../../plugins/spamassassin/index.ts';
 import { collect } from '../kit/command.ts';
-import { freePort } from '../kit/free-port.ts';
-import { accepts, idsOf } from '../kit/postfix.ts';
+import { accepts } from '../kit/postfix.ts';
 import { requireProgram } from '../kit/require.ts';
 import { until } from '../kit/server.ts';
+import { startSpamd } from '../kit/spamd.ts';
 
 const gtube = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X';
 const mail = (body: string) =>
   `From: Ann <ann@example.org>\r\nTo: alice@example.test\r\nSubject: lunch\r\nMessage-ID: <1@example.org>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\n${body}\r\n`;
-
-async function startSpamd(t: TestContext): Promise<{ port: number; process: ChildProcess } | undefined> {
-  const program = requireProgram(t, 'spamd');
-  if (!program) return undefined;
-  const directory = mkdtempSync(join(tmpdir(), 'mailfilter-spamd-'));
-  const port = await freePort();
-  const args = [
-    '-L',
-    '-x',
-    '-i',
-    '127.0.0.1',
-    '-p',
-    String(port),
-    '-m',
-    '2',
-    '--min-children=1',
-    '--allow-tell',
-  ];
-  // Debian's configuration, with a Bayes database of our own.
-  const own = [`--cf=bayes_path ${join(directory, 'bayes')}`, '-r', join(directory, 'pid'), '-s', 'stderr'];
-  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-  if (user.length > 0) chownSync(directory, idsOf('nobody').uid, idsOf('nobody').gid);
-  const child = spawn(program, [...args, ...own, ...user], {
-    stdio: 'ignore',
-    env: { ...process.env, HOME: directory },
-  });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  t.after(async () => {
-    child.kill('SIGTERM');
-    await ended;
-  });
-  await until('spamd to listen', () => accepts(port), 60_000);
-  return { port, process: child };
-}
 
 test('spamd answers every command', async (t) => {
   const spamd = await startSpamd(t);
@@ -118,7 +81,7 @@ test('spamd answers every command', async (t) => {
   });
 
   await t.test('killed, nothing passes', async () => {
-    spamd.process.kill('SIGTERM');
+    await spamd.kill();
     await until('spamd to be gone', async () => !(await accepts(port)));
     await assert.rejects(client.check(mail('x')), /no spamd answered: 127\.0\.0\.1:\d+: .*ECONNREFUSED/);
     assert.ok(!(await client.check(mail('x')).catch((error) => error instanceof SpamdError)));

@@ -1,11 +1,11 @@
 /** The real rspamd of a test's own: no network, no learning, so that one message has one verdict. */
-import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { freePorts } from './free-port.ts';
 import { accepts, idsOf } from './postfix.ts';
+import { type ProcessGroup, type RealDaemon, startGroup } from './process-group.ts';
 import { requirePeer, requireProgram } from './require.ts';
 import { until } from './server.ts';
 
@@ -13,13 +13,11 @@ import { until } from './server.ts';
 const disabled =
   'rbl surbl dmarc spf dkim dkim_signing arc fuzzy_check asn mid mx_check whitelist phishing greylist ratelimit history_redis neural reputation replies url_redirector hfilter once_received antivirus external_services bayes_expiry maps_stats metric_exporter';
 
-export interface Rspamd {
+export interface Rspamd extends RealDaemon {
   /** Its proxy, which scans by itself, as a milter: `127.0.0.1:port`. */
   readonly milter: string;
   /** Its normal worker. */
   readonly url: string;
-  /** SIGKILL to it and its workers. */
-  kill(): Promise<void>;
 }
 
 /** @param files further files of its local.d, name to text */
@@ -29,6 +27,16 @@ export async function startRspamd(
 ): Promise<Rspamd | undefined> {
   const program = requireProgram(t, 'rspamd');
   if (!program || !requirePeer(t, 'root, to start rspamd', process.getuid?.() === 0)) return undefined;
+  const rspamd = await launchRspamd(program, more);
+  t.after(() => rspamd[Symbol.asyncDispose]());
+  return rspamd;
+}
+
+/** Until it is disposed of, and its folder with it. */
+export async function launchRspamd(
+  program: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Rspamd & AsyncDisposable> {
   const directory = mkdtempSync(join(tmpdir(), 'mailfilter-rspamd-'));
   chmodSync(directory, 0o755);
   const { uid, gid } = idsOf('_rspamd');
@@ -60,20 +68,25 @@ local_addrs = [];
     ([name, folder]) => `--var=${name}=${join(directory, folder)}`,
   );
   const args = ['-f', '-u', '_rspamd', '-g', '_rspamd', '-c', '/etc/rspamd/rspamd.conf', ...variables];
-  const child = spawn(program, args, { stdio: 'ignore' });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  t.after(async () => {
-    child.kill('SIGTERM');
-    await ended;
-  });
-  await until('rspamd to listen', () => accepts(proxy!), 90_000);
-  await until('its worker to listen', () => accepts(normal!), 90_000);
+  let group: ProcessGroup;
+  const start = async () => {
+    group = startGroup(program, args);
+    await until('rspamd to listen', () => accepts(proxy!), 90_000);
+    await until('its worker to listen', () => accepts(normal!), 90_000);
+  };
+  await start();
+  const kill = () => group.kill();
   return {
     milter: `127.0.0.1:${proxy}`,
     url: `http://127.0.0.1:${normal}`,
-    kill: async () => {
-      child.kill('SIGTERM');
-      await ended;
+    address: `127.0.0.1:${normal}`,
+    port: normal!,
+    signal: (name) => group.signal(name),
+    kill,
+    start,
+    async [Symbol.asyncDispose]() {
+      await kill();
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

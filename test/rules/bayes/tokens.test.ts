@@ -52,6 +52,20 @@ for (const [name, message, want, absent = []] of cases) {
   });
 }
 
+test('tokens: words in a character set that nobody names are known to be unreadable, one accent does not make them so', async () => {
+  const big5 = Buffer.from('b0d3b7e7 a57cadb1 41a6f2', 'hex');
+  const octets = Buffer.concat([
+    Buffer.from('Subject: x\r\n\r\nbuy '),
+    big5,
+    Buffer.from(' now at caf\xe9 nero', 'latin1'),
+  ]);
+  const found = (await tokensOf(openMessage(memorySource(octets), []))) ?? [];
+  for (const token of ['buy', 'now', 'unreadable', 'nero', 'caf\uFFFD'])
+    assert.ok(found.includes(token), token);
+  assert.ok(!found.includes('buy now'));
+  assert.equal(found.filter((token) => token.includes('\uFFFD')).length, 3, found.join(' | '));
+});
+
 test('tokens: of fields without number some are looked at', async () => {
   const fields = Array.from({ length: 500 }, (_, n) => `X-Field-${n}: word${n}\n`).join('');
   const found = await tokens(`Subject: casino\n${fields}\nbody`);
@@ -112,6 +126,13 @@ test('classify: clues that agree are surer together, and what many messages show
 test('classify: ten times as much ham as spam was taught, and a word as frequent in both is no clue', () => {
   const { probability } = classify({ spam: 10, ham: 100 }, new Map([['hello', { spam: 5, ham: 50 }]]));
   assert.equal(probability, 0.5);
+});
+
+test('classify: where little spam was taught and much ham, a word seen once in ham says less than one seen once in spam', () => {
+  const of = (spam: number, ham: number) =>
+    classify({ spam: 40, ham: 2000 }, new Map([['word', { spam, ham }]])).clues[0]!.probability;
+  assert.ok(0.5 - of(0, 1) < of(1, 0) - 0.5, `${of(0, 1)} ${of(1, 0)}`);
+  assert.ok(of(0, 1) > of(0, 20));
 });
 
 test('classify: nothing known is undecided, and equal clues for both sides too', () => {
