@@ -8,7 +8,7 @@ import type { Config } from '../../core/config/config.ts';
 import type { MessageSource } from '../../core/mail/source.ts';
 import { type Account, actAs, callingAccount, systemAccount } from './deliver/account.ts';
 import { type DeliverArguments, help, isForProcmail, readArguments } from './deliver/arguments.ts';
-import { asDeliveryError, DeliveryError, deliveryCodes } from './deliver/delivery-error.ts';
+import { DeliveryError, deliveryCodes, reportFailure } from './deliver/delivery-error.ts';
 import { mailPlace } from './deliver/place.ts';
 import { deliverByOwnRcfile, hasRcfile } from './deliver/procmail/own-rcfile.ts';
 import { type IncomingMessage, readMessage } from './deliver/read-message.ts';
@@ -26,7 +26,7 @@ export function define(command: Command): void {
 /** The exit code, never a rejection; what went wrong is said on standard error, in one line that begins with its status. */
 export async function deliver(argv: readonly string[]): Promise<number> {
   // A bug or a lack of memory is no reason to lose mail or to send it back.
-  process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.on('uncaughtException', (error) => process.exit(reportFailure(error)));
   try {
     if (isForProcmail(argv)) {
       const { runAsProcmail } = await import('./deliver/procmail/command.ts');
@@ -37,15 +37,8 @@ export async function deliver(argv: readonly string[]): Promise<number> {
     process.stdout.write(help);
     return deliveryCodes.ok;
   } catch (error) {
-    return report(error);
+    return reportFailure(error);
   }
-}
-
-function report(error: unknown): number {
-  const { exitCode, status, message } = asDeliveryError(error);
-  const text = message.replace(/\s*\n\s*/g, '; ');
-  process.stderr.write(`${status === undefined ? 'mailfilter deliver: ' : `${status} `}${text}\n`);
-  return exitCode;
 }
 
 async function deliverMessage(given: DeliverArguments): Promise<number> {

@@ -21,6 +21,8 @@ export const listenBacklog = 4096;
 export const lingerMs = 1000;
 /** A connection to the server behind a filter door rests this long; Postfix keeps one for a hundred seconds. */
 export const idleNextMs = 10_000;
+/** How long `mailfilter deliver` waits for the running server to say something: RFC 5321 section 4.5.3.2.6 gives the end of data ten minutes. */
+export const deliverWaitMs = 10 * 60_000;
 /** The milter protocol, both ends of it. */
 export const milterLimits = {
   /** One packet: a body chunk is 64 KiB, a header field of an MTA seldom more than 100 KiB; newer filters may ask for chunks of 1 MiB. */

@@ -29,3 +29,11 @@ export function asDeliveryError(error: unknown): DeliveryError {
   const words = error instanceof Error ? error.message : String(error);
   return new DeliveryError(deliveryCodes.tempFail, words, '4.3.0');
 }
+
+/** Says what went wrong on standard error, in one line that begins with its status; answers the exit code. */
+export function reportFailure(error: unknown): number {
+  const { exitCode, status, message } = asDeliveryError(error);
+  const text = message.replace(/\s*\n\s*/g, '; ');
+  process.stderr.write(`${status === undefined ? 'mailfilter deliver: ' : `${status} `}${text}\n`);
+  return exitCode;
+}

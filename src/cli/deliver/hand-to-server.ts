@@ -6,6 +6,7 @@ import { SmtpClient } from '../../../core/net/smtp-client.ts';
 import { isPositive } from '../../../core/net/smtp-reply.ts';
 import { deliverySocket } from '../../delivery-socket.ts';
 import { DeliveryError, deliveryCodes } from './delivery-error.ts';
+import { refusalOf } from './refusal.ts';
 
 /** @throws DeliveryError by the server's answer; EX_TEMPFAIL where no server answers */
 export async function handToServer(
@@ -24,7 +25,7 @@ export async function handToServer(
     );
     const reply = recipients[0]!;
     if (isPositive(reply)) return;
-    throw new DeliveryError(exitCode(reply.code, reply.enhanced), reply.text, reply.enhanced);
+    throw refusalOf(reply);
   } finally {
     client.destroy();
   }
@@ -37,9 +38,4 @@ async function connect(path: string): Promise<SmtpClient> {
     const words = error instanceof Error ? error.message : String(error);
     throw new DeliveryError(deliveryCodes.tempFail, `no server takes mail at ${path}: ${words}`, '4.3.2');
   }
-}
-
-function exitCode(code: number, enhanced: string | undefined): number {
-  if (code < 500) return deliveryCodes.tempFail;
-  return enhanced === '5.1.1' ? deliveryCodes.noUser : deliveryCodes.noPermission;
 }

@@ -9,6 +9,7 @@ import type { MessageSource } from '../../../core/mail/source.ts';
 import { createSlots } from '../../flow/slots.ts';
 import { SpoolSink } from '../../flow/spool-sink.ts';
 import { DeliveryError, deliveryCodes } from './delivery-error.ts';
+import { FromLine } from './from-line.ts';
 
 export interface IncomingMessage {
   readonly source: MessageSource;
@@ -52,36 +53,3 @@ export async function readMessage(input: AsyncIterable<Buffer>, bytesMax: number
     throw error;
   }
 }
-
-/** `From sender date` as an mbox has it, before the header; local(8) and sendmail put it there. */
-class FromLine {
-  sender: string | undefined;
-  #held: Buffer | undefined = Buffer.alloc(0);
-
-  strip(chunk: Buffer): Buffer {
-    if (this.#held === undefined) return chunk;
-    const whole = Buffer.concat([this.#held, chunk]);
-    const start = whole.subarray(0, opening.length);
-    const begins = opening.subarray(0, start.length).equals(start);
-    const end = whole.indexOf(10);
-    if (begins && end === -1 && whole.length < fromLineBytesMax) {
-      this.#held = whole;
-      return Buffer.alloc(0);
-    }
-    this.#held = undefined;
-    if (!begins || end === -1) return whole;
-    const [sender = ''] = whole.subarray(opening.length, end).toString('utf8').trim().split(/\s+/, 1);
-    this.sender = sender.toUpperCase() === 'MAILER-DAEMON' ? '' : sender.replace(/^<(.*)>$/, '$1');
-    return whole.subarray(end + 1);
-  }
-
-  end(): Buffer {
-    const rest = this.#held ?? Buffer.alloc(0);
-    this.#held = undefined;
-    return rest;
-  }
-}
-
-const opening = Buffer.from('From ');
-/** A reverse-path of 256 octets (RFC 5321 section 4.5.3.1.3), a date, and room. */
-const fromLineBytesMax = 4096;
