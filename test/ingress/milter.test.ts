@@ -59,8 +59,11 @@ class Mta {
     return [...this.replies];
   }
 
-  async negotiate(version: number, steps: readonly StepName[] = []): Promise<Terms> {
-    const actions = new Set(Object.keys(actionBits) as ActionName[]);
+  async negotiate(
+    version: number,
+    steps: readonly StepName[] = [],
+    actions: ReadonlySet<ActionName> = new Set(Object.keys(actionBits) as ActionName[]),
+  ): Promise<Terms> {
     const [reply] = await this.ask({ type: 'negotiate', terms: { version, actions, steps: new Set(steps) } });
     assert.ok(reply?.type === 'negotiate');
     return reply.terms;
@@ -148,6 +151,97 @@ describe('the milter door', () => {
     mta.send(field('X-Do', ' add'), { type: 'body', chunk: Buffer.from('hello\r\n') });
     const [added] = await mta.ask(end);
     assert.deepEqual(added, { type: 'addHeader', name: 'X-Added', value: Buffer.from(' at the end') });
+  });
+
+  test('nothing is agreed on that was not offered, whatever the version', async () => {
+    const random = randomSource('milter terms');
+    const names = Object.keys(actionBits) as ActionName[];
+    for (let round = 0; round < 30; round++) {
+      const steps = allSteps.filter(() => random.below(2) === 0);
+      const actions = new Set(names.filter(() => random.below(2) === 0));
+      const mta = new Mta(round % 2 === 0 ? port : server.ports.bare!);
+      const agreed = await mta.negotiate(2 + random.below(8), steps, actions);
+      assert.ok(agreed.version >= 2 && agreed.version <= 6);
+      for (const step of agreed.steps) assert.ok(steps.includes(step), step);
+      for (const action of agreed.actions) assert.ok(actions.has(action), action);
+      assert.equal(agreed.macros !== undefined, actions.has('setMacros'));
+      mta.socket.destroy();
+    }
+  });
+
+  test('the macros that are asked for are those that are used, by stage', async () => {
+    const { macros } = await new Mta(port).negotiate(6);
+    assert.deepEqual(macros?.connect, ['j', 'v', '{daemon_addr}', '{daemon_port}']);
+    assert.deepEqual(macros?.mail, ['i', '{auth_authen}', '{auth_type}']);
+    assert.deepEqual(macros?.endOfMessage, ['i']);
+  });
+
+  test('an offer of a version before 2, or one that is cut short, ends the connection', async () => {
+    for (const octets of ['000000010000003f0000007f', '000000060000', '']) {
+      const mta = new Mta(port);
+      mta.socket.write(encodePacket('O', Buffer.from(octets, 'hex')));
+      await until('the end', () => mta.closed);
+      assert.deepEqual(mta.replies, []);
+    }
+  });
+
+  for (const [told, missing] of [
+    ['add', 'addHeaders'],
+    ['change', 'changeHeaders'],
+    ['large', 'changeBody'],
+    ['sender', 'changeSender'],
+    ['recipients', 'deleteRecipient'],
+    ['quarantine', 'quarantine'],
+  ] as const) {
+    test(`an MTA without ${missing}: the message waits, and none of its edits is told`, async () => {
+      const mta = new Mta(port);
+      const actions = new Set((Object.keys(actionBits) as ActionName[]).filter((name) => name !== missing));
+      await mta.negotiate(6, [], actions);
+      const header = [
+        field('X-Twice', '1'),
+        field('Subject', 'x'),
+        field('X-Twice', '2'),
+        field('X-Do', told),
+      ];
+      for (const command of [client, helo, mail, rcpt, ...header]) await mta.ask(command);
+      const replies = await mta.ask(end);
+      assert.equal(replies.length, 1);
+      const [reply] = replies;
+      assert.ok(reply?.type === 'replyCode' && reply.lines.startsWith('451 4.3.0'), JSON.stringify(reply));
+    });
+  }
+
+  test('steps that come though nobody needs them: unknown commands, aborts without a message, a last chunk', async () => {
+    const mta = new Mta(port);
+    await mta.negotiate(6);
+    await mta.ask(client);
+    assert.deepEqual(await mta.ask({ type: 'unknown', line: 'EHLO?' }), [{ type: 'continue' }]);
+    mta.send({ type: 'abort' });
+    for (const command of [helo, mail, rcpt, { type: 'data' } as const, field('X-Do', 'size')])
+      assert.deepEqual(await mta.ask(command), [{ type: 'continue' }], command.type);
+    assert.deepEqual(await mta.ask({ type: 'endOfHeaders' }), [{ type: 'continue' }]);
+    await mta.ask({ type: 'body', chunk: Buffer.from('hello\r\n') });
+    assert.deepEqual(await mta.ask({ type: 'endOfMessage', chunk: Buffer.from('the end\r\n') }), [
+      { type: 'addHeader', name: 'X-Size', value: Buffer.from('16') },
+      { type: 'continue' },
+    ]);
+    mta.send({ type: 'abort' }, { type: 'abort' }, { type: 'quit' });
+    await until('the end', () => mta.closed);
+  });
+
+  test('over TCP, octets that trickle in one by one make the same message', async () => {
+    const mta = new Mta(port);
+    await mta.negotiate(6, allSteps);
+    const octets = Buffer.concat([client, helo, mail, rcpt, field('X-Do', ' add')].map(encodeCommand));
+    for (const octet of octets) mta.socket.write(Buffer.of(octet));
+    await until(
+      'the answers that hooks give',
+      () => mta.replies.filter(({ type }) => type === 'continue').length === 4,
+    );
+    assert.deepEqual(await mta.ask(end), [
+      { type: 'addHeader', name: 'X-Added', value: Buffer.from(' at the end') },
+      { type: 'continue' },
+    ]);
   });
 
   test('a body that nobody wants is not asked for again', async () => {

@@ -1,10 +1,17 @@
 /** plugins/milter against our own milter door: both ends of the protocol in one, every edit and refusal. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { encodeReply, PacketReader, type Terms } from 'mailfilter/milter';
+import {
+  encodeReply,
+  type MilterReply,
+  PacketReader,
+  type StepName,
+  stepBits,
+  type Terms,
+} from 'mailfilter/milter';
 import { testPlugin } from 'mailfilter/testing';
 import { createTransport } from 'nodemailer';
 import { parseMilterAddress } from '../../plugins/milter/address.ts';
@@ -156,6 +163,116 @@ test('steps that the milter declined are not sent, and accept ends its part', as
   const { verdict } = await tested.message({ message: 'Subject: x\r\nX: y\r\n\r\nhello\r\n' });
   assert.equal(verdict.action, 'continue');
   assert.equal(letters.filter((letter) => letter !== 'D').join(''), 'OCMRTL');
+});
+
+/** What the milter hears, macros in the order in which they came, of one message with a body. */
+async function heardBy(
+  t: TestContext,
+  agreed: Terms,
+  answer: (letter: string) => Buffer = () => proceed,
+): Promise<{ letters: string; macros: Record<string, string[]>; verdict: string }> {
+  const letters: string[] = [];
+  const macros: Record<string, string[]> = {};
+  const reader = new PacketReader();
+  const address = await listening(t, (socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      for (const { letter, data } of reader.push(chunk)) {
+        if (letter === 'D') {
+          const [first = '', ...rest] = data.subarray(1).toString().split('\0');
+          macros[String.fromCharCode(data[0]!)] = [first, ...rest]
+            .filter((_, index) => index % 2 === 0)
+            .filter(Boolean);
+          continue;
+        }
+        letters.push(letter);
+        if (letter === 'O') socket.write(encodeReply({ type: 'negotiate', terms: agreed }));
+        else if (!'AQ'.includes(letter) && !silent(agreed, letter)) socket.write(answer(letter));
+      }
+    });
+  });
+  const tested = testPlugin(milter, { options: { address } });
+  const { verdict } = await tested.message({ message: 'Subject: x\r\nX: y\r\n\r\nhello\r\n' });
+  return { letters: letters.join(''), macros, verdict: verdict.action };
+}
+
+const noReply: Readonly<Record<string, StepName>> = {
+  ...{ C: 'noReplyConnect', H: 'noReplyHelo', M: 'noReplyMail', R: 'noReplyRcpt', T: 'noReplyData' },
+  ...{ L: 'noReplyHeader', N: 'noReplyEndOfHeaders', B: 'noReplyBody' },
+};
+function silent({ steps }: Terms, letter: string): boolean {
+  return noReply[letter] !== undefined && steps.has(noReply[letter]);
+}
+
+async function listening(t: TestContext, take: (socket: Socket) => void): Promise<string> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    t.after(() => socket.destroy());
+    take(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const plainTerms: Terms = { version: 6, actions: new Set(), steps: new Set() };
+const talks: [name: string, terms: Terms, want: string][] = [
+  ['version 6', plainTerms, 'OCHMRTLLNBE'],
+  ['version 4', { ...plainTerms, version: 4 }, 'OCHMRTLLNBE'],
+  ['version 3 knows no DATA', { ...plainTerms, version: 3 }, 'OCHMRLLNBE'],
+  ['version 2 knows no DATA', { ...plainTerms, version: 2 }, 'OCHMRLLNBE'],
+  [
+    'every step but the end is declined',
+    {
+      ...plainTerms,
+      steps: new Set(Object.keys(stepBits).filter((name) => /^no(?!Reply)/.test(name)) as StepName[]),
+    },
+    'OE',
+  ],
+  [
+    'no answer but the last is waited for',
+    { ...plainTerms, steps: new Set(Object.values(noReply)) },
+    'OCHMRTLLNBE',
+  ],
+];
+for (const [name, agreed, want] of talks) {
+  test(`what a milter hears: ${name}`, async (t) => {
+    const { letters, verdict } = await heardBy(t, agreed);
+    assert.deepEqual([letters, verdict], [want, 'continue']);
+  });
+}
+
+test('a milter that names macros gets these alone', async (t) => {
+  const all = await heardBy(t, plainTerms);
+  assert.ok(all.macros.C!.includes('j') && all.macros.C!.length > 1);
+  const actions: Terms['actions'] = new Set(['setMacros']);
+  const named = { connect: ['{j}'], mail: [], rcpt: ['i'] };
+  const { macros } = await heardBy(t, { ...plainTerms, actions, macros: named });
+  assert.deepEqual([macros.C, macros.M, macros.R], [['j'], [], ['i']]);
+});
+
+const said: [name: string, at: string, reply: MilterReply, letters: string, verdict: string][] = [
+  ['skip at a header: no more of them', 'L', { type: 'skip' }, 'OCHMRTLNBE', 'continue'],
+  ['accept at MAIL', 'M', { type: 'accept' }, 'OCHM', 'continue'],
+  ['accept at connect', 'C', { type: 'accept' }, 'OC', 'continue'],
+  ['reject at the end of the header', 'N', { type: 'reject' }, 'OCHMRTLLN', 'reject'],
+  ['tempfail at the body', 'B', { type: 'tempfail' }, 'OCHMRTLLNB', 'tempfail'],
+  ['discard at the end', 'E', { type: 'discard' }, 'OCHMRTLLNBE', 'discard'],
+  ['shutdown at the end', 'E', { type: 'shutdown' }, 'OCHMRTLLNBE', 'tempfail'],
+  ['a reply code at the end', 'E', { type: 'replyCode', lines: '554 5.7.1 no' }, 'OCHMRTLLNBE', 'reject'],
+];
+for (const [name, at, reply, want, action] of said) {
+  test(`a milter says ${name}`, async (t) => {
+    const answer = (letter: string) => (letter === at ? encodeReply(reply) : proceed);
+    const { letters, verdict } = await heardBy(t, plainTerms, answer);
+    assert.deepEqual([letters.replace(/A?Q?$/, ''), verdict], [want, action]);
+  });
+}
+
+test('signs of progress are no answer, at any step', async (t) => {
+  const slowly = () =>
+    Buffer.concat([encodeReply({ type: 'progress' }), encodeReply({ type: 'progress' }), proceed]);
+  const { letters, verdict } = await heardBy(t, plainTerms, slowly);
+  assert.deepEqual([letters, verdict], ['OCHMRTLLNBE', 'continue']);
 });
 
 const addresses: [text: string, want: unknown][] = [

@@ -3,10 +3,11 @@
  * LMTP (RFC 2033), with almost nothing loaded. What it does not understand is for the long way, untouched.
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { read, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { deliverWaitMs } from '../../../core/base/limits/doors.ts';
 import { CrlfConverter } from '../../../core/mail/line-ends.ts';
 import { dotStuff } from '../../../core/net/smtp-data.ts';
@@ -97,7 +98,7 @@ async function handOver(server: Conversation, { recipient, sender }: Errand): Pr
   server.say(`LHLO ${hostname()}\r\n`);
   await server.hear(isPositive);
   const message = new Message();
-  const chunks = message.chunks(process.stdin);
+  const chunks = message.chunks(standardInput());
   // The From_ line has been read when the first octets of the message are there.
   const first = await chunks.next();
   if (first.done) throw new DeliveryError(deliveryCodes.tempFail, 'there is no message', '4.6.0');
@@ -110,6 +111,26 @@ async function handOver(server: Conversation, { recipient, sender }: Errand): Pr
   for await (const octets of dotStuff(resumed(first.value, chunks))) await server.sayAll(octets);
   await server.hear(isPositive);
 }
+
+/** Without the stream that Node would make of it, which takes longer to load than most messages to read. */
+async function* standardInput(): AsyncGenerator<Buffer> {
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(chunkBytes);
+    try {
+      const { bytesRead } = await readDescriptor(0, chunk, 0, chunkBytes, null);
+      if (bytesRead === 0) return;
+      yield chunk.subarray(0, bytesRead);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      // Whoever shares it has made it non-blocking.
+      yield* process.stdin;
+      return;
+    }
+  }
+}
+
+const readDescriptor = promisify(read);
+const chunkBytes = 64 * 1024;
 
 async function* resumed(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield first;
