@@ -292,3 +292,33 @@ test('for a user of the running server', async (t) => {
   assert.equal((await to('somebody@elsewhere.test')).code, 77);
   assert.equal(statSync(join(server.directory, 'data/run/deliver.sock')).mode & 0o777, 0o660);
 });
+
+test('for a user of the running server the octets are the same by the short way and the long one', async (t) => {
+  const server = await startServer();
+  t.after(() => server.stop());
+  const home = newHome(t);
+  const commented = join(server.directory, 'commented.json');
+  // What a comment is in, the short way leaves to the long one.
+  writeFileSync(commented, `// as it is\n${readFileSync(server.configFile, 'utf8')}`);
+  const body = `.dot\n..two\n${'x'.repeat(3000)}\nbare\rcr \xe9\n${'line\n'.repeat(40_000)}.\nend`;
+  const mail = Buffer.from(`From ann@x.test Sat Nov 21 12:00:00 2026\r\nSubject: ways\n\n${body}`, 'latin1');
+  for (const file of [server.configFile, commented]) {
+    const { code, stderr } = await deliver(home, ['-c', file, '-d', 'alice@example.test'], mail);
+    assert.deepEqual([code, stderr], [0, '']);
+  }
+  const [one, two] = server.messages('alice').map((path) => readFileSync(path, 'latin1'));
+  assert.match(one!, /^Return-Path: <ann@x\.test>/m);
+  assert.equal(one!.slice(one!.indexOf('Subject:')), `Subject: ways\n\n${body.replace('\r', ' ')}`);
+  assert.equal(two!.slice(two!.indexOf('Subject:')), one!.slice(one!.indexOf('Subject:')));
+  const to = ['-c', server.configFile, '-d', 'alice@example.test'];
+  assert.deepEqual(await deliver(home, to, ''), {
+    code: 75,
+    stdout: '',
+    stderr: '4.6.0 there is no message\n',
+  });
+  assert.equal((await deliver(home, [...to, '-x'])).code, 64);
+  await server.stop();
+  const away = await deliver(home, to);
+  assert.equal(away.code, 75);
+  assert.match(away.stderr, /^4\.3\.2 no server takes mail at /);
+});

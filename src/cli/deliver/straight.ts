@@ -10,8 +10,7 @@ import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { deliverWaitMs } from '../../../core/base/limits/doors.ts';
 import { CrlfConverter } from '../../../core/mail/line-ends.ts';
-import { dotStuff } from '../../../core/net/smtp-data.ts';
-import { isPositive, parseReply, type SmtpReply } from '../../../core/net/smtp-reply.ts';
+import { isPositive, parseReply } from '../../../core/net/smtp-reply.ts';
 import { deliverySocket } from '../../delivery-socket.ts';
 import { DeliveryError, deliveryCodes, reportFailure } from './delivery-error.ts';
 import { FromLine } from './from-line.ts';
@@ -94,9 +93,9 @@ async function reach(path: string): Promise<Socket | undefined> {
 }
 
 async function handOver(server: Conversation, { recipient, sender }: Errand): Promise<void> {
-  await server.hear(isPositive);
+  await server.hear();
   server.say(`LHLO ${hostname()}\r\n`);
-  await server.hear(isPositive);
+  await server.hear();
   const message = new Message();
   const chunks = message.chunks(standardInput());
   // The From_ line has been read when the first octets of the message are there.
@@ -104,12 +103,15 @@ async function handOver(server: Conversation, { recipient, sender }: Errand): Pr
   if (first.done) throw new DeliveryError(deliveryCodes.tempFail, 'there is no message', '4.6.0');
   const from = sender ?? message.sender ?? '';
   const utf8 = /[^\0-\x7f]/.test(from + recipient) ? ' SMTPUTF8' : '';
-  server.say(`MAIL FROM:<${from}> BODY=8BITMIME${utf8}\r\nRCPT TO:<${recipient}>\r\nDATA\r\n`);
-  await server.hear(isPositive);
-  await server.hear(isPositive);
-  await server.hear(({ code }) => code === 354);
-  for await (const octets of dotStuff(resumed(first.value, chunks))) await server.sayAll(octets);
-  await server.hear(isPositive);
+  server.say(`MAIL FROM:<${from}> BODY=8BITMIME${utf8}\r\nRCPT TO:<${recipient}>\r\n`);
+  await server.hear();
+  await server.hear();
+  let chunk = first.value;
+  for await (const next of chunks) {
+    await server.sayChunk(chunk, '');
+    chunk = next;
+  }
+  await server.sayChunk(chunk, ' LAST');
 }
 
 /** Without the stream that Node would make of it, which takes longer to load than most messages to read. */
@@ -131,11 +133,6 @@ async function* standardInput(): AsyncGenerator<Buffer> {
 
 const readDescriptor = promisify(read);
 const chunkBytes = 64 * 1024;
-
-async function* resumed(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield first;
-  yield* rest;
-}
 
 /** Standard input as SMTP has it: CRLF line ends, no From_ line, no empty chunk. */
 class Message {
@@ -179,14 +176,17 @@ class Conversation {
     this.#socket.write(text);
   }
 
-  /** Resolves when there is room for more. */
-  async sayAll(octets: Uint8Array): Promise<void> {
-    if (this.#ended || this.#socket.write(octets)) return;
-    await Promise.race([once(this.#socket, 'drain'), once(this.#socket, 'close')]).catch(() => undefined);
+  /** RFC 3030: every octet as it is, a missing end of line included. Throws as `hear`. */
+  async sayChunk(octets: Uint8Array, last: '' | ' LAST'): Promise<void> {
+    this.#socket.cork();
+    this.#socket.write(`BDAT ${octets.length}${last}\r\n`);
+    this.#socket.write(octets);
+    this.#socket.uncork();
+    await this.hear();
   }
 
-  /** @throws DeliveryError by a reply that is not as expected, or EX_TEMPFAIL where none comes */
-  async hear(expected: (reply: SmtpReply) => boolean): Promise<void> {
+  /** @throws DeliveryError by a reply that is no yes, or EX_TEMPFAIL where none comes */
+  async hear(): Promise<void> {
     for (;;) {
       const end = /^\d{3}(?: [^\n]*)?\n/m.exec(this.#text);
       if (end) {
@@ -196,7 +196,7 @@ class Conversation {
           .split(/\r?\n/);
         this.#text = this.#text.slice(end.index + end[0].length);
         const reply = parseReply(lines);
-        if (expected(reply)) return;
+        if (isPositive(reply)) return;
         throw refusalOf(reply);
       }
       if (this.#ended) {
