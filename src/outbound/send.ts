@@ -11,6 +11,7 @@ import { type Rendered, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import { secondsLeft } from '../../core/mail/timed-parameters.ts';
 import { type SendOutcome, SmtpClient, type SmtpClientOptions } from '../../core/net/smtp-client.ts';
+import { unfit } from '../../core/net/smtp-commands.ts';
 import { refusal, type SmtpReply } from '../../core/net/smtp-reply.ts';
 import { RoutingError } from './hosts.ts';
 import type { Outbound, OutboundMail, OutboundResult, RecipientOutcome } from './outbound.ts';
@@ -182,13 +183,21 @@ class Attempt {
 
   async #transact(place: Place, pooled: Pooled): Promise<void> {
     const { client } = pooled;
+    const { rendered } = this.#mail;
     this.#spoken = true;
     const indices = this.#open.slice(0, client.limits.rcptMax ?? this.#open.length);
+    const envelope = envelopeOf(this.#mail, indices);
+    const lacking = unfit(envelope, client.extensions, rendered.length);
+    if (lacking !== undefined) {
+      // RFC 8689 section 4.2.1: the next host may have what this one lacks.
+      this.#pool.give(place.key, pooled, this.#init.config.messagesPerConnection);
+      throw refusal(lacking, 'this message');
+    }
     try {
       pooled.uses += 1;
-      const outcome = await client.send(envelopeOf(this.#mail, indices), {
-        length: this.#mail.rendered.length,
-        chunks: streamRendered(this.#mail.rendered, 'crlf'),
+      const outcome = await client.send(envelope, {
+        length: rendered.length,
+        chunks: streamRendered(rendered, 'crlf'),
       });
       // RFC 5321 section 3.8: who says 421 closes; that is no word about the mail.
       if (outcome.mailFrom.code === 421) throw refusal(outcome.mailFrom, 'MAIL');

@@ -109,3 +109,50 @@ test("cron's command line, and that of smartmontools", async (t) => {
   assert.deepEqual(rcpt, ['RCPT TO:<root@host.test>']);
   assert.match(message, /^Subject: Cron <root@host> true\r$/m);
 });
+
+/** As they are written in the sources of these packages of Debian. */
+const packages: readonly {
+  name: string;
+  args: readonly string[];
+  input: string;
+  want: string;
+  field: RegExp;
+}[] = [
+  {
+    name: 'unattended-upgrades',
+    args: ['-oi', '-t'],
+    input:
+      'To: admin@far.test\nAuto-Submitted: auto-generated\nSubject: upgraded\n\nAll upgrades installed\n.\nend\n',
+    want: 'admin@far.test',
+    field: /^Auto-Submitted: auto-generated\r$[\s\S]*\r\n\.\.\r\nend$/m,
+  },
+  {
+    name: 'mdadm',
+    args: ['-t'],
+    input: 'From: mdadm monitoring <root>\nTo: root\nSubject: DegradedArray event\n\nFaithfully yours\n',
+    want: 'root@host.test',
+    field: /^Subject: DegradedArray event\r$/m,
+  },
+  {
+    name: 'at',
+    args: ['-i', 'ann'],
+    input: 'Subject: Output from your job        7\nTo: ann\n\nout\n',
+    want: 'ann@host.test',
+    field: /^To: ann\r$/m,
+  },
+  {
+    name: 'anacron',
+    args: ['-FAnacron', '-odi', 'root'],
+    input: 'To: root\nSubject: Anacron job "cron.daily"\n\nout\n',
+    want: 'root@host.test',
+    field: /^From: Anacron <.*@host\.test>\r$/m,
+  },
+];
+for (const { name, args, input, want, field } of packages) {
+  test(`the command line of ${name}`, async (t) => {
+    const { sendmail, run } = await machine(t);
+    const { message, rcpt } = await run(sendmail, args, input);
+    assert.deepEqual(rcpt, [`RCPT TO:<${want}>`]);
+    assert.match(message, field);
+  });
+}

@@ -108,6 +108,16 @@ const doors: readonly { name: string; scripts: readonly (Script | 'dead')[]; wan
     want: 'delivered 250 2.0.0',
   },
   {
+    name: 'one takes no message of this size, the other does',
+    scripts: [{ EHLO: '250-me\r\n250 SIZE 10' }, {}],
+    want: 'delivered 250 2.0.0',
+  },
+  {
+    name: 'none takes a message of this size',
+    scripts: [{ EHLO: '250-me\r\n250 SIZE 10' }, { EHLO: '250-me\r\n250 SIZE 12' }],
+    want: 'failed 552 5.3.4',
+  },
+  {
     name: 'a recipient that is refused is not offered elsewhere',
     scripts: [{ RCPT: '550 5.1.1 nobody' }, {}],
     want: 'failed 550 5.1.1',
