@@ -120,6 +120,8 @@ function packageVersion(): string {
   return 'unknown';
 }
 
+const otherUser = 'Run it as root, or as the user that the server runs as.';
+
 function report(error: unknown): number {
   // Commander has said already what is wrong, or has printed the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
@@ -133,7 +135,9 @@ function report(error: unknown): number {
   const what =
     error instanceof CommandError || path === undefined ? message : `${path}: ${describeFileError(error)}`;
   process.stderr.write(`mailfilter: ${what}\n`);
-  if (error instanceof CommandError && error.advice !== '') process.stderr.write(`${error.advice}\n`);
+  const advice =
+    error instanceof CommandError ? error.advice : code === exitCodes.noPermission ? otherUser : '';
+  if (advice !== '') process.stderr.write(`${advice}\n`);
   return code;
 }
 

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { isThere } from './needed-file.ts';
 
 /** Looked for in this order when neither -c nor MAILFILTER_CONFIG names one. */
 export const configSearch = [
@@ -20,7 +21,7 @@ export const configOption = [
 export function findConfig(named: string | undefined): string {
   const given = named ?? process.env.MAILFILTER_CONFIG;
   if (given !== undefined && given !== '') {
-    if (existsSync(given)) return resolve(given);
+    if (isThere(given)) return resolve(given);
     const source = named === undefined ? 'MAILFILTER_CONFIG names' : '-c names';
     throw new CommandError(exitCodes.config, `${source} ${given}, and there is no such file`);
   }

@@ -6,6 +6,7 @@ import type { Config } from '../../core/config/config.ts';
 import { readQueue } from '../queue/open.ts';
 import type { Finding } from './check.ts';
 import { duration } from './duration.ts';
+import { isThere } from './needed-file.ts';
 import { runningServer } from './running-server.ts';
 
 /** Mail that waits for longer than greylisting and a short breakdown explain. */
@@ -34,7 +35,7 @@ function checkRoom(where: string): Finding[] {
 
 function checkQueue(config: Config): Finding[] {
   const where = join(config.dataDirectory, 'queue');
-  if (!existsSync(join(where, 'queue.db'))) return [];
+  if (!isThere(join(where, 'queue.db'))) return [];
   const area = 'queue';
   try {
     const queue = readQueue(where);

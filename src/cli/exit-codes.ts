@@ -1,6 +1,6 @@
 /** Exit codes of the command line: sysexits.h where it has one. */
 
-import { OperationalError } from '../../core/base/errors.ts';
+import { errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { ConfigError } from '../../core/config/findings.ts';
 
 export const exitCodes = {
@@ -49,12 +49,17 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof ConfigError) return exitCodes.config;
   if (error instanceof OperationalError) {
+    if (isDenied(error.cause)) return exitCodes.noPermission;
     const known = operationalExitCodes[error.code];
     if (known !== undefined) return known;
     return error.temporary ? exitCodes.tempFail : exitCodes.unavailable;
   }
   const { exitCode, code } = error as { exitCode?: unknown; code?: unknown };
   if (typeof exitCode === 'number') return exitCode;
-  if (code === 'EACCES' || code === 'EPERM') return exitCodes.noPermission;
+  if (isDenied(error)) return exitCodes.noPermission;
   return typeof code === 'string' && /^E[A-Z]+$/.test(code) ? exitCodes.ioError : exitCodes.software;
+}
+
+function isDenied(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
 }

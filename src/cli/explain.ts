@@ -1,4 +1,5 @@
 /** `mailfilter explain ID`: the story of a message, by transaction id, queue id or Message-ID; `--shadow`: of plugins on trial. */
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../core/base/clock.ts';
 import { silentLog } from '../../core/base/log.ts';
@@ -9,6 +10,7 @@ import type { WalkTrace } from '../flow/house.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { timeOption } from './duration.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { mayRead } from './needed-file.ts';
 import { traceDirectory } from './running-server.ts';
 import { sumUpShadows, tellShadows } from './shadows.ts';
 import { tellStory } from './story.ts';
@@ -62,8 +64,10 @@ export function define(command: Command): void {
 
 /** For reading only, beside the server that writes. */
 export function openTraces(config: Config): TraceStore<WalkTrace> {
+  const directory = traceDirectory(config);
+  mayRead(join(directory, 'trace.db'));
   return openTraceStore<WalkTrace>({
-    directory: traceDirectory(config),
+    directory,
     retentionDays: config.trace.retentionDays,
     retentionBytes: config.trace.retentionBytes,
     clock: systemClock,

@@ -1,5 +1,4 @@
 /** `mailfilter learn`: teaches the Bayes classifier one message or all of a mailbox, tells why it judges so, takes a lesson back. */
-import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { openedFileBytesMax } from '../../core/base/limits/message.ts';
 import type { Config } from '../../core/config/config.ts';
@@ -9,6 +8,7 @@ import { bayesOptions } from '../../rules/bayes/options.ts';
 import { configOption, findConfig } from './config-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { type FoundMessage, filesBelow, messagesIn, messagesOf } from './message-files.ts';
+import { isThere } from './needed-file.ts';
 import { withState } from './plugin-state.ts';
 import { readInput } from './read-message.ts';
 import { formatTable } from './table.ts';
@@ -140,7 +140,7 @@ async function takeBack(id: string, { config: named, user }: Options): Promise<v
 }
 
 async function tokensToJudge(file: string | undefined, { limits }: Config): Promise<string[]> {
-  if (file !== undefined && !existsSync(file)) {
+  if (file !== undefined && !isThere(file)) {
     throw new CommandError(exitCodes.noInput, `there is no ${file}`);
   }
   const found =

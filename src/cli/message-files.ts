@@ -5,6 +5,7 @@ import { openedFileBytesMax } from '../../core/base/limits/message.ts';
 import { contentOf } from '../mailbox/mbox/compose.ts';
 import { parseMbox } from '../mailbox/mbox/parse.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { isThere } from './needed-file.ts';
 
 export interface FoundMessage {
   /** The file, and the number in it where it is an mbox. */
@@ -16,7 +17,7 @@ export interface FoundMessage {
 /** Files below the paths, in the order of their names. @throws CommandError where a path is not there */
 export function filesBelow(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    if (!existsSync(path)) throw new CommandError(exitCodes.noInput, `there is no ${path}`);
+    if (!isThere(path)) throw new CommandError(exitCodes.noInput, `there is no ${path}`);
     return statSync(path).isDirectory() ? filesIn(path) : [path];
   });
 }

@@ -1,5 +1,5 @@
-/** Files that a command was named: they have to be there, and to be readable. */
-import { readFileSync } from 'node:fs';
+/** Files that a command looks into: what may not be seen is never taken for what is not there. */
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { describeFileError, errnoOf } from '../../core/base/errors.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -21,4 +21,14 @@ export function readIfThere(path: string): Buffer | undefined {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new CommandError(exitCodes.noInput, `${path}: ${describeFileError(error)}`);
   }
+}
+
+/** @throws system errors where it cannot be told */
+export function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Passes for a file that is not there. @throws system errors for one that may not be read */
+export function mayRead(path: string): void {
+  if (isThere(path)) accessSync(path, constants.R_OK);
 }

@@ -1,6 +1,6 @@
 /** Reads users.json, bounded, with errors that say what to do. */
 import { readFile, stat } from 'node:fs/promises';
-import { describeError, OperationalError } from '../../core/base/errors.ts';
+import { describeFileError, OperationalError } from '../../core/base/errors.ts';
 import { usersFileBytesMax } from '../../core/base/limits/users.ts';
 
 /** Text of the file. Throws OperationalError `users-file-missing` or `users-file-unreadable`. */
@@ -15,7 +15,7 @@ export async function readUsersText(file: string): Promise<string> {
       missing ? 'users-file-missing' : 'users-file-unreadable',
       missing
         ? `${file} does not exist; "mailfilter user add" makes it`
-        : `cannot read ${file}: ${describeError(error)}`,
+        : `cannot read ${file}: ${describeFileError(error)}`,
       { temporary: !missing, facts: { file }, cause: error },
     );
   }

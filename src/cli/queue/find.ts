@@ -1,17 +1,17 @@
 /** The entries of a queue that a command line names: by id, by message, by destination, or all. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../core/config/config.ts';
 import { readQueue } from '../../queue/open.ts';
 import type { QueueEntry, QueueStatus } from '../../queue/queue.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
+import { isThere } from '../needed-file.ts';
 
 type Reader = ReturnType<typeof readQueue>;
 
 /** Runs `look` on the queue of a config; `none` where a server never ran, so that nothing waits. */
 export function lookInto<Answer>(config: Config, none: Answer, look: (queue: Reader) => Answer): Answer {
   const directory = join(config.dataDirectory, 'queue');
-  if (!existsSync(join(directory, 'queue.db'))) return none;
+  if (!isThere(join(directory, 'queue.db'))) return none;
   const queue = readQueue(directory);
   try {
     return look(queue);
