@@ -18,6 +18,11 @@ export interface HeaderAddress {
 
 /** The mailboxes of a field's value in order, groups flattened; linear time, never fails. */
 export function parseAddressList(value: string): HeaderAddress[] {
+  const plain = plainAddress.exec(value);
+  if (plain) {
+    const [, name = '', inAngle, alone = ''] = plain;
+    return [{ name, address: inAngle ?? alone, valid: true }];
+  }
   const tokens = tokeniseAddresses(value);
   const addresses: HeaderAddress[] = [];
   let group: string | undefined;
@@ -41,6 +46,10 @@ export function parseAddressList(value: string): HeaderAddress[] {
   if (entry.some((token) => token.kind !== 'comment')) addresses.push(readEntry(entry, group));
   return addresses;
 }
+
+/** One address without anything to be unquoted or decoded: most fields. */
+const plainAddress =
+  /^(?:(?:([A-Za-z0-9]{1,40}(?: [A-Za-z0-9]{1,40}){0,5}) )?<([\w+-]{1,64}(?:\.[\w+-]{1,64}){0,5}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,8})>|([\w+-]{1,64}(?:\.[\w+-]{1,64}){0,5}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,8}))$/;
 
 function hasAngle(entry: readonly AddressToken[]): boolean {
   return entry.some((token) => token.kind === 'special' && token.text === '<');

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 
 const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const lowerMonths = months.map((name) => name.toLowerCase());
 
 /** Many messages share a second. */
 let cachedSecond = Number.NaN;
@@ -51,7 +52,7 @@ export function parseDate(text: string): number | undefined {
   const match = datePattern.exec(plain);
   if (!match) return undefined;
   const [day, hour, minute, second] = [match[1], match[4], match[5], match[6] ?? '0'].map(Number) as number[];
-  const month = months.findIndex((name) => name.toLowerCase() === match[2]!.toLowerCase());
+  const month = lowerMonths.indexOf(match[2]!.toLowerCase());
   if (month < 0 || hour! > 23 || minute! > 59 || second! > 60) return undefined;
   const ms = Date.UTC(fullYear(match[3]!), month, day, hour, minute, second);
   if (new Date(Date.UTC(fullYear(match[3]!), month, day)).getUTCDate() !== day) return undefined;

@@ -71,8 +71,6 @@ export interface FolderEngine {
   /** Resolves when what was received is on disk. */
   sync(): Promise<void>;
   placeOf(uid: number): MessagePlace | undefined;
-  /** Octets as stored; undefined when it is gone. */
-  read(uid: number): Uint8Array | undefined;
   /** Sizes and dates that are not known yet. */
   fill(uids: readonly number[], columns: readonly FilledColumn[]): void;
   uidlOf(uid: number): string;

@@ -108,7 +108,7 @@ export class OpenAccount {
   async #openFolder(name: string, readOnly: boolean): Promise<Folder> {
     const shared = await this.#hold(name);
     if (!readOnly) await this.#threads.store.call('write', [shared.handle, 1]);
-    shared.read();
+    shared.opened();
     return new OpenFolder(shared, readOnly, () => {
       if (!readOnly) this.#background(this.#threads.store.call('write', [shared.handle, -1]));
       this.#release(shared);

@@ -1,5 +1,6 @@
 /** A folder as one session has it open. */
 import { readBatchBytes, readBatchMessages } from '../../core/base/limits/mailbox.ts';
+import { type FactKind, kindsOf } from './index/fact-kind.ts';
 import type { FactRow } from './index/fact-store.ts';
 import type {
   Copied,
@@ -12,7 +13,7 @@ import type {
   Stored,
 } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
-import { columnsFor, needsFacts, search } from './search/match.ts';
+import { columnsFor, factsFor, search } from './search/match.ts';
 import { columnsForSort, sortNeedsFacts } from './search/sort.ts';
 import type { SearchQuery, SortCriterion, ThreadAlgorithm, ThreadNode } from './search-query.ts';
 import type { SharedFolder } from './shared-folder.ts';
@@ -108,22 +109,24 @@ export class OpenFolder implements Folder {
     const rows = await index.call('facts', [id, keys, fields]);
     const missing = batch.filter((_, at) => !rows[at]);
     if (missing.length === 0) return rows;
-    if (missing.length > glanceMin && fields.every((field) => glanceFields.has(field))) {
-      const of = fields.every((field) => field === 'envelope') ? 'envelope' : 'structure';
-      const seen = await this.#shared.glance(missing, of);
-      return rows.map((row, at) => row ?? seen.get(keys[at]!));
-    }
-    await this.#shared.indexed(missing.map(({ uid }) => uid));
+    const read = await this.#shared.read(missing, fields);
+    if (read.size === missing.length) return rows.map((row, at) => row ?? read.get(keys[at]!));
+    // Another program renamed some, or they are gone.
+    await this.#shared.indexed(
+      missing.map(({ uid }) => uid),
+      kindsOf(fields),
+    );
     return index.call('facts', [id, keys, fields]);
   }
 
   async *messages(uids: ArrayLike<number>, part: 'all' | 'header'): AsyncGenerator<MessageOctets> {
     const wanted = [...Uint32Array.from(uids).sort()];
     const { store } = this.#shared.threads;
-    const load = async (from: number) => {
-      const some = wanted.slice(from, from + readBatchMessages);
-      return { from, ...(await store.call('read', [this.#shared.handle, some, part, readBatchBytes])) };
-    };
+    const load = (from: number) =>
+      this.#shared.urgently(async () => {
+        const some = wanted.slice(from, from + readBatchMessages);
+        return { from, ...(await store.call('read', [this.#shared.handle, some, part, readBatchBytes])) };
+      });
     let next = wanted.length > 0 ? load(0) : undefined;
     while (next) {
       const { from, octets, ends } = await next;
@@ -185,9 +188,9 @@ export class OpenFolder implements Folder {
   }
 
   async search(view: FolderView, query: SearchQuery): Promise<Uint32Array> {
-    const needs = { query, columns: columnsFor(query), facts: needsFacts(query) };
+    const needs = { query, columns: columnsFor(query), kinds: [...factsFor(query)] };
     const { index } = this.#shared.threads;
-    if (needs.facts) return this.#ask(view, needs, (where) => index.call('search', [where]));
+    if (needs.kinds.length > 0) return this.#ask(view, needs, (where) => index.call('search', [where]));
     // What lies in memory is searched at once.
     const { data, uids } = await this.#searchIn(view, needs);
     return search(query, { snapshot: new Snapshot(data), uids, now: Date.now(), facts: noFacts });
@@ -197,13 +200,17 @@ export class OpenFolder implements Folder {
     const needs = {
       query,
       columns: new Set([...columnsFor(query), ...columnsForSort(criteria)]),
-      facts: needsFacts(query) || sortNeedsFacts(criteria),
+      kinds: [...(sortNeedsFacts(criteria) ? factsFor(query).add('head') : factsFor(query))],
     };
     return this.#ask(view, needs, (where) => this.#shared.threads.index.call('sort', [where, criteria]));
   }
 
   thread(view: FolderView, query: SearchQuery, algorithm: ThreadAlgorithm): Promise<ThreadNode[]> {
-    const needs = { query, columns: columnsFor(query).add('internalDate'), facts: true };
+    const needs = {
+      query,
+      columns: columnsFor(query).add('internalDate'),
+      kinds: [...factsFor(query).add('head')],
+    };
     return this.#ask(view, needs, (where) => this.#shared.threads.index.call('thread', [where, algorithm]));
   }
 
@@ -215,16 +222,16 @@ export class OpenFolder implements Folder {
   ): Promise<T> {
     for (let attempt = 0; attempt < 4; attempt += 1) {
       const where = await this.#searchIn(view, needs);
-      const answer = await ask({ ...where, surely: attempt > 0 || !needs.facts });
+      const answer = await ask({ ...where, surely: attempt > 0 });
       if (answer !== undefined) return answer;
-      await this.#shared.indexed(view.uids);
+      await this.#shared.indexed(view.uids, needs.kinds);
     }
     throw new MailboxError('UNAVAILABLE', 'the folder cannot be searched now');
   }
 
-  async #searchIn({ uids }: FolderView, { query, columns }: Needs): Promise<SearchIn> {
+  async #searchIn({ uids }: FolderView, { query, columns, kinds }: Needs): Promise<SearchIn> {
     const { data } = columns.size > 0 ? await this.ensure(uids, [...columns]) : this.#shared.snapshot;
-    return { account: this.#shared.threads.id, data, uids, query, surely: false };
+    return { account: this.#shared.threads.id, data, uids, query, kinds, surely: false };
   }
 
   async pop3Uidls(uids: ArrayLike<number>): Promise<readonly string[]> {
@@ -247,16 +254,12 @@ export class OpenFolder implements Folder {
 interface Needs {
   readonly query: SearchQuery;
   readonly columns: ReadonlySet<FilledColumn>;
-  readonly facts: boolean;
+  readonly kinds: readonly FactKind[];
 }
 
 function sorted(uids: ArrayLike<number>): number[] {
   return [...Uint32Array.from(uids).sort()];
 }
-
-/** So many at a time are only glanced at, when the index does not have them yet. */
-const glanceMin = 20;
-const glanceFields: ReadonlySet<FactField> = new Set(['envelope', 'body', 'bodyStructure']);
 
 const nothingKnown = { envelope: '', body: '', bodyStructure: '', preview: '', emailId: '', threadId: '' };
 

@@ -1,10 +1,13 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLimits } from '../../core/base/limits/mailbox.ts';
+import { type FactKind, factKinds, kindsOf } from './index/fact-kind.ts';
 import type { FactRow } from './index/fact-store.ts';
+import type { FactField } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
 import type { AccountThreads } from './open-account.ts';
 import { Snapshot, type SnapshotData } from './snapshot.ts';
+import type { Found } from './threads/index-calls.ts';
 
 export interface SharedFolderInit {
   readonly name: string;
@@ -32,7 +35,7 @@ export class SharedFolder {
   snapshot: Snapshot;
   readonly #listeners = new Set<() => void>();
   #claimed = 0;
-  #indexing: Promise<void> | undefined;
+  readonly #indexing: Partial<Record<FactKind, Promise<void>>> = {};
   #indexTimer: NodeJS.Timeout | undefined;
   /** Requests that are quicker to answer than to wait for. */
   #urgent = 0;
@@ -84,33 +87,36 @@ export class SharedFolder {
     return found;
   }
 
-  /** Resolves when the index has the facts of these messages, but for those that went. */
-  async indexed(uids: ArrayLike<number>): Promise<void> {
+  /** Resolves when the index has these facts of the messages, but for those that went. */
+  async indexed(uids: ArrayLike<number>, kinds: readonly FactKind[]): Promise<void> {
+    for (const kind of kinds) await this.#indexedOne(uids, kind);
+  }
+
+  async #indexedOne(uids: ArrayLike<number>, kind: FactKind): Promise<void> {
     // More than once where the facts that were there are lost while the others are read.
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      const missing = await this.#missing(uids);
+      const missing = await this.#missing(uids, kind);
       if (missing.length === 0) return;
-      if (missing.length > indexLimits.messagesAtOnceMax) await this.#indexAll();
-      else await this.#index(missing);
+      if (missing.length > indexLimits.messagesAtOnceMax) await this.#indexAll(kind);
+      else await this.#index(missing, kind);
     }
   }
 
-  /** What lists show, by key: for many at once that the index does not have yet. */
-  async glance(messages: readonly Keyed[], of: 'envelope' | 'structure'): Promise<Map<number, FactRow>> {
+  /** Reads now, for who waits. @returns by key, without what was not where it should be */
+  read(messages: readonly Keyed[], fields: readonly FactField[]): Promise<Map<number, FactRow>> {
+    return this.urgently(async () => {
+      const { there, rows } = await this.#read(messages, kindsOf(fields), fields);
+      const found = new Map<number, FactRow>();
+      for (const [at, row] of rows.entries()) if (row) found.set(there[at]!.key, row);
+      return found;
+    });
+  }
+
+  /** What is read in advance stands aside meanwhile. */
+  async urgently<T>(work: () => Promise<T>): Promise<T> {
     this.#urgent += 1;
     try {
-      const { store, index } = this.threads;
-      const places = await store.call('places', [this.handle, messages.map(({ uid }) => uid)]);
-      const rows = await index.call('glance', [places, of]);
-      if (of === 'structure') {
-        this.#keepSizes(
-          messages,
-          rows.map((row) => row?.size ?? Number.NaN),
-        );
-      }
-      const found = new Map<number, FactRow>();
-      for (const [at, { key }] of messages.entries()) if (rows[at]) found.set(key, rows[at].facts);
-      return found;
+      return await work();
     } finally {
       this.#urgent -= 1;
       this.#lastUrgent = performance.now();
@@ -121,50 +127,51 @@ export class SharedFolder {
   indexSoon(): void {
     this.#indexTimer ??= setTimeout(() => {
       this.#indexTimer = undefined;
-      this.#indexAll().catch((error: unknown) => {
+      this.#indexInAdvance().catch((error: unknown) => {
         // Who asks for facts hears of it; a folder that was let go meanwhile has nobody who would.
         if (!(error instanceof MailboxError) && !this.isGone) throw error;
       });
     }, indexLimits.delayMs).unref();
   }
 
-  /** One at a time for all who wait for it. */
-  #indexAll(): Promise<void> {
-    this.#indexing ??= this.#indexEverything().finally(() => {
-      this.#indexing = undefined;
-    });
-    return this.#indexing;
-  }
-
-  async #indexEverything(): Promise<void> {
-    const { uids } = this.snapshot;
-    await this.#index(await this.#missing(uids));
+  async #indexInAdvance(): Promise<void> {
+    for (const kind of factKinds) await this.#indexAll(kind);
     const keys = this.snapshot.data.columns.key.slice(0, this.snapshot.count);
     await this.threads.index.call('sweep', [this.threads.id, this.mailboxId, keys]);
   }
 
-  async #missing(uids: ArrayLike<number>): Promise<Keyed[]> {
+  /** One at a time for all who wait for it. */
+  #indexAll(kind: FactKind): Promise<void> {
+    this.#indexing[kind] ??= this.#missing(this.snapshot.uids, kind)
+      .then((missing) => this.#index(missing, kind))
+      .finally(() => {
+        this.#indexing[kind] = undefined;
+      });
+    return this.#indexing[kind];
+  }
+
+  async #missing(uids: ArrayLike<number>, kind: FactKind): Promise<Keyed[]> {
     const wanted = this.keysOf(uids);
     const keys = Float64Array.from(wanted, ({ key }) => key);
-    const missing = new Set(await this.threads.index.call('missing', [this.threads.id, keys]));
+    const missing = new Set(await this.threads.index.call('missing', [this.threads.id, keys, kind]));
     return wanted.filter(({ key }) => missing.has(key));
   }
 
-  async #index(messages: readonly Keyed[]): Promise<void> {
-    const lost = await this.#indexBatches(messages);
+  async #index(messages: readonly Keyed[], kind: FactKind): Promise<void> {
+    const lost = await this.#indexBatches(messages, kind);
     if (lost.length === 0) return;
     // Another program renamed them: they are found again, once.
     await this.refresh('surely');
-    await this.#indexBatches(lost);
+    await this.#indexBatches(lost, kind);
   }
 
   /** @returns those that were not where they should be */
-  async #indexBatches(messages: readonly Keyed[]): Promise<Keyed[]> {
+  async #indexBatches(messages: readonly Keyed[], kind: FactKind): Promise<Keyed[]> {
     const lost: Keyed[] = [];
     let before: Promise<Keyed[]> = Promise.resolve([]);
     for (let at = 0; at < messages.length && this.#isUsed(); at += indexLimits.messagesPerTurn) {
       // Two on their way, so that the index thread never waits for this one.
-      const batch = this.#indexBatch(messages.slice(at, at + indexLimits.messagesPerTurn));
+      const batch = this.#indexBatch(messages.slice(at, at + indexLimits.messagesPerTurn), kind);
       batch.catch(() => undefined);
       lost.push(...(await before));
       before = batch;
@@ -184,21 +191,32 @@ export class SharedFolder {
     return this.#urgent > 0 || performance.now() - this.#lastUrgent < indexLimits.urgentMs;
   }
 
-  async #indexBatch(messages: readonly Keyed[]): Promise<Keyed[]> {
-    const { store, index, id } = this.threads;
-    const places = await store.call('places', [this.handle, messages.map(({ uid }) => uid)]);
-    const there = messages.filter((_, at) => places[at] !== undefined);
-    if (there.length === 0) return [...messages];
-    const found = places.filter((place) => place !== undefined);
-    const items = there.map(({ key }, at) => ({ key, place: found[at]! }));
-    const sizes = await index.call('add', [id, this.mailboxId, items]);
-    this.#keepSizes(there, sizes);
-    const read = new Set(there.filter((_, at) => !Number.isNaN(sizes[at]!)));
+  async #indexBatch(messages: readonly Keyed[], kind: FactKind): Promise<Keyed[]> {
+    const { there, rows } = await this.#read(messages, [kind], []);
+    const read = new Set(there.filter((_, at) => rows[at] !== undefined));
     return messages.filter((message) => !read.has(message));
   }
 
+  /** Those that are there, and what was asked for of them. */
+  async #read(messages: readonly Keyed[], kinds: readonly FactKind[], fields: readonly FactField[]) {
+    const { index, id } = this.threads;
+    const { there, items } = await this.#places(messages);
+    const { rows, sizes } = await index.call('read', [id, this.mailboxId, items, { kinds, fields }]);
+    if (kinds.includes('structure')) this.#keepSizes(there, sizes);
+    return { there, rows };
+  }
+
+  /** Where they lie; those that went are left out. */
+  async #places(messages: readonly Keyed[]): Promise<{ there: Keyed[]; items: Found[] }> {
+    const uids = messages.map(({ uid }) => uid);
+    const places = await this.threads.store.call('places', [this.handle, uids]);
+    const there = messages.filter((_, at) => places[at] !== undefined);
+    const found = places.filter((place) => place !== undefined);
+    return { there, items: there.map(({ key }, at) => ({ key, place: found[at]! })) };
+  }
+
   /** They were found on the way: the column is everybody's memory. */
-  #keepSizes(messages: readonly Keyed[], sizes: readonly number[]): void {
+  #keepSizes(messages: readonly Keyed[], sizes: Float64Array): void {
     const { size } = this.snapshot.data.columns;
     const filled = messages.flatMap(({ uid }, at) => {
       const index = this.snapshot.indexOf(uid);
@@ -210,7 +228,7 @@ export class SharedFolder {
   }
 
   /** A session opened it. */
-  read(): void {
+  opened(): void {
     this.#isRead = true;
     this.indexSoon();
   }

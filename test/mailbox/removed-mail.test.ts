@@ -11,6 +11,7 @@ import { AccountEngine } from '../../src/mailbox/account-engine.ts';
 import { createDirectorySync } from '../../src/mailbox/directory-sync.ts';
 import { FolderIndex } from '../../src/mailbox/index/folder-index.ts';
 import { createQuotaLedger } from '../../src/mailbox/quota.ts';
+import { octetsAt } from '../../src/mailbox/read-place.ts';
 import { openAcceptance, planOf } from '../flow/acceptance-kit.ts';
 
 const limits = { memoryMessageBytesMax: 64 * 1024, memoryTotalBytesMax: 1024 * 1024 };
@@ -44,7 +45,7 @@ for (const format of ['maildir', 'mbox'] as const) {
       const held = await engine.hold(folder);
       const { state } = held.book;
       const subjects = Array.from({ length: state.count }, (_, at) => {
-        const text = Buffer.from(held.read(state.uidAt(at))!).toString();
+        const text = Buffer.from(octetsAt(held.placeOf(state.uidAt(at))!)!).toString();
         return /^Subject: (.*)$/m.exec(text)![1]!;
       });
       engine.release(held);

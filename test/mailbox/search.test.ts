@@ -1,7 +1,7 @@
 /** Base subjects and threads as RFC 5256 has them, and previews. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readFacts, type SortFacts } from '../../src/mailbox/index/read-facts.ts';
+import { readHead, readStructure, readText, type SortFacts } from '../../src/mailbox/index/read-facts.ts';
 import { baseSubject } from '../../src/mailbox/search/base-subject.ts';
 import { threadMessages } from '../../src/mailbox/search/thread.ts';
 import type { ThreadNode } from '../../src/mailbox/search-query.ts';
@@ -149,7 +149,7 @@ const previews: [string, string, string][] = [
 
 for (const [name, message, want] of previews) {
   test(`preview: ${name}`, () => {
-    assert.equal(readFacts(Buffer.from(message)).preview, want);
+    assert.equal(readText(Buffer.from(message)).preview, want);
   });
 }
 
@@ -162,9 +162,11 @@ test('facts of octets that are no message', () => {
     '\n\n\n',
     'Content-Type: multipart/mixed; boundary=\n\n--\n',
   ]) {
-    const facts = readFacts(Buffer.from(octets, 'latin1'));
+    const message = Buffer.from(octets, 'latin1');
+    const facts = { ...readHead(message), ...readStructure(message), ...readText(message) };
     assert.match(facts.envelope, /^\(.*\)$/s);
     assert.match(facts.bodyStructure, /^\(.*\)$/s);
     assert.doesNotMatch(facts.envelope + facts.bodyStructure, /\0/);
+    assert.match(facts.emailId, /^M[0-9a-f]{32}$/);
   }
 });

@@ -10,6 +10,7 @@ import type { FolderEngine } from '../../src/mailbox/engine.ts';
 import { flagNames } from '../../src/mailbox/flags.ts';
 import { FolderIndex } from '../../src/mailbox/index/folder-index.ts';
 import { createQuotaLedger } from '../../src/mailbox/quota.ts';
+import { octetsAt } from '../../src/mailbox/read-place.ts';
 
 export type Format = 'maildir' | 'mbox';
 
@@ -94,7 +95,8 @@ export class TestAccount {
       const { state } = held.book;
       return Array.from({ length: state.count }, (_, index) => {
         const uid = state.uidAt(index);
-        const text = Buffer.from(held.read(uid) ?? []).toString('utf8');
+        const place = held.placeOf(uid);
+        const text = Buffer.from((place && octetsAt(place)) ?? []).toString('utf8');
         return { uid, flags: flagNames(state.flagsAt(index), state.keywords).sort(), text };
       });
     });

@@ -47,6 +47,8 @@ export const indexLimits = {
   /** Messages whose texts lie in one row, and octets past which no more are added to it. */
   messagesPerPack: 64,
   packBytes: 1 * MiB,
+  /** Packs whose other values stay in memory: those of the messages that are read together. */
+  packsKept: 8,
   /** Packs of an open account whose sort keys stay in memory: some 6 MB. */
   sortPacksKept: 200,
   /** So many messages without facts are read for all at once; fewer at once for who asks. */

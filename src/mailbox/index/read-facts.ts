@@ -39,57 +39,62 @@ export interface SortFacts {
   readonly references: readonly string[];
 }
 
-export interface Facts extends ListFacts {
-  /** Octets with CRLF line ends. */
-  readonly size: number;
-  readonly preview: string;
-  readonly emailId: string;
-  readonly threadId: string;
+/** What the header tells. */
+export interface HeadFacts extends Pick<MessageFacts, 'envelope'> {
   readonly sort: SortFacts;
   /** Lines of `name: value`, unfolded, decoded, folded in case; UTF-8. */
   readonly header: Buffer;
-  /** Headers and text of all parts, decoded, folded in case; UTF-8. */
+}
+
+export interface StructureFacts extends Pick<MessageFacts, 'body' | 'bodyStructure'> {
+  /** Octets with CRLF line ends. */
+  readonly size: number;
+}
+
+export interface TextFacts extends Pick<MessageFacts, 'preview' | 'emailId' | 'threadId'> {
+  /** Headers and text of all parts, decoded, folded in case; UTF-8. Begins with what `HeadFacts.header` is. */
   readonly text: Buffer;
 }
 
-/** Never fails. @param message LF line ends */
-export function readFacts(message: Buffer): Facts {
-  const structure = readMimeStructure(message, 'lf');
-  const header = partHeader(message, structure);
+/** Never fails. @param begin of a message, its header in it; LF line ends */
+export function readHead(begin: Buffer): HeadFacts {
+  const parsed = parseHeader(begin, headerScanBytesMax);
+  const header = parsed === headerTooLarge ? noHeader : parsed;
   const fields = readFields(header);
-  const sort = sortFacts(fields);
-  const texts: string[] = [];
-  const lines = headerLines(fields);
-  collectText(message, structure, lines, texts, { left: indexLimits.textCharactersMax });
-  const digest = hash('sha256', message).slice(0, 32);
-  // The root of a conversation is what all its messages name; a message that names nothing is one by itself.
-  const root = sort.references[0] || sort.messageId;
   return {
-    ...listFacts(message, structure, header),
-    size: message.length + countLines(message, structure),
-    preview: previewOf(message, structure),
-    emailId: `M${digest}`,
-    threadId: root ? `T${hash('sha256', root).slice(0, 32)}` : `T${digest}`,
-    sort,
-    header: Buffer.from(`${fold(lines)}\n`),
-    text: Buffer.from(texts.join('\n')),
+    envelope: withoutNul(envelopeText(header)),
+    sort: sortFacts(fields),
+    header: Buffer.from(`${fold(headerLines(fields))}\n`),
   };
 }
 
-export type ListFacts = Pick<MessageFacts, 'envelope' | 'body' | 'bodyStructure'>;
+const noHeader = new HeaderBlock(Buffer.alloc(0), Buffer.alloc(0), 0);
 
-/** What lists of messages show, without what it takes to search them. @param message LF line ends */
-export function readGlance(message: Buffer): { facts: ListFacts; size: number } {
+/** Never fails. @param message LF line ends */
+export function readStructure(message: Buffer): StructureFacts {
   const structure = readMimeStructure(message, 'lf');
-  const facts = listFacts(message, structure, partHeader(message, structure));
-  return { facts, size: message.length + countLines(message, structure) };
-}
-
-function listFacts(message: Buffer, structure: MimePart, header: HeaderBlock): ListFacts {
   return {
-    envelope: withoutNul(envelopeText(header)),
     body: withoutNul(bodyStructureText(message, structure, false)),
     bodyStructure: withoutNul(bodyStructureText(message, structure, true)),
+    size: message.length + countLines(message, structure),
+  };
+}
+
+/** Never fails. @param message LF line ends */
+export function readText(message: Buffer): TextFacts {
+  const structure = readMimeStructure(message, 'lf');
+  const fields = readFields(partHeader(message, structure));
+  const texts: string[] = [];
+  collectText(message, structure, headerLines(fields), texts, { left: indexLimits.textCharactersMax });
+  const digest = hash('sha256', message).slice(0, 32);
+  // The root of a conversation is what all its messages name; a message that names nothing is one by itself.
+  const { references, messageId } = conversation(firstFields(fields));
+  const root = references[0] || messageId;
+  return {
+    preview: previewOf(message, structure),
+    emailId: `M${digest}`,
+    threadId: root ? `T${hash('sha256', root).slice(0, 32)}` : `T${digest}`,
+    text: Buffer.from(texts.join('\n')),
   };
 }
 
@@ -101,14 +106,6 @@ function countLines(message: Buffer, { bodyStart, lines }: MimePart): number {
 }
 
 const LF = 10;
-
-/** The envelope alone. @param begin of a message, its header in it */
-export function readEnvelope(begin: Buffer): string {
-  const header = parseHeader(begin, headerScanBytesMax);
-  return withoutNul(envelopeText(header === headerTooLarge ? noHeader : header));
-}
-
-const noHeader = new HeaderBlock(Buffer.alloc(0), Buffer.alloc(0), 0);
 
 interface Field {
   /** Lower case. */
@@ -150,15 +147,12 @@ function headerLines(fields: readonly Field[]): string {
 }
 
 function sortFacts(fields: readonly Field[]): SortFacts {
-  const field = (name: string) => fields.find((each) => each.name === name)?.value ?? '';
-  const date = field('date');
-  const { base, isReplyOrForward } = baseSubject(field('subject'));
-  const first = (name: string) => firstAddress(fields.find((each) => each.name === name)?.octets);
-  const from = first('from');
-  const to = first('to');
-  const cc = first('cc');
-  const messageId = messageIds(field('message-id'))[0] ?? '';
-  const references = messageIds(field('references'));
+  const first = firstFields(fields);
+  const date = first.get('date')?.value ?? '';
+  const { base, isReplyOrForward } = baseSubject(first.get('subject')?.value ?? '');
+  const from = firstAddress(first.get('from')?.octets);
+  const to = firstAddress(first.get('to')?.octets);
+  const cc = firstAddress(first.get('cc')?.octets);
   return {
     sentAt: parseDate(date),
     sentDay: dayOf(date),
@@ -169,14 +163,28 @@ function sortFacts(fields: readonly Field[]): SortFacts {
     cc: mailboxOf(cc),
     displayFrom: displayOf(from),
     displayTo: displayOf(to),
-    messageId,
-    // RFC 5256 section 3: without References, the first id of In-Reply-To.
-    references: references.length > 0 ? references : messageIds(field('in-reply-to')).slice(0, 1),
+    ...conversation(first),
   };
+}
+
+function firstFields(fields: readonly Field[]): ReadonlyMap<string, Field> {
+  const first = new Map<string, Field>();
+  for (const field of fields) if (!first.has(field.name)) first.set(field.name, field);
+  return first;
+}
+
+function conversation(first: ReadonlyMap<string, Field>): Pick<SortFacts, 'messageId' | 'references'> {
+  const ids = (name: string) => messageIds(first.get(name)?.value ?? '');
+  const messageId = ids('message-id')[0] ?? '';
+  const references = ids('references');
+  if (references.length > 0) return { messageId, references };
+  // RFC 5256 section 3: without References, the first id of In-Reply-To.
+  return { messageId, references: ids('in-reply-to').slice(0, 1) };
 }
 
 /** RFC 5256 section 3: valid ids alone, each once. */
 function messageIds(value: string): string[] {
+  if (value === '') return [];
   return [
     ...new Set(value.slice(0, indexLimits.referencesCharactersMax).match(/<[^<>\s]+@[^<>\s]*>/g) ?? []),
   ];

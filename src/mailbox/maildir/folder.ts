@@ -2,7 +2,7 @@
  * One folder of a Maildir. The files are the truth: names give messages and flags, Dovecot's list gives UIDs, and other
  * programs may change all of it at any time. https://cr.yp.to/proto/maildir.html, Maildir++
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../../core/base/errors.ts';
 import { crlfLength } from '../crlf.ts';
@@ -13,6 +13,7 @@ import { keyOf } from '../index/key.ts';
 import type { FilledColumn } from '../mailbox.ts';
 import { MailboxError } from '../mailbox-error.ts';
 import { addKeywords, readKeywords } from '../maildir-flags.ts';
+import { octetsAt } from '../read-place.ts';
 import { tombstonesNeededMs, writeTombstones } from '../tombstones.ts';
 import { baseOf, crlfOctetsOf, deliveryNameOf, flagBitsOf, octetsOf, withFlags } from './file-name.ts';
 import { Listing, type Part, parts } from './listing.ts';
@@ -94,16 +95,6 @@ export class MaildirFolder implements FolderEngine {
   placeOf(uid: number): MessagePlace | undefined {
     const path = this.#pathOf(uid);
     return path === undefined ? undefined : { path };
-  }
-
-  read(uid: number): Uint8Array | undefined {
-    const path = this.#pathOf(uid);
-    try {
-      return path === undefined ? undefined : readFileSync(path);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
   }
 
   /** Absolute path of a message, as it is known; undefined when there is none. */
@@ -432,7 +423,7 @@ export class MaildirFolder implements FolderEngine {
       const index = state.indexOf(uid);
       if (index < 0) continue;
       if (columns.includes('size') && Number.isNaN(size[index]!)) {
-        const octets = this.read(uid);
+        const octets = octetsAt({ path: this.#pathOf(uid)! });
         if (octets) size[index] = crlfLength(octets);
         this.book.filled(uid);
       }

@@ -4,6 +4,8 @@ import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 
 /** @param subject decoded; what is past the limit is not compared: taking leaders off one by one is quadratic */
 export function baseSubject(subject: string): { readonly base: string; readonly isReplyOrForward: boolean } {
+  if (!mayHaveMore.test(subject) && subject.length <= indexLimits.subjectCharactersMax)
+    return { base: subject, isReplyOrForward: false };
   // (1) continuation lines and runs of white space are one space.
   let text = subject.slice(0, indexLimits.subjectCharactersMax).replace(/\s+/g, ' ');
   let isReplyOrForward = false;
@@ -29,3 +31,6 @@ export function baseSubject(subject: string): { readonly base: string; readonly 
     text = forwarded[1]!;
   }
 }
+
+/** What every leader, blob and trailer has, and white space that is not a single space between words. */
+const mayHaveMore = /[:[(]|^\s|\s$|\s\s|[^\S ]/;

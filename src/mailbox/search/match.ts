@@ -3,6 +3,7 @@
  * read last, and only for messages that are still in question. RFC 9051 section 6.4.4.
  */
 import { flagBit } from '../flags.ts';
+import type { FactKind } from '../index/fact-kind.ts';
 import { fold } from '../index/fold.ts';
 import type { SortFacts } from '../index/read-facts.ts';
 import type { FilledColumn } from '../mailbox.ts';
@@ -41,26 +42,28 @@ export function search(query: SearchQuery, { snapshot, uids, now, facts }: Searc
   return found.slice(0, count);
 }
 
-/** True when it can be answered without the index of texts. */
-export function needsFacts(query: SearchQuery): boolean {
+/** What the index must know before it can be answered. */
+export function factsFor(query: SearchQuery): Set<FactKind> {
   switch (query.key) {
     case 'and':
     case 'or':
-      return query.of.some(needsFacts);
+      return new Set(query.of.flatMap((each) => [...factsFor(each)]));
     case 'not':
-      return needsFacts(query.of);
+      return factsFor(query.of);
     case 'header':
+      return new Set(['head']);
     case 'body':
+      return new Set(['head', 'text']);
     case 'text':
     case 'emailId':
     case 'threadId':
-      return true;
+      return new Set(['text']);
     case 'before':
     case 'on':
     case 'since':
-      return query.of === 'sent';
+      return new Set(query.of === 'sent' ? ['head'] : []);
     default:
-      return false;
+      return new Set();
   }
 }
 

@@ -1,15 +1,15 @@
 /** What the index thread answers: facts and searches, from its files and the snapshots that it is given. */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../core/base/clock.ts';
-import { errnoOf } from '../../../core/base/errors.ts';
-import { indexLimits } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { withLf } from '../crlf.ts';
 import type { MessagePlace } from '../engine.ts';
-import { type FactRecord, type FactRow, FactStore } from '../index/fact-store.ts';
-import { readEnvelope, readFacts, readGlance } from '../index/read-facts.ts';
+import type { FactKind } from '../index/fact-kind.ts';
+import { type FactRow, FactStore } from '../index/fact-store.ts';
+import type { Packed } from '../index/pack-table.ts';
+import { readHead, readStructure, readText } from '../index/read-facts.ts';
 import type { FactField } from '../mailbox.ts';
+import { headerAt, octetsAt } from '../read-place.ts';
 import { search } from '../search/match.ts';
 import { sortMessages } from '../search/sort.ts';
 import { threadMessages } from '../search/thread.ts';
@@ -17,10 +17,16 @@ import type { SearchQuery, SortCriterion, ThreadAlgorithm, ThreadNode } from '..
 import { Snapshot, type SnapshotData } from '../snapshot.ts';
 import { indexName } from './store-calls.ts';
 
-export interface Glance {
-  readonly facts: FactRow;
-  /** Octets with CRLF line ends, where the whole message was looked at. */
-  readonly size?: number;
+export interface ReadFacts {
+  /** What was asked for; undefined for each message that was not where it should be. */
+  readonly rows: readonly (FactRow | undefined)[];
+  /** Octets with CRLF line ends, NaN where the structure was not asked for. */
+  readonly sizes: Float64Array;
+}
+
+export interface Found {
+  readonly key: number;
+  readonly place: MessagePlace;
 }
 
 /** The folder as one session sees it. */
@@ -30,6 +36,8 @@ export interface SearchIn {
   /** UIDs of the view by number - 1; the snapshot's own where nothing is held back. */
   readonly uids: Uint32Array;
   readonly query: SearchQuery;
+  /** What has to be known of every message. */
+  readonly kinds: readonly FactKind[];
   /** What could be read was read just now: messages without facts are gone. */
   readonly surely: boolean;
 }
@@ -51,11 +59,12 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
   }
 
   /** Undefined when facts that are needed are missing, or were lost meanwhile: they are to be read and it is to be asked again. */
-  function whole<T>({ account, data, uids, surely }: SearchIn, work: () => T): T | undefined {
+  function whole<T>({ account, data, uids, kinds, surely }: SearchIn, work: () => T): T | undefined {
     const store = storeOf(account);
     const { generation } = store;
     const keys = data.columns.key.subarray(0, data.count);
-    if (!surely && uids.length > 0 && store.missing(keys).length > 0) return undefined;
+    const isMissing = (kind: FactKind) => store.missing(keys, kind).length > 0;
+    if (!surely && uids.length > 0 && kinds.some(isMissing)) return undefined;
     const answer = work();
     return store.generation === generation ? answer : undefined;
   }
@@ -68,38 +77,39 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       storeOf(account).close();
       stores.delete(account);
     },
-    missing: (account: number, keys: Float64Array) => storeOf(account).missing(keys),
-    /**
-     * Reads messages and keeps their facts.
-     * @returns for each its octets with CRLF line ends, NaN when it was not where it should be
-     */
-    add(account: number, folder: string, items: readonly { key: number; place: MessagePlace }[]): number[] {
-      const records: FactRecord[] = [];
-      const sizes = items.map(({ key, place }) => {
-        const octets = octetsAt(place);
-        if (!octets) return Number.NaN;
-        const facts = readFacts(withLf(octets));
-        records.push({ key, facts });
-        return facts.size;
-      });
-      storeOf(account).add(folder, records);
-      return sizes;
+    missing: (account: number, keys: Float64Array, kind: FactKind) => storeOf(account).missing(keys, kind),
+    /** Reads what is not known yet of these messages and keeps it. */
+    read(
+      account: number,
+      folder: string,
+      items: readonly Found[],
+      { kinds, fields }: { readonly kinds: readonly FactKind[]; readonly fields: readonly FactField[] },
+    ): ReadFacts {
+      const store = storeOf(account);
+      const records: Record<FactKind, Packed[]> = { head: [], structure: [], text: [] };
+      for (const { key, place } of items) {
+        // Somebody else may have asked for it as well.
+        const lacking = kinds.filter((kind) => !store.has(key, kind));
+        if (lacking.length === 0) continue;
+        const isHead = lacking.length === 1 && lacking[0] === 'head';
+        const stored = isHead ? headerAt(place) : octetsAt(place);
+        if (!stored) continue;
+        const octets = withLf(stored);
+        for (const kind of lacking) records[kind].push({ key, ...readers[kind](octets) });
+      }
+      for (const kind of kinds) store.add(folder, kind, records[kind]);
+      const keys = items.map(({ key }) => key);
+      const rows = store.facts(keys, fields);
+      const isThere = (key: number) => kinds.every((kind) => store.has(key, kind));
+      return {
+        rows: fields.length > 0 ? rows : keys.map((key) => (isThere(key) ? {} : undefined)),
+        sizes: Float64Array.from(
+          keys,
+          (key) => (kinds.includes('structure') && store.size(key)) || Number.NaN,
+        ),
+      };
     },
-    /** What lists show, nothing kept: for many at once. Undefined for what was not where it should be. */
-    glance(
-      places: readonly (MessagePlace | undefined)[],
-      of: 'envelope' | 'structure',
-    ): (Glance | undefined)[] {
-      return places.map((place) => {
-        if (of === 'structure') {
-          const octets = place && octetsAt(place);
-          return octets && readGlance(withLf(octets));
-        }
-        const header = place && headerAt(place);
-        return header && { facts: { envelope: readEnvelope(header) } };
-      });
-    },
-    /** Texts that were not asked for are ''. */
+    /** One for each key, the fields asked for; undefined where something of it is not known yet. */
     facts: (
       account: number,
       keys: readonly number[],
@@ -118,49 +128,16 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
   };
 }
 
-/** The begin of a message, its header in it; undefined when another program moved it. */
-function headerAt(place: MessagePlace): Buffer | undefined {
-  if ('octets' in place) return bufferOf(place.octets);
-  let fd: number;
-  try {
-    fd = openSync(place.path, 'r');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const read = readSync(fd, headerBuffer, 0, headerBuffer.length, 0);
-    const begin = headerBuffer.subarray(0, read);
-    // A header that does not end there is read with all the rest.
-    if (read < headerBuffer.length || /\n\r?\n/.test(begin.toString('latin1'))) return begin;
-    return readFileSync(place.path);
-  } finally {
-    closeSync(fd);
-  }
-}
+const nothing = Buffer.alloc(0);
 
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-const headerBuffer = Buffer.allocUnsafe(indexLimits.headerBytes);
-
-/** Octets as stored; undefined when another program moved them. Not to be kept: the next one takes their place. */
-function octetsAt(place: MessagePlace): Uint8Array | undefined {
-  if ('octets' in place) return place.octets;
-  let fd: number;
-  try {
-    fd = openSync(place.path, 'r');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const read = readSync(fd, messageBuffer, 0, messageBuffer.length, 0);
-    return read < messageBuffer.length ? messageBuffer.subarray(0, read) : readFileSync(place.path);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-const messageBuffer = Buffer.allocUnsafeSlow(indexLimits.messageBytes);
+const readers: Readonly<Record<FactKind, (octets: Buffer) => Omit<Packed, 'key'>>> = {
+  head(octets) {
+    const { header, ...values } = readHead(octets);
+    return { values, octets: header };
+  },
+  structure: (octets) => ({ values: { ...readStructure(octets) }, octets: nothing }),
+  text(octets) {
+    const { text, ...values } = readText(octets);
+    return { values, octets: text };
+  },
+};

@@ -5,12 +5,13 @@ import type { Clock } from '../../../core/base/clock.ts';
 import { keywordsMax } from '../../../core/base/limits/mailbox.ts';
 import type { Log } from '../../../core/base/log.ts';
 import { AccountEngine } from '../account-engine.ts';
-import { writeCrlf } from '../crlf.ts';
 import { createDirectorySync } from '../directory-sync.ts';
 import type { FolderEngine, MessagePlace, ReceivedMessage } from '../engine.ts';
 import { FolderIndex } from '../index/folder-index.ts';
+import { JoinedMessages } from '../joined-messages.ts';
 import type { AccountOptions, FilledColumn, FlagChange, SpecialUse } from '../mailbox.ts';
 import { createQuotaLedger } from '../quota.ts';
+import { octetsAt } from '../read-place.ts';
 import type { SnapshotData } from '../snapshot.ts';
 import { Transfer } from './calls.ts';
 import { FolderWatches, watchPaths } from './watches.ts';
@@ -227,20 +228,16 @@ export function createStoreCalls(
       const { engine } = folderOf(handle);
       return uids.map((uid) => engine.placeOf(uid));
     },
-    /** From the first on as many messages as fit. */
+    /** From the first on as many messages as fit, one at least. */
     async read(handle: number, uids: readonly number[], part: 'all' | 'header', octetsMax: number) {
       const { account, engine } = folderOf(handle);
-      const found: (Uint8Array | undefined)[] = [];
-      let octets = 0;
+      const joined = new JoinedMessages(uids.length, octetsMax);
       for (const uid of uids) {
-        if (octets >= octetsMax) break;
         const stored = await readNow(account, engine, uid);
         const wanted = stored && part === 'header' ? headerOf(stored) : stored;
-        found.push(wanted);
-        octets += wanted?.length ?? 0;
+        if (!joined.add(wanted)) break;
       }
-      const read = joinMessages(found, octets);
-      return new Transfer(read, [read.octets.buffer]);
+      return new Transfer(joined.read, [joined.read.octets.buffer]);
     },
   };
 
@@ -250,29 +247,13 @@ export function createStoreCalls(
     engine: FolderEngine,
     uid: number,
   ): Promise<Uint8Array | undefined> {
-    const octets = engine.read(uid);
+    const place = engine.placeOf(uid);
+    const octets = place && octetsAt(place);
     if (octets || engine.book.state.indexOf(uid) < 0) return octets;
     await changing(account, () => account.engine.refresh(engine, 'surely'));
-    return engine.read(uid);
+    const found = engine.placeOf(uid);
+    return found && octetsAt(found);
   }
-}
-
-/** Messages behind one another, CRLF line ends. */
-export interface ReadMessages {
-  readonly octets: Uint8Array<ArrayBuffer>;
-  /** Where each one ends; -1 for one that is gone. */
-  readonly ends: readonly number[];
-}
-
-function joinMessages(messages: readonly (Uint8Array | undefined)[], stored: number): ReadMessages {
-  const octets = Buffer.allocUnsafeSlow(2 * stored);
-  let at = 0;
-  const ends = messages.map((message) => {
-    if (!message) return -1;
-    at = writeCrlf(message, octets, at);
-    return at;
-  });
-  return { octets, ends };
 }
 
 /** Keywords fit as long as there are letters. */
