@@ -2,13 +2,13 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { tryLock } from 'fs-native-extensions';
+import type { AccountIndex } from './account-index.ts';
 import { isInbox } from './folders.ts';
 import type { Account, AccountChange, AccountOptions, AppendMessage, Folder, WatchScope } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
 import { OpenFolder } from './open-folder.ts';
 import { holdFolder, type SharedFolder } from './shared-folder.ts';
 import type { Caller } from './threads/calls.ts';
-import type { IndexCalls } from './threads/index-calls.ts';
 import type { StoreCalls, StorePush } from './threads/store-calls.ts';
 import { FileUpload } from './upload.ts';
 
@@ -19,7 +19,7 @@ export interface AccountThreads {
   /** Absolute. */
   readonly pop3LockFile: string;
   readonly store: Pick<Caller<StoreCalls, never>, 'call'>;
-  readonly index: Pick<Caller<IndexCalls, never>, 'call'>;
+  readonly index: AccountIndex;
   isDead(): boolean;
 }
 
@@ -102,7 +102,7 @@ export class OpenAccount {
     for (const folder of this.#byHandle.values()) folder.end();
     if (this.isDead) return;
     await this.#threads.store.call('closeAccount', [this.id]);
-    await this.#threads.index.call('closeAccount', [this.id]);
+    await this.#threads.index.close();
   }
 
   async #openFolder(name: string, readOnly: boolean): Promise<Folder> {

@@ -104,9 +104,9 @@ export class OpenFolder implements Folder {
     batch: readonly { uid: number; key: number }[],
     fields: readonly FactField[],
   ): Promise<(FactRow | undefined)[]> {
-    const { index, id } = this.#shared.threads;
+    const { index } = this.#shared.threads;
     const keys = batch.map(({ key }) => key);
-    const rows = await index.call('facts', [id, keys, fields]);
+    const rows = await index.facts(keys, fields);
     const missing = batch.filter((_, at) => !rows[at]);
     if (missing.length === 0) return rows;
     const read = await this.#shared.read(missing, fields);
@@ -116,7 +116,7 @@ export class OpenFolder implements Folder {
       missing.map(({ uid }) => uid),
       kindsOf(fields),
     );
-    return index.call('facts', [id, keys, fields]);
+    return index.facts(keys, fields);
   }
 
   async *messages(uids: ArrayLike<number>, part: 'all' | 'header'): AsyncGenerator<MessageOctets> {
@@ -190,7 +190,7 @@ export class OpenFolder implements Folder {
   async search(view: FolderView, query: SearchQuery): Promise<Uint32Array> {
     const needs = { query, columns: columnsFor(query), kinds: [...factsFor(query)] };
     const { index } = this.#shared.threads;
-    if (needs.kinds.length > 0) return this.#ask(view, needs, (where) => index.call('search', [where]));
+    if (needs.kinds.length > 0) return this.#ask(view, needs, (where) => index.search(where));
     // What lies in memory is searched at once.
     const { data, uids } = await this.#searchIn(view, needs);
     return search(query, { snapshot: new Snapshot(data), uids, now: Date.now(), facts: noFacts });
@@ -202,7 +202,7 @@ export class OpenFolder implements Folder {
       columns: new Set([...columnsFor(query), ...columnsForSort(criteria)]),
       kinds: [...(sortNeedsFacts(criteria) ? factsFor(query).add('head') : factsFor(query))],
     };
-    return this.#ask(view, needs, (where) => this.#shared.threads.index.call('sort', [where, criteria]));
+    return this.#ask(view, needs, (where) => this.#shared.threads.index.sort(where, criteria));
   }
 
   thread(view: FolderView, query: SearchQuery, algorithm: ThreadAlgorithm): Promise<ThreadNode[]> {
@@ -211,7 +211,7 @@ export class OpenFolder implements Folder {
       columns: columnsFor(query).add('internalDate'),
       kinds: [...factsFor(query).add('head')],
     };
-    return this.#ask(view, needs, (where) => this.#shared.threads.index.call('thread', [where, algorithm]));
+    return this.#ask(view, needs, (where) => this.#shared.threads.index.thread(where, algorithm));
   }
 
   /** Asks again when facts are missing, or were lost on the way: once they have been read. */
@@ -231,7 +231,7 @@ export class OpenFolder implements Folder {
 
   async #searchIn({ uids }: FolderView, { query, columns, kinds }: Needs): Promise<SearchIn> {
     const { data } = columns.size > 0 ? await this.ensure(uids, [...columns]) : this.#shared.snapshot;
-    return { account: this.#shared.threads.id, data, uids, query, kinds, surely: false };
+    return { data, uids, query, kinds, surely: false };
   }
 
   async pop3Uidls(uids: ArrayLike<number>): Promise<readonly string[]> {

@@ -1,21 +1,23 @@
 /**
- * The mailboxes of this process: threads that hold folders and a thread that searches, and accounts as the protocols use
+ * The mailboxes of this process: threads that hold folders, two that know their messages, and accounts as the protocols use
  * them. An account lives in one store thread, so that its folders are changed by one hand.
  *
  *     connections ── calls ──> store threads   Maildir, mbox, UIDs, flags     (files, folders.db)
  *          │  <── snapshots ──
- *          └── calls ──> index thread          facts, texts, searches         (files, texts.db)
+ *          └── calls ──> index threads         headers, texts, searches       (files, texts.db)
+ *                                              structures                     (files, structures.db)
  */
 import { extname } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { describeError } from '../../core/base/errors.ts';
 import { accountLingerMs, mailboxThreadsHeapMiB } from '../../core/base/limits/mailbox.ts';
 import type { Log } from '../../core/base/log.ts';
+import { AccountIndex } from './account-index.ts';
 import type { Account, AccountOptions, Mailboxes } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
 import { OpenAccount } from './open-account.ts';
 import { Caller, type Handlers } from './threads/calls.ts';
-import type { IndexCalls } from './threads/index-calls.ts';
+import type { IndexCalls, IndexFile } from './threads/index-calls.ts';
 import type { StoreCalls, StorePush, StoreThreadOptions } from './threads/store-calls.ts';
 import type { LogPush } from './threads/thread-log.ts';
 
@@ -44,13 +46,13 @@ export function openMailboxes({
   const byId = new Map<number, OpenAccount>();
   const ending = new Set<Promise<void>>();
   const stores: Thread<StoreCalls, StorePush>[] = [];
-  let index: Thread<IndexCalls, never> | undefined;
+  const indexes = new Map<IndexFile, Thread<IndexCalls, never>>();
   let nextId = 1;
   let closed = false;
 
-  function start(name: string): Worker {
+  function start(name: string, more: object = {}): Worker {
     return startWorker(new URL(`./threads/${name}${extname(import.meta.url)}`, import.meta.url), {
-      workerData: options,
+      workerData: { ...options, ...more },
       resourceLimits: { maxOldGenerationSizeMb: mailboxThreadsHeapMiB },
     });
   }
@@ -64,9 +66,17 @@ export function openMailboxes({
     return stores[at]!;
   }
 
-  function indexThread(): Thread<IndexCalls, never> {
-    if (!index || index.ended) index = watchThread('index-thread', start('index-thread'), log, () => {});
-    return index;
+  function indexThread(file: IndexFile): Thread<IndexCalls, never> {
+    const running = indexes.get(file);
+    if (running && !running.ended) return running;
+    const thread = watchThread<IndexCalls, never>(
+      'index-thread',
+      start('index-thread', { file }),
+      log,
+      () => {},
+    );
+    indexes.set(file, thread);
+    return thread;
   }
 
   function heard(push: StorePush): void {
@@ -82,15 +92,17 @@ export function openMailboxes({
   async function open(account: AccountOptions): Promise<OpenAccount> {
     const id = nextId++;
     const store = storeThread(account.user);
-    const searcher = indexThread();
+    const searcher = indexThread('texts.db');
+    const structures = indexThread('structures.db');
     const places = await store.caller.call('openAccount', [id, account]);
-    await searcher.caller.call('openAccount', [id, account.user]);
+    const index = new AccountIndex(id, searcher.caller, structures.caller);
+    await index.open(account.user);
     const opened = new OpenAccount(account, {
       id,
       ...places,
       store: store.caller,
-      index: searcher.caller,
-      isDead: () => store.ended || searcher.ended,
+      index,
+      isDead: () => store.ended || searcher.ended || structures.ended,
     });
     byId.set(id, opened);
     return opened;
@@ -140,7 +152,7 @@ export function openMailboxes({
       byId.clear();
       for (const account of open) end(account);
       await Promise.all(ending);
-      await Promise.all([...stores, ...(index ? [index] : [])].map((thread) => thread?.end()));
+      await Promise.all([...stores, ...indexes.values()].map((thread) => thread?.end()));
     },
   };
 }

@@ -1,7 +1,7 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLimits } from '../../core/base/limits/mailbox.ts';
-import { type FactKind, factKinds, kindsOf } from './index/fact-kind.ts';
+import { type FactKind, kindsOf } from './index/fact-kind.ts';
 import type { FactRow } from './index/fact-store.ts';
 import type { FactField } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
@@ -135,9 +135,10 @@ export class SharedFolder {
   }
 
   async #indexInAdvance(): Promise<void> {
-    for (const kind of factKinds) await this.#indexAll(kind);
+    await Promise.all([this.#indexAll('head'), this.#indexAll('structure')]);
+    await this.#indexAll('text');
     const keys = this.snapshot.data.columns.key.slice(0, this.snapshot.count);
-    await this.threads.index.call('sweep', [this.threads.id, this.mailboxId, keys]);
+    await this.threads.index.sweep(this.mailboxId, keys);
   }
 
   /** One at a time for all who wait for it. */
@@ -153,7 +154,7 @@ export class SharedFolder {
   async #missing(uids: ArrayLike<number>, kind: FactKind): Promise<Keyed[]> {
     const wanted = this.keysOf(uids);
     const keys = Float64Array.from(wanted, ({ key }) => key);
-    const missing = new Set(await this.threads.index.call('missing', [this.threads.id, keys, kind]));
+    const missing = new Set(await this.threads.index.missing(keys, kind));
     return wanted.filter(({ key }) => missing.has(key));
   }
 
@@ -199,9 +200,8 @@ export class SharedFolder {
 
   /** Those that are there, and what was asked for of them. */
   async #read(messages: readonly Keyed[], kinds: readonly FactKind[], fields: readonly FactField[]) {
-    const { index, id } = this.threads;
     const { there, items } = await this.#places(messages);
-    const { rows, sizes } = await index.call('read', [id, this.mailboxId, items, { kinds, fields }]);
+    const { rows, sizes } = await this.threads.index.read(this.mailboxId, items, kinds, fields);
     if (kinds.includes('structure')) this.#keepSizes(there, sizes);
     return { there, rows };
   }

@@ -1,5 +1,4 @@
 /** SORT: messages that match, in the order asked for. RFC 5256 section 3, RFC 5957. */
-import type { SortFacts } from '../index/read-facts.ts';
 import type { FilledColumn } from '../mailbox.ts';
 import type { SortCriterion, SortKey } from '../search-query.ts';
 import type { Snapshot } from '../snapshot.ts';
@@ -18,47 +17,80 @@ export function sortNeedsFacts(criteria: readonly SortCriterion[]): boolean {
   return criteria.some(({ by }) => by !== 'arrival' && by !== 'size');
 }
 
+/**
+ * Places of values in their order, as numbers, for the messages that were sorted last: what a message says never changes,
+ * so that a list that is sorted again is compared by numbers alone.
+ */
+export class SortRanks {
+  readonly #ranks = new Map<SortKey, ReadonlyMap<number, number>>();
+
+  /** By key of message; NaN where nothing is said. @param keys of all that are to be compared */
+  of(by: TextKey | 'date', keys: Float64Array, facts: FactSource): ReadonlyMap<number, number> {
+    const known = this.#ranks.get(by);
+    if (known && keys.every((key) => known.has(key))) return known;
+    const ranks = by === 'date' ? datesOf(keys, facts) : ranksOf(by, keys, facts);
+    // What is not known yet will be.
+    if (keys.every((key) => facts.sort(key) !== undefined)) this.#ranks.set(by, ranks);
+    return ranks;
+  }
+}
+
+function datesOf(keys: Float64Array, facts: FactSource): Map<number, number> {
+  const dates = new Map<number, number>();
+  for (const key of keys) dates.set(key, facts.sort(key)?.sentAt ?? Number.NaN);
+  return dates;
+}
+
+function ranksOf(by: TextKey, keys: Float64Array, facts: FactSource): Map<number, number> {
+  const texts = Array.from(keys, (key) => facts.sort(key)?.[by] ?? '');
+  const rankOf = new Map([...new Set(texts)].sort(compare).map((text, rank) => [text, rank]));
+  return new Map(texts.map((text, at) => [keys[at]!, rankOf.get(text)!]));
+}
+
+type TextKey = Exclude<SortKey, 'arrival' | 'date' | 'size'>;
+
+export interface SortIn {
+  readonly snapshot: Snapshot;
+  readonly facts: FactSource;
+  readonly ranks: SortRanks;
+}
+
 /** @param uids of messages that are there */
 export function sortMessages(
   uids: Uint32Array,
   criteria: readonly SortCriterion[],
-  snapshot: Snapshot,
-  facts: FactSource,
+  where: SortIn,
 ): Uint32Array {
-  const wantsFacts = sortNeedsFacts(criteria);
-  const messages = [...uids].map((uid, at) => {
-    const index = snapshot.indexOf(uid);
-    const known = wantsFacts ? facts.sort(snapshot.data.columns.key[index]!) : undefined;
-    return { uid, at, values: criteria.map(({ by }) => sortValue(by, index, snapshot, known)) };
-  });
-  messages.sort((a, b) => {
-    for (let n = 0; n < criteria.length; n += 1) {
-      const order = compare(a.values[n]!, b.values[n]!);
-      if (order !== 0) return criteria[n]!.reverse ? -order : order;
+  const indexes = Uint32Array.from(uids, (uid) => where.snapshot.indexOf(uid));
+  const columns = criteria.map(({ by, reverse }) => ({ values: sortValues(by, indexes, where), reverse }));
+  const order = Uint32Array.from(uids.keys()).sort((a, b) => {
+    for (const { values, reverse } of columns) {
+      const difference = values[a]! - values[b]!;
+      if (difference !== 0) return reverse ? -difference : difference;
     }
     // RFC 5256 section 3: equal ones in the order of their numbers, whatever is reversed.
-    return a.at - b.at;
+    return a - b;
   });
-  return Uint32Array.from(messages, ({ uid }) => uid);
+  return order.map((at) => uids[at]!);
 }
 
-function sortValue(
-  by: SortKey,
-  index: number,
-  snapshot: Snapshot,
-  facts: SortFacts | undefined,
-): string | number {
-  const { internalDate, size } = snapshot.data.columns;
-  switch (by) {
-    case 'arrival':
-      return toldDate(internalDate[index]!);
-    case 'size':
-      return size[index]!;
-    case 'date':
-      return facts?.sentAt ?? toldDate(internalDate[index]!);
-    default:
-      return facts?.[by] ?? '';
+/** Numbers that compare as the messages do. */
+function sortValues(by: SortKey, indexes: Uint32Array, { snapshot, facts, ranks }: SortIn): Float64Array {
+  const { internalDate, size, key } = snapshot.data.columns;
+  if (by === 'arrival' || by === 'size') {
+    const column = by === 'size' ? size : internalDate;
+    return Float64Array.from(indexes, (index) => column[index] || 0);
   }
+  const keys = Float64Array.from(indexes, (index) => key[index]!);
+  const known = ranks.of(by, keys, facts);
+  return Float64Array.from(indexes, (index, at) => {
+    const value = known.get(keys[at]!)!;
+    return by === 'date' && Number.isNaN(value) ? internalDate[index] || 0 : value;
+  });
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** To the second, as INTERNALDATE tells it: what a client sees as equal is in the order of its numbers. */
@@ -66,6 +98,3 @@ export function toldDate(epochMs: number): number {
   return Math.floor(epochMs / 1000) * 1000;
 }
 
-function compare(a: string | number, b: string | number): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

@@ -11,7 +11,7 @@ import { readHead, readStructure, readText } from '../index/read-facts.ts';
 import type { FactField } from '../mailbox.ts';
 import { headerAt, octetsAt } from '../read-place.ts';
 import { search } from '../search/match.ts';
-import { sortMessages } from '../search/sort.ts';
+import { SortRanks, sortMessages } from '../search/sort.ts';
 import { threadMessages } from '../search/thread.ts';
 import type { SearchQuery, SortCriterion, ThreadAlgorithm, ThreadNode } from '../search-query.ts';
 import { Snapshot, type SnapshotData } from '../snapshot.ts';
@@ -31,7 +31,6 @@ export interface Found {
 
 /** The folder as one session sees it. */
 export interface SearchIn {
-  readonly account: number;
   readonly data: SnapshotData;
   /** UIDs of the view by number - 1; the snapshot's own where nothing is held back. */
   readonly uids: Uint32Array;
@@ -42,10 +41,15 @@ export interface SearchIn {
   readonly surely: boolean;
 }
 
+/** Each index thread has its own. */
+export type IndexFile = 'texts.db' | 'structures.db';
+
 export type IndexCalls = ReturnType<typeof createIndexCalls>;
 
-export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log) {
+/** @param directory holds a folder for each account, its file in it */
+export function createIndexCalls(directory: string, file: IndexFile, clock: Clock, log: Log) {
   const stores = new Map<number, FactStore>();
+  const ranks = new Map<number, SortRanks>();
 
   function storeOf(account: number): FactStore {
     const store = stores.get(account);
@@ -53,13 +57,19 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
     return store;
   }
 
-  function found({ account, data, uids, query }: SearchIn): Uint32Array {
+  function ranksOf(account: number): SortRanks {
+    const known = ranks.get(account) ?? new SortRanks();
+    ranks.set(account, known);
+    return known;
+  }
+
+  function found(account: number, { data, uids, query }: SearchIn): Uint32Array {
     const snapshot = new Snapshot(data);
     return search(query, { snapshot, uids, now: clock.now(), facts: storeOf(account) });
   }
 
   /** Undefined when facts that are needed are missing, or were lost meanwhile: they are to be read and it is to be asked again. */
-  function whole<T>({ account, data, uids, kinds, surely }: SearchIn, work: () => T): T | undefined {
+  function whole<T>(account: number, { data, uids, kinds, surely }: SearchIn, work: () => T): T | undefined {
     const store = storeOf(account);
     const { generation } = store;
     const keys = data.columns.key.subarray(0, data.count);
@@ -71,11 +81,12 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
 
   return {
     openAccount(account: number, user: string): void {
-      stores.set(account, new FactStore(join(indexDirectory, indexName(user), 'texts.db'), log));
+      stores.set(account, new FactStore(join(directory, indexName(user), file), log));
     },
     closeAccount(account: number): void {
       storeOf(account).close();
       stores.delete(account);
+      ranks.delete(account);
     },
     missing: (account: number, keys: Float64Array, kind: FactKind) => storeOf(account).missing(keys, kind),
     /** Reads what is not known yet of these messages and keeps it. */
@@ -116,14 +127,19 @@ export function createIndexCalls(indexDirectory: string, clock: Clock, log: Log)
       fields: readonly FactField[],
     ): (FactRow | undefined)[] => storeOf(account).facts(keys, fields),
     sweep: (account: number, folder: string, keys: Float64Array) => storeOf(account).sweep(folder, keys),
-    search: (where: SearchIn): Uint32Array | undefined => whole(where, () => found(where)),
-    sort: (where: SearchIn, criteria: readonly SortCriterion[]): Uint32Array | undefined =>
-      whole(where, () =>
-        sortMessages(found(where), criteria, new Snapshot(where.data), storeOf(where.account)),
+    search: (account: number, where: SearchIn): Uint32Array | undefined =>
+      whole(account, where, () => found(account, where)),
+    sort: (account: number, where: SearchIn, criteria: readonly SortCriterion[]): Uint32Array | undefined =>
+      whole(account, where, () =>
+        sortMessages(found(account, where), criteria, {
+          snapshot: new Snapshot(where.data),
+          facts: storeOf(account),
+          ranks: ranksOf(account),
+        }),
       ),
-    thread: (where: SearchIn, algorithm: ThreadAlgorithm): ThreadNode[] | undefined =>
-      whole(where, () =>
-        threadMessages(found(where), algorithm, new Snapshot(where.data), storeOf(where.account)),
+    thread: (account: number, where: SearchIn, algorithm: ThreadAlgorithm): ThreadNode[] | undefined =>
+      whole(account, where, () =>
+        threadMessages(found(account, where), algorithm, new Snapshot(where.data), storeOf(account)),
       ),
   };
 }
