@@ -88,7 +88,8 @@ export class OpenFolder implements Folder {
     const batches: (typeof wanted)[] = [];
     for (let at = 0; at < wanted.length; at += readBatchMessages)
       batches.push(wanted.slice(at, at + readBatchMessages));
-    const load = async (batch: typeof wanted) => ({ batch, rows: await this.#factRows(batch, fields) });
+    const load = (batch: typeof wanted) =>
+      this.#shared.urgently(async () => ({ batch, rows: await this.#factRows(batch, fields) }));
     let next = batches[0] && load(batches[0]);
     for (let at = 0; next; at += 1) {
       const { batch, rows } = await next;

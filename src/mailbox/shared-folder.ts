@@ -40,6 +40,8 @@ export class SharedFolder {
   /** Requests that are quicker to answer than to wait for. */
   #urgent = 0;
   #lastUrgent = Number.NEGATIVE_INFINITY;
+  /** Those who wait for what is read in advance. */
+  #waiting = 0;
 
   constructor({ name, handle, mailboxId, data }: SharedFolderInit, threads: AccountThreads) {
     this.name = name;
@@ -89,7 +91,12 @@ export class SharedFolder {
 
   /** Resolves when the index has these facts of the messages, but for those that went. */
   async indexed(uids: ArrayLike<number>, kinds: readonly FactKind[]): Promise<void> {
-    for (const kind of kinds) await this.#indexedOne(uids, kind);
+    this.#waiting += 1;
+    try {
+      for (const kind of kinds) await this.#indexedOne(uids, kind);
+    } finally {
+      this.#waiting -= 1;
+    }
   }
 
   async #indexedOne(uids: ArrayLike<number>, kind: FactKind): Promise<void> {
@@ -103,13 +110,11 @@ export class SharedFolder {
   }
 
   /** Reads now, for who waits. @returns by key, without what was not where it should be */
-  read(messages: readonly Keyed[], fields: readonly FactField[]): Promise<Map<number, FactRow>> {
-    return this.urgently(async () => {
-      const { there, rows } = await this.#read(messages, kindsOf(fields), fields);
-      const found = new Map<number, FactRow>();
-      for (const [at, row] of rows.entries()) if (row) found.set(there[at]!.key, row);
-      return found;
-    });
+  async read(messages: readonly Keyed[], fields: readonly FactField[]): Promise<Map<number, FactRow>> {
+    const { there, rows } = await this.#read(messages, kindsOf(fields), fields);
+    const found = new Map<number, FactRow>();
+    for (const [at, row] of rows.entries()) if (row) found.set(there[at]!.key, row);
+    return found;
   }
 
   /** What is read in advance stands aside meanwhile. */
@@ -177,7 +182,7 @@ export class SharedFolder {
       lost.push(...(await before));
       before = batch;
       // Who waits for something goes before what is read in advance.
-      while (this.#isUrgent() && this.#isUsed()) await sleep(indexLimits.yieldMs);
+      while (this.#isUrgent() && this.#waiting === 0 && this.#isUsed()) await sleep(indexLimits.yieldMs);
     }
     lost.push(...(await before));
     return lost;

@@ -112,7 +112,7 @@ export class Snapshot {
 }
 
 /** First index below `count` whose value is not less than `wanted`. */
-export function lowerBound(values: Uint32Array, count: number, wanted: number): number {
+export function lowerBound(values: Uint32Array | Float64Array, count: number, wanted: number): number {
   let low = 0;
   let high = count;
   while (low < high) {

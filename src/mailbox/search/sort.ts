@@ -1,7 +1,7 @@
 /** SORT: messages that match, in the order asked for. RFC 5256 section 3, RFC 5957. */
 import type { FilledColumn } from '../mailbox.ts';
 import type { SortCriterion, SortKey } from '../search-query.ts';
-import type { Snapshot } from '../snapshot.ts';
+import { lowerBound, type Snapshot } from '../snapshot.ts';
 import type { FactSource } from './match.ts';
 
 /** Columns that must be filled before. */
@@ -61,17 +61,24 @@ export function sortMessages(
   criteria: readonly SortCriterion[],
   where: SortIn,
 ): Uint32Array {
-  const indexes = Uint32Array.from(uids, (uid) => where.snapshot.indexOf(uid));
-  const columns = criteria.map(({ by, reverse }) => ({ values: sortValues(by, indexes, where), reverse }));
-  const order = Uint32Array.from(uids.keys()).sort((a, b) => {
-    for (const { values, reverse } of columns) {
-      const difference = values[a]! - values[b]!;
-      if (difference !== 0) return reverse ? -difference : difference;
-    }
-    // RFC 5256 section 3: equal ones in the order of their numbers, whatever is reversed.
-    return a - b;
-  });
-  return order.map((at) => uids[at]!);
+  const indexes = uids.map((uid) => where.snapshot.indexOf(uid));
+  const count = indexes.length;
+  // Each criterion counts more than all after it, and the number of a message least. Everything stays below count².
+  let places = new Float64Array(count);
+  for (const { by, reverse } of criteria) {
+    const values = placesOf(sortValues(by, indexes, where));
+    const next = values.map((value, at) => places[at]! * count + (reverse ? count - 1 - value : value));
+    places = placesOf(next);
+  }
+  // RFC 5256 section 3: equal ones in the order of their numbers, whatever is reversed.
+  const order = places.map((place, at) => place * count + at).sort();
+  return uids.map((_, at) => uids[order[at]! % count]!);
+}
+
+/** For each value how many are less. Numbers are sorted without a call for each pair. */
+function placesOf(values: Float64Array): Float64Array<ArrayBuffer> {
+  const sorted = values.slice().sort();
+  return numbers(values.length, (at) => lowerBound(sorted, sorted.length, values[at]!));
 }
 
 /** Numbers that compare as the messages do. */
@@ -79,14 +86,21 @@ function sortValues(by: SortKey, indexes: Uint32Array, { snapshot, facts, ranks 
   const { internalDate, size, key } = snapshot.data.columns;
   if (by === 'arrival' || by === 'size') {
     const column = by === 'size' ? size : internalDate;
-    return Float64Array.from(indexes, (index) => column[index] || 0);
+    return numbers(indexes.length, (at) => column[indexes[at]!] || 0);
   }
-  const keys = Float64Array.from(indexes, (index) => key[index]!);
+  const keys = numbers(indexes.length, (at) => key[indexes[at]!]!);
   const known = ranks.of(by, keys, facts);
-  return Float64Array.from(indexes, (index, at) => {
+  return numbers(keys.length, (at) => {
     const value = known.get(keys[at]!)!;
-    return by === 'date' && Number.isNaN(value) ? internalDate[index] || 0 : value;
+    return by === 'date' && Number.isNaN(value) ? internalDate[indexes[at]!] || 0 : value;
   });
+}
+
+/** Without the iterators of `Float64Array.from`, which take ten times as long. */
+function numbers(count: number, of: (at: number) => number): Float64Array<ArrayBuffer> {
+  const values = new Float64Array(count);
+  for (let at = 0; at < count; at += 1) values[at] = of(at);
+  return values;
 }
 
 function compare(a: string, b: string): number {
