@@ -65,7 +65,7 @@ test('what no message of the folder needs any more goes', (t) => {
   assert.deepEqual(store.missing(Float64Array.of(3, 100, 1000), 'head'), [100]);
 });
 
-test('a file of the version before is taken over, and its facts are read anew', (t) => {
+test('a file of an earlier version is taken over, and its facts are read anew', (t) => {
   const warned: string[] = [];
   const older = (path: string) => {
     const database = new DatabaseSync(path);

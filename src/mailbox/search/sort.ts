@@ -85,14 +85,14 @@ function placesOf(values: Float64Array): Float64Array<ArrayBuffer> {
 function sortValues(by: SortKey, indexes: Uint32Array, { snapshot, facts, ranks }: SortIn): Float64Array {
   const { internalDate, size, key } = snapshot.data.columns;
   if (by === 'arrival' || by === 'size') {
-    const column = by === 'size' ? size : internalDate;
-    return numbers(indexes.length, (at) => column[indexes[at]!] || 0);
+    const valueAt = (index: number) => (by === 'size' ? size[index]! : toldDate(internalDate[index]!));
+    return numbers(indexes.length, (at) => valueAt(indexes[at]!) || 0);
   }
   const keys = numbers(indexes.length, (at) => key[indexes[at]!]!);
   const known = ranks.of(by, keys, facts);
   return numbers(keys.length, (at) => {
     const value = known.get(keys[at]!)!;
-    return by === 'date' && Number.isNaN(value) ? internalDate[indexes[at]!] || 0 : value;
+    return by === 'date' && Number.isNaN(value) ? toldDate(internalDate[indexes[at]!]!) || 0 : value;
   });
 }
 
@@ -111,4 +111,3 @@ function compare(a: string, b: string): number {
 export function toldDate(epochMs: number): number {
   return Math.floor(epochMs / 1000) * 1000;
 }
-
