@@ -4,7 +4,7 @@ import { indexChoice, indexTags } from '../extensions/index.ts';
 import { Fault } from '../fault.ts';
 import type { Run } from '../run.ts';
 import type { ActionSpec, Extension, Step, TagSpec, TestSpec } from '../spec.ts';
-import { shown, textOctets } from '../text.ts';
+import { octetsText, shown, textOctets } from '../text.ts';
 import type { Use } from '../use.ts';
 import { Values } from '../values.ts';
 import type { Suite } from './suite.ts';
@@ -104,6 +104,9 @@ const configReload = command('test_config_reload', [], (suite) => suite.refresh(
 const resultReset = command('test_result_reset', [], (suite) => suite.resetResult());
 const resultPrint = command('test_result_print', [], (suite, _texts, run) => {
   run.log.push(`result: ${suite.current.plan.entries.map(({ kind }) => kind).join(', ')}`);
+});
+const messagePrint = command('test_message_print', [], (_suite, _texts, run) => {
+  run.log.push(`message: ${octetsText(run.message.whole())}`);
 });
 const mailboxCreate = command('test_mailbox_create', ['mailbox'], (suite, [name]) =>
   suite.store.create(name!),
@@ -267,6 +270,7 @@ export const testsuiteExtension: Extension = {
     configReload,
     resultReset,
     resultPrint,
+    messagePrint,
     mailbox,
     mailboxCreate,
     mailboxDelete,
