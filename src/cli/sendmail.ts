@@ -63,7 +63,9 @@ export async function runSendmail(argv: readonly string[]): Promise<number> {
     case 's':
       await serveStdio(config.hostname, config.limits.messageBytesMax, async (mail) => {
         const code = await send(config, mail.message, mail.recipients, { ...options, sender: mail.sender });
-        if (code !== exitCodes.ok) throw new CommandError(exitCodes.tempFail, 'not sent');
+        if (code !== exitCodes.ok && code !== exitCodes.unavailable)
+          throw new CommandError(exitCodes.tempFail, 'not sent');
+        return code === exitCodes.ok;
       });
       return exitCodes.ok;
     case 'v':

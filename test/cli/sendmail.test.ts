@@ -287,6 +287,20 @@ test('two runs of a null client send what waits once', async (t) => {
   assert.equal(relay.heard.filter((line) => line.includes('Subject: once')).length, 1);
 });
 
+test('-bs of a null client: what a relay refuses is refused, not put off', async (t) => {
+  const port = await freePort();
+  const config = nullClient(t, port);
+  const dialogue = (to: string) =>
+    `EHLO me\r\nMAIL FROM:<me@laptop.test>\r\nRCPT TO:<${to}>\r\nDATA\r\nSubject: x\r\n\r\n.\r\nQUIT\r\n`;
+  const kept = await send(['-bs'], dialogue('x@far.test'), config);
+  assert.match(kept.stdout, /^354 .*\r\n250 /m, 'no relay: it is kept');
+  await serveScript(t, { RCPT: ['550 5.1.1 nobody', '250 ok'] }, { port });
+  const refused = await send(['-bs'], dialogue('y@far.test'), config);
+  assert.match(refused.stdout, /^354 .*\r\n554 /m);
+  const sent = await send(['-bs'], dialogue('z@far.test'), config);
+  assert.match(sent.stdout, /^354 .*\r\n250 /m);
+});
+
 const options: readonly { argv: string[]; want: Partial<ReturnType<typeof readOptions>> }[] = [
   { argv: ['-t', '-oi', '-oem'], want: { fromHeader: true, dotEnds: false, recipients: [] } },
   { argv: ['-i', '-f', 'a@b', '--', '-x'], want: { sender: 'a@b', recipients: ['-x'] } },

@@ -1,4 +1,6 @@
 /** One try of a null client: each recipient by its route, in this process. */
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
 import { systemClock as clock } from '../../../core/base/clock.ts';
 import { silentLog } from '../../../core/base/log.ts';
 import type { Config } from '../../../core/config/config.ts';
@@ -11,9 +13,12 @@ import { memorySource } from '../../../core/mail/source.ts';
 import { createDns } from '../../../core/net/dns.ts';
 import { createSecureDns } from '../../../core/net/dns-secure.ts';
 import { formatReply } from '../../../core/net/smtp-reply.ts';
+import { openMemoryState } from '../../../core/state/memory.ts';
+import type { StateStore } from '../../../core/state/store.ts';
 import { completion } from '../../flow/completion.ts';
 import type { DropEnvelope } from '../../maildrop/drop.ts';
 import { createLookup } from '../../outbound/lookup.ts';
+import { createMtaSts } from '../../outbound/mta-sts.ts';
 import type { Outbound } from '../../outbound/outbound.ts';
 import { ownAddresses } from '../../outbound/own-addresses.ts';
 import { createOutbound } from '../../outbound/send.ts';
@@ -38,7 +43,8 @@ export async function attempt(
   const rendered: Rendered = render(source, edits);
   const { groups, unroutable } = byRoute(config, sender, recipients, notify);
   const outcomes: Outcome[] = unroutable.map((address) => ({ address, outcome: 'failed', reply: noRoute }));
-  const outbound = openOutbound(config);
+  const state = openMemoryState({ clock, log: silentLog });
+  const outbound = openOutbound(config, state);
   for (const { via, password, recipients: group } of groups) {
     const sent = await outbound.send({
       id: 'sendmail',
@@ -55,6 +61,7 @@ export async function attempt(
     }
   }
   await outbound.close();
+  await state.close();
   return outcomes;
 }
 
@@ -104,14 +111,25 @@ function passwordFor(routes: Config['routes'], via: string): Pick<Group, 'passwo
   return action?.kind === 'relay' && action.password !== undefined ? { password: action.password } : {};
 }
 
-function openOutbound(config: Config): Outbound {
+/** With all that a server asks of the hosts it sends to; nothing is remembered of them beyond this run. */
+function openOutbound(config: Config, state: StateStore): Outbound {
+  const { outbound } = config;
   const dns = createDns({ ...config.dns, clock, log: silentLog });
   const secureDns = config.dns.dnssec ? createSecureDns({ ...config.dns, clock }) : undefined;
   return createOutbound({
     hostname: config.hostname,
-    config: config.outbound,
+    config: outbound,
     lookup: createLookup(dns, secureDns),
-    findSts: undefined,
+    findSts: outbound.mtaSts
+      ? createMtaSts({
+          dns,
+          state: state.forPlugin('outbound'),
+          clock,
+          log: silentLog,
+          port: outbound.mtaStsPort,
+          ...(outbound.caFile && { ca: [...rootCertificates, readFileSync(outbound.caFile, 'utf8')] }),
+        })
+      : undefined,
     isOwn: ownAddresses(config.listeners),
     log: silentLog,
   });

@@ -10,12 +10,13 @@ export interface StdioMail {
 
 /**
  * Speaks until QUIT or the end of the input.
- * @param keep resolves once the message is on disk; its rejection is a 451
+ * @param keep resolves with true once the message is on disk or sent, with false when it was refused for some recipients
+ * for good; its rejection is a 451
  */
 export async function serveStdio(
   hostname: string,
   messageBytesMax: number,
-  keep: (mail: StdioMail) => Promise<void>,
+  keep: (mail: StdioMail) => Promise<boolean>,
 ): Promise<void> {
   const lines = createInterface({
     input: process.stdin.setEncoding('latin1'),
@@ -33,7 +34,7 @@ export async function serveStdio(
 class StdioSession {
   readonly #hostname: string;
   readonly #messageBytesMax: number;
-  readonly #keep: (mail: StdioMail) => Promise<void>;
+  readonly #keep: (mail: StdioMail) => Promise<boolean>;
   #sender: string | undefined;
   #recipients: string[] = [];
   /** Lines of the message, while they come. */
@@ -41,7 +42,7 @@ class StdioSession {
   #octets = 0;
   over = false;
 
-  constructor(hostname: string, messageBytesMax: number, keep: (mail: StdioMail) => Promise<void>) {
+  constructor(hostname: string, messageBytesMax: number, keep: (mail: StdioMail) => Promise<boolean>) {
     this.#hostname = hostname;
     this.#messageBytesMax = messageBytesMax;
     this.#keep = keep;
@@ -116,8 +117,8 @@ class StdioSession {
     this.#reset();
     if (tooLarge) return '552 5.3.4 the message is too large';
     try {
-      await this.#keep(mail);
-      return '250 2.0.0 ok';
+      // Not for now: whoever tried again would send it twice to those who have it.
+      return (await this.#keep(mail)) ? '250 2.0.0 ok' : '554 5.0.0 refused for at least one recipient';
     } catch (error) {
       return `451 4.3.0 ${error instanceof Error ? error.message.replace(/[^\x20-\x7e]/g, '?') : 'not kept'}`;
     }
