@@ -42,6 +42,8 @@ const operationalExitCodes: Readonly<Record<string, ExitCode>> = {
   'users-file-missing': exitCodes.noInput,
   'users-file-invalid': exitCodes.dataError,
   'password-unfit': exitCodes.dataError,
+  // Whoever called sendmail keeps the mail and comes again.
+  maildrop: exitCodes.tempFail,
 };
 
 /** The exit code that an error means. */
@@ -49,9 +51,9 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof ConfigError) return exitCodes.config;
   if (error instanceof OperationalError) {
-    if (isDenied(error.cause)) return exitCodes.noPermission;
     const known = operationalExitCodes[error.code];
     if (known !== undefined) return known;
+    if (isDenied(error.cause)) return exitCodes.noPermission;
     return error.temporary ? exitCodes.tempFail : exitCodes.unavailable;
   }
   const { exitCode, code } = error as { exitCode?: unknown; code?: unknown };
