@@ -16,6 +16,8 @@ export interface Keeper {
   readonly receives: boolean;
   /** Mail that is to be held is held by the keeper, as an MTA does that its milter asks for it; else by us. */
   readonly holds?: boolean;
+  /** Asked once plugins have let MAIL pass; undefined takes it. */
+  begin?(offer: Offer): Promise<Answer>;
   /** Asked once plugins have let a RCPT pass, with all it became; undefined takes them. */
   admit?(offer: Offer, recipients: readonly Recipient[]): Promise<Answer>;
   /**

@@ -195,7 +195,10 @@ class ClientSession implements FlowSession {
       },
     );
     this.#transaction = transaction;
-    const answer = note(transaction, '', await raiseInTransaction(transaction, 'mailFrom'));
+    const refusal = await raiseInTransaction(transaction, 'mailFrom');
+    // Mail that is dropped goes nowhere.
+    const asked = refusal === undefined && transaction.discard === undefined ? this.#keeper : undefined;
+    const answer = note(transaction, '', refusal ?? (await asked?.begin?.(transaction)));
     if (answer) this.reset();
     return answer;
   }

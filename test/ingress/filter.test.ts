@@ -100,6 +100,22 @@ test('what the next server says to RCPT is said to RCPT', async (t) => {
   );
 });
 
+for (const door of ['content-filter', 'proxy-filter'] as const) {
+  test(`${door}: the next server answers MAIL and RCPT while the client still speaks`, async (t) => {
+    const mailFrom: FakeAnswers['mailFrom'] = ({ sender }) => (sender === 'busy@one.test' ? busy : undefined);
+    const filter = await openFilter(t, { door, next: { ...refuseBen, mailFrom } });
+    const mta = await client(filter);
+    t.after(() => mta.destroy());
+    const say = async (line: string) => formatReply(await mta.command(line));
+    assert.equal(await say('MAIL FROM:<busy@one.test>'), '450 4.2.1 busy');
+    assert.equal(await say(`MAIL FROM:<${ann}>`), '250 2.1.0 Ok');
+    assert.equal(await say(`RCPT TO:<${ben}>`), '550 5.1.1 not here');
+    assert.equal(await say(`RCPT TO:<${ann}>`), '250 2.1.5 Ok');
+    assert.equal(await say('RSET'), '250 2.0.0 Ok');
+    assert.equal(await say(`MAIL FROM:<${ann}>`), '250 2.1.0 Ok');
+  });
+}
+
 const refusals: {
   name: string;
   next?: FakeAnswers;

@@ -1,6 +1,6 @@
 /**
- * The server behind a filter door as the keeper of its mail. Each recipient is offered to it as it comes, so that its
- * refusals are answers to RCPT; the message follows once plugins have decided, and its answer is ours.
+ * The server behind a filter door as the keeper of its mail. Sender and recipients are offered to it as they come, so
+ * that its refusals are answers to MAIL and RCPT; the message follows once plugins have decided, and its answer is ours.
  */
 import { OperationalError } from '../../../core/base/errors.ts';
 import type { Log } from '../../../core/base/log.ts';
@@ -51,6 +51,15 @@ export class NextKeeper implements Keeper {
 
   get answersPerRecipient(): boolean {
     return this.#settings.lmtp;
+  }
+
+  begin(offer: Offer): Promise<Answer> {
+    return this.#work(offer.id, async () => {
+      const open = await this.#begin(offer);
+      if ('code' in open) return open;
+      this.#open = open;
+      return undefined;
+    });
   }
 
   admit(offer: Offer, recipients: readonly Recipient[]): Promise<Answer> {
