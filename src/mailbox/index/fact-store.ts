@@ -28,6 +28,8 @@ const steps = [
   'CREATE TABLE pack (id INTEGER PRIMARY KEY) STRICT',
   'DELETE FROM pack',
   `DROP TABLE pack; ${Object.values(shapes).map(packTableSql).join(' ')}`,
+  // Message ids are kept as what they mean.
+  'DELETE FROM head',
 ];
 
 /** Facts of one message, only the fields that were asked for. */

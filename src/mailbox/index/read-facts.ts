@@ -182,12 +182,17 @@ function conversation(first: ReadonlyMap<string, Field>): Pick<SortFacts, 'messa
   return { messageId, references: ids('in-reply-to').slice(0, 1) };
 }
 
-/** RFC 5256 section 3: valid ids alone, each once. */
+/** RFC 5256 section 3: valid ids alone, however they are written. */
 function messageIds(value: string): string[] {
   if (value === '') return [];
-  return [
-    ...new Set(value.slice(0, indexLimits.referencesCharactersMax).match(/<[^<>\s]+@[^<>\s]*>/g) ?? []),
-  ];
+  const found = value.slice(0, indexLimits.referencesCharactersMax).match(/<(?:"[^"<>]*"|[^<>"])*>/g) ?? [];
+  return found.map(normalised).filter((id) => /^<[^<>]+@[^<>]*>$/.test(id));
+}
+
+/** Quotes, and white space that is not quoted, make no other id: `<"a" @b>` is `<a@b>`. */
+function normalised(id: string): string {
+  if (!/[\s"]/.test(id)) return id;
+  return id.replace(/"([^"]*)"|\s+/g, (_, quoted: string | undefined) => quoted?.replaceAll('\\', '') ?? '');
 }
 
 /** Texts as ENVELOPE has them: a name with a comma in an encoded word is one name. */

@@ -42,7 +42,8 @@ function datesOf(keys: Float64Array, facts: FactSource): Map<number, number> {
 }
 
 function ranksOf(by: TextKey, keys: Float64Array, facts: FactSource): Map<number, number> {
-  const texts = Array.from(keys, (key) => facts.sort(key)?.[by] ?? '');
+  // RFC 5256 section 2.2: i;unicode-casemap compares capitals, so that `[` comes after the letters.
+  const texts = Array.from(keys, (key) => (facts.sort(key)?.[by] ?? '').toUpperCase());
   const rankOf = new Map([...new Set(texts)].sort(compare).map((text, rank) => [text, rank]));
   return new Map(texts.map((text, at) => [keys[at]!, rankOf.get(text)!]));
 }
