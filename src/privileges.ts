@@ -19,7 +19,7 @@ export interface SystemUser {
 export function userToBecome(config: Config): SystemUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
   if (config.user !== undefined) return systemUser(config.user);
-  if (config.listeners.every(({ address }) => isLocal(address))) return undefined;
+  if (config.listeners.every(({ address }) => isOnLoopback(address))) return undefined;
   throw new OperationalError(
     'runs-as-root',
     'started as root, but the config names no "user" to become; only listeners on loopback may run as root',
@@ -71,6 +71,7 @@ function systemTable(path: string): string[][] {
   return lines.filter((line) => line.includes(':')).map((line) => line.split(':'));
 }
 
-function isLocal(address: ListenAddress): boolean {
+/** Only this machine reaches it. */
+export function isOnLoopback(address: ListenAddress): boolean {
   return address.kind === 'unix' || isLoopback(address.host) || address.host === 'localhost';
 }

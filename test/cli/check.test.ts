@@ -237,6 +237,24 @@ const cases: readonly {
     what: /the door lmtp never raises auth/,
   },
   {
+    name: 'a content filter that others than this machine reach',
+    settings: {
+      listeners: { f: { protocol: 'content-filter', address: '192.0.2.7:0', next: '127.0.0.1:10026' } },
+    },
+    severity: 'warning',
+    area: 'socket',
+    where: /^f 192\.0\.2\.7:0$/,
+    what: /an open relay; listen on loopback/,
+  },
+  {
+    name: 'an LMTP door that others reach',
+    settings: { listeners: { l: { protocol: 'lmtp', address: '192.0.2.7:0' } } },
+    severity: 'warning',
+    area: 'socket',
+    where: /^l /,
+    what: /past the checks of SMTP/,
+  },
+  {
     name: 'no listeners',
     settings: {},
     severity: 'note',
