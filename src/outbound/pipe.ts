@@ -1,6 +1,6 @@
 /** Mail for a program: no shell, the message on standard input, its exit code by sysexits.h. */
-import { spawn } from 'node:child_process';
-import { describeError } from '../../core/base/errors.ts';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { describeError, errnoOf } from '../../core/base/errors.ts';
 import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import { splitAddress } from '../../core/mail/address.ts';
 import { type Rendered, streamRendered } from '../../core/mail/render.ts';
@@ -31,15 +31,26 @@ export async function runPipe(command: readonly string[], mail: PipeMail): Promi
   );
 }
 
+export interface CommandOptions {
+  /** After which the program ends. */
+  readonly timeoutMs?: number;
+  /** It leads a group of its own, and what it started ends with it; default. Else it ends with the group that we are in. */
+  readonly ownGroup?: boolean;
+}
+
 /** The same for a program and arguments that stand as they are; its environment has SENDER and RECIPIENT. */
-export async function runCommand(command: readonly string[], mail: PipeMail): Promise<Reply> {
+export async function runCommand(
+  command: readonly string[],
+  mail: PipeMail,
+  { timeoutMs = outboundLimits.pipeMs, ownGroup = true }: CommandOptions = {},
+): Promise<Reply> {
   const [program = '', ...rest] = command;
   const child = spawn(program, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: '/usr/bin:/bin', SENDER: mail.sender, RECIPIENT: mail.recipient },
-    timeout: outboundLimits.pipeMs,
-    killSignal: 'SIGKILL',
+    detached: ownGroup,
   });
+  const timer = setTimeout(() => endAll(child, ownGroup), timeoutMs);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
@@ -55,11 +66,22 @@ export async function runCommand(command: readonly string[], mail: PipeMail): Pr
   const unread = await feed(child.stdin, mail.rendered);
   // It must not take the part that it got for the whole.
   if (unread === undefined) child.stdin.end();
-  else child.kill('SIGKILL');
+  else endAll(child, ownGroup);
   const { code, error } = await ended;
+  clearTimeout(timer);
   for (const stream of [child.stdout, child.stderr]) stream.destroy();
   if (error) return { code: 451, enhanced: '4.3.5', text: `cannot run ${program}: ${describeError(error)}` };
   return replyOf(program, code, said, unread);
+}
+
+function endAll({ pid }: ChildProcess, ownGroup: boolean): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(ownGroup ? -pid : pid, 'SIGKILL');
+  } catch (error) {
+    // All of it has ended, or runs as somebody else now.
+    if (errnoOf(error) !== 'ESRCH' && errnoOf(error) !== 'EPERM') throw error;
+  }
 }
 
 /** Answers an error of the message itself; a program that does not read on decides by its exit code. */

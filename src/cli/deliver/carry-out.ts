@@ -73,7 +73,9 @@ async function runForSite(
   { sender, edits, copy }: { sender: string; edits: readonly Edit[]; copy: StoreRequest },
 ): Promise<void> {
   const rendered = render(source, [...edits, ...own], { smtputf8: true });
-  const { code } = await runCommand(argv, { sender, recipient: copy.recipient, rendered });
+  const mail = { sender, recipient: copy.recipient, rendered };
+  // An MTA that ends us ends the group it put us in: the program must not go on beyond that.
+  const { code } = await runCommand(argv, mail, { ownGroup: false });
   if (code < 400 || ofSite?.onFailure !== 'keep') return;
   await storeMessage(source, { ...copy, sender, create: true, folder: 'INBOX', flags: [], edits });
 }
