@@ -1,7 +1,7 @@
 /** A folder that is open, once for all sessions of this process: its latest snapshot, and calls to the threads. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexLimits } from '../../core/base/limits/mailbox.ts';
-import { type FactKind, kindsOf } from './index/fact-kind.ts';
+import { type FactKind, factKinds, kindsOf } from './index/fact-kind.ts';
 import type { FactRow } from './index/fact-store.ts';
 import type { FactField } from './mailbox.ts';
 import { MailboxError } from './mailbox-error.ts';
@@ -140,8 +140,8 @@ export class SharedFolder {
   }
 
   async #indexInAdvance(): Promise<void> {
-    await Promise.all([this.#indexAll('head'), this.#indexAll('structure')]);
-    await this.#indexAll('text');
+    // One after the other: who waits for the one should not share the machine with the next.
+    for (const kind of factKinds) await this.#indexAll(kind);
     const keys = this.snapshot.data.columns.key.slice(0, this.snapshot.count);
     await this.threads.index.sweep(this.mailboxId, keys);
   }

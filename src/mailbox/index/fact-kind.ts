@@ -3,6 +3,7 @@ import type { FactField } from '../mailbox.ts';
 
 export type FactKind = 'head' | 'structure' | 'text';
 
+/** As they are read in advance: what most wait for first. */
 export const factKinds: readonly FactKind[] = ['head', 'structure', 'text'];
 
 export const kindOfField: Readonly<Record<FactField, FactKind>> = {
