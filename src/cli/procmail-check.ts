@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { checkRcfile } from '../../rules/procmail/check.ts';
 import { exitCodes } from './exit-codes.ts';
 import { readNeeded } from './needed-file.ts';
+import { printable } from './printable.ts';
 
 export function defineCheck(command: Command): void {
   command
@@ -27,7 +28,7 @@ function check(files: string[], options: { readonly programs?: boolean; readonly
       ...problems.map(({ line, message }) => ({ line, message })),
       ...uses.map(({ line, kind, text }) => ({ line, message: `needs a program (${kind}): ${text}` })),
     ].sort((one, other) => one.line - other.line);
-    for (const { line, message } of lines) process.stdout.write(`${file}:${line}: ${message}\n`);
+    for (const { line, message } of lines) process.stdout.write(`${file}:${line}: ${printable(message)}\n`);
     const said = problems.length === 0 ? 'ok' : `${problems.length} to look at`;
     process.stdout.write(`${file}: ${said}, ${programs.length} need a program\n`);
   }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { formatProblem, type Problem } from '../../rules/sieve/index.ts';
 import { exitCodes } from './exit-codes.ts';
+import { printableText } from './printable.ts';
 import { compileFile } from './sieve-source.ts';
 
 interface Options {
@@ -41,7 +42,8 @@ function printReport(report: {
   warnings: readonly Problem[];
 }): void {
   const { file, ok, errors, warnings } = report;
-  for (const problem of [...errors, ...warnings]) process.stdout.write(`${formatProblem(problem, file)}\n`);
+  for (const problem of [...errors, ...warnings])
+    process.stdout.write(`${printableText(formatProblem(problem, file))}\n`);
   const found = [count(errors, 'error'), count(warnings, 'warning')].filter((text) => text !== '').join(', ');
   process.stdout.write(`${file}: ${ok ? 'ok' : 'not usable'}${found === '' ? '' : ` (${found})`}\n`);
 }

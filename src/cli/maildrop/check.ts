@@ -2,6 +2,7 @@
 import { checkFilter } from '../../../rules/maildrop/check.ts';
 import { DeliveryError } from '../deliver/delivery-error.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { printable } from '../printable.ts';
 import { readFilter } from './read-filter.ts';
 
 /** The exit code: 1 where something is wrong. @throws DeliveryError EX_USAGE; system errors */
@@ -15,7 +16,7 @@ export function checkFilters(files: readonly string[]): number {
       ...problems,
       ...programs.map(({ line, text }) => ({ line, message: `needs a program: ${text}` })),
     ].sort((one, other) => one.line - other.line);
-    for (const { line, message } of lines) process.stdout.write(`${file}:${line}: ${message}\n`);
+    for (const { line, message } of lines) process.stdout.write(`${file}:${line}: ${printable(message)}\n`);
     const said = problems.length === 0 ? 'ok' : `${problems.length} to look at`;
     process.stdout.write(`${file}: ${said}, ${programs.length} need a program\n`);
   }
