@@ -199,6 +199,8 @@ export interface Config {
     readonly certFile: string;
     readonly keyFile: string;
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    /** PEM of who signs certificates of users; absent: nobody is asked for one. */
+    readonly clientCaFile?: string;
   };
   /** CIDR ranges that may relay. */
   readonly trustedNetworks: readonly string[];

@@ -253,9 +253,11 @@ function checkTemplate(pointer: string, template: string | undefined, config: Co
 
 function checkTls(config: Config): Finding[] {
   if (config.tls === undefined || config.listeners.every(({ tls }) => tls === 'none')) return [];
-  const { certFile, keyFile } = config.tls;
-  return Object.entries({ certFile, keyFile }).flatMap(([key, path]) =>
-    existsSync(path) ? [] : [{ pointer: `/tls/${key}`, found: path, expected: 'a file that exists' }],
+  const { certFile, keyFile, clientCaFile } = config.tls;
+  return Object.entries({ certFile, keyFile, clientCaFile }).flatMap(([key, path]) =>
+    path === undefined || existsSync(path)
+      ? []
+      : [{ pointer: `/tls/${key}`, found: path, expected: 'a file that exists' }],
   );
 }
 

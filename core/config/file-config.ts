@@ -86,7 +86,7 @@ export interface FileConfig {
   journal: Config['journal'];
   bareNewlines: Config['bareNewlines'];
   dns: { servers: string[]; timeoutMs: number; dnssec: boolean };
-  tls?: { certFile: string; keyFile: string; minVersion: 'TLSv1.2' | 'TLSv1.3' };
+  tls?: { certFile: string; keyFile: string; minVersion: 'TLSv1.2' | 'TLSv1.3'; clientCaFile?: string };
   trustedNetworks: string[];
   proxyFrom: string[];
   xclientFrom: string[];

@@ -142,7 +142,12 @@ function toConfig(
     dns: written.dns,
     ...(tls === undefined
       ? {}
-      : { tls: { ...tls, certFile: absolute(tls.certFile), keyFile: absolute(tls.keyFile) } }),
+      : {
+          tls: {
+            ...{ ...tls, certFile: absolute(tls.certFile), keyFile: absolute(tls.keyFile) },
+            ...(tls.clientCaFile !== undefined && { clientCaFile: absolute(tls.clientCaFile) }),
+          },
+        }),
     trustedNetworks: written.trustedNetworks,
     proxyFrom: written.proxyFrom,
     xclientFrom: written.xclientFrom,

@@ -94,6 +94,9 @@ export const configSchema: JsonSchema = {
       {
         certFile: text('PEM, with the chain.'),
         keyFile: text('PEM.'),
+        clientCaFile: text(
+          'PEM of those who sign certificates of users: SMTP then offers AUTH EXTERNAL to who shows one that names an address of a user (RFC 4422). Added to a running server it counts from the next start.',
+        ),
         minVersion: choice('Oldest version spoken.', ['TLSv1.2', 'TLSv1.3'], 'TLSv1.2'),
       },
       ['certFile', 'keyFile'],

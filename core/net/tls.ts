@@ -12,6 +12,8 @@ export interface CertificateFiles {
 
 export interface TlsSettings extends CertificateFiles {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** PEM, absolute: who signs certificates of clients, where these are asked for. */
+  readonly clientCaFile?: string;
   /** Further certificates, each used for the DNS names it holds. */
   readonly more?: readonly CertificateFiles[];
 }
@@ -50,14 +52,14 @@ interface Contexts {
 function readContexts(settings: TlsSettings): Contexts {
   const byName = new Map<string, SecureContext>();
   const all = [settings, ...(settings.more ?? [])].map((files) => {
-    const { context, names } = readContext(files, settings.minVersion);
+    const { context, names } = readContext(files, settings);
     for (const name of names) if (!byName.has(name)) byName.set(name, context);
     return context;
   });
   return { fallback: all[0]!, byName };
 }
 
-function readContext(files: CertificateFiles, minVersion: TlsSettings['minVersion']) {
+function readContext(files: CertificateFiles, { minVersion, clientCaFile }: TlsSettings) {
   try {
     const cert = readFileSync(files.certFile);
     const key = readFileSync(files.keyFile);
@@ -65,7 +67,8 @@ function readContext(files: CertificateFiles, minVersion: TlsSettings['minVersio
     // OpenSSL drops the certificate without a word when the key is another's, and every handshake fails.
     if (!leaf.checkPrivateKey(createPrivateKey(key)))
       throw new Error('the key belongs to another certificate');
-    return { context: createSecureContext({ cert, key, minVersion }), names: dnsNames(leaf) };
+    const ca = clientCaFile === undefined ? {} : { ca: readFileSync(clientCaFile) };
+    return { context: createSecureContext({ cert, key, minVersion, ...ca }), names: dnsNames(leaf) };
   } catch (cause) {
     throw new OperationalError(
       'tls-certificate',

@@ -232,5 +232,19 @@ function tlsInfo(socket: TLSSocket): TlsInfo {
   const protocol = socket.getProtocol() ?? '';
   const cipher = socket.getCipher()?.name ?? '';
   const { servername } = socket as TLSSocket & { servername?: string | false };
-  return servername ? { protocol, cipher, serverName: servername } : { protocol, cipher };
+  return {
+    ...(servername ? { protocol, cipher, serverName: servername } : { protocol, cipher }),
+    ...(socket.authorized && certified(socket)),
+  };
+}
+
+/** What a certificate says that was verified. Names with quotes in them are made to be misread, and are not read. */
+function certified(socket: TLSSocket): Pick<TlsInfo, 'clientSubject' | 'clientAddresses'> {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return {};
+  const names = certificate.subjectAltName ?? '';
+  const clientAddresses = names.includes('"')
+    ? []
+    : names.split(', ').flatMap((name) => /^email:(\S+@\S+)$/.exec(name)?.[1] ?? []);
+  return { clientSubject: certificate.subject.replaceAll('\n', ', '), clientAddresses };
 }

@@ -27,6 +27,8 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
     super({
       secure: door.listener.tls === 'implicit',
       name: door.hostname,
+      // RFC 4422 appendix A. What a certificate is worth is for AUTH EXTERNAL to say.
+      ...(door.clientCertificates && { requestCert: true, rejectUnauthorized: false }),
       lmtp: door.lmtp,
       logger: false,
       disableReverseLookup: true,

@@ -27,6 +27,8 @@ export interface DoorSettings extends ReloadableSettings {
   readonly protocol: SmtpProtocol;
   /** LMTP is spoken: LHLO, and an answer for each recipient. */
   readonly lmtp: boolean;
+  /** Certificates are asked for in the handshake; who shows none goes on without. */
+  readonly clientCertificates: boolean;
   /** STARTTLS can be given. */
   readonly startTls: boolean;
   /** Pause before each negative answer to AUTH. */

@@ -1,4 +1,4 @@
-/** AUTH with SCRAM, PLAIN and LOGIN. RFC 4954. */
+/** AUTH with SCRAM, EXTERNAL, PLAIN and LOGIN. RFC 4954. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Reply } from '../../../../core/mail/reply.ts';
 import { isLoopback } from '../../../../core/net/ip.ts';
@@ -13,12 +13,13 @@ export const auth: Command = { run: begin };
 
 /** One authentication; `next` takes the decoded response of the client, or undefined at the start without one. */
 interface Exchange {
-  next(response: Buffer | undefined): SaslStep | ScramStep;
+  next(response: Buffer | undefined): SaslStep | ScramStep | ExternalStep;
 }
 
 /** Those that EHLO announces. */
 export function mechanisms(session: SmtpSession): readonly string[] {
-  return [...scramMechanisms(session), ...saslMechanisms];
+  const external = certifiedAddresses(session).length > 0 ? ['EXTERNAL'] : [];
+  return [...external, ...scramMechanisms(session), ...saslMechanisms];
 }
 
 /** Passwords are taken over TLS, or from this machine where the listener says so. */
@@ -56,7 +57,8 @@ function begin(session: SmtpSession, text: string): CommandResult {
   if (session.transaction !== undefined) return badSequence('Not during a mail transaction');
   // The flow's session is then, or was, another client's.
   if (session.forwarded !== undefined || session.flowIsForwarded) return badSequence('Not after XFORWARD');
-  const exchange = startScram(session, mechanism) ?? startSasl(mechanism);
+  const exchange =
+    startExternal(session, mechanism) ?? startScram(session, mechanism) ?? startSasl(mechanism);
   if (exchange === undefined) return unknownMechanism;
   if (!secureEnough(session)) return encryptionRequired;
   const name = mechanism.toUpperCase();
@@ -76,7 +78,7 @@ function proceed(
   session: SmtpSession,
   name: string,
   exchange: Exchange,
-  step: SaslStep | ScramStep,
+  step: SaslStep | ScramStep | ExternalStep,
 ): CommandResult {
   switch (step.kind) {
     case 'challenge':
@@ -84,6 +86,8 @@ function proceed(
       return { code: 334, text: step.data.toString('base64') };
     case 'credentials':
       return conclude(session, () => session.flow.authenticate(name, step.address, step.password));
+    case 'certified':
+      return conclude(session, () => session.flow.assume!(step.address, name));
     case 'judged':
       return conclude(session, () => step.login.conclude(name, step.proven));
     case 'forbidden-identity':
@@ -91,6 +95,30 @@ function proceed(
     case 'malformed':
       return malformed;
   }
+}
+
+/** The address that the certificate of the handshake vouches for. */
+type ExternalStep = { readonly kind: 'certified'; readonly address: string };
+
+function certifiedAddresses({ tls, flow }: SmtpSession): readonly string[] {
+  return flow.assume === undefined ? [] : (tls?.clientAddresses ?? []);
+}
+
+/** RFC 4422 appendix A.1: the response names whom to act as; an empty one leaves that to the certificate. */
+function startExternal(session: SmtpSession, mechanism: string): Exchange | undefined {
+  const addresses = certifiedAddresses(session);
+  if (mechanism.toUpperCase() !== 'EXTERNAL' || addresses.length === 0) return undefined;
+  return {
+    next(response) {
+      if (response === undefined) return { kind: 'challenge', data: Buffer.alloc(0) };
+      const wanted = response.toString('utf8').toLowerCase();
+      const address =
+        wanted === '' && addresses.length === 1
+          ? addresses[0]
+          : addresses.find((each) => each.toLowerCase() === wanted);
+      return address === undefined ? { kind: 'forbidden-identity' } : { kind: 'certified', address };
+    },
+  };
 }
 
 async function conclude(
