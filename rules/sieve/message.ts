@@ -65,20 +65,24 @@ export class MessageVersion {
     return this.#with(all, [edit]);
   }
 
-  /** RFC 5293 section 5: the fields that `isGone` picks among those of that name. */
+  /** RFC 5293 section 5: the fields that `isMeant` picks among those of that name. */
   withoutFields(
     lowerName: string,
-    isGone: (field: Field, nth: number, count: number) => boolean,
+    isMeant: (field: Field, nth: number, count: number) => boolean,
   ): MessageVersion {
     const named = this.fields.named(lowerName);
-    const gone = named.filter((field, index) => isGone(field, index + 1, named.length));
+    const gone = named.filter((field, index) => isMeant(field, index + 1, named.length));
     if (gone.length === 0) return this;
     // From the last on, so that the numbers of those before it stay right.
-    const edits = gone
-      .map((field): Edit => ({ type: 'deleteHeader', name: field.name, nth: named.indexOf(field) + 1 }))
-      .reverse();
+    const edits: Edit[] =
+      gone.length === named.length
+        ? [{ type: 'deleteHeader', name: gone[0]!.name, nth: 'all' }]
+        : gone
+            .map((field): Edit => ({ type: 'deleteHeader', name: field.name, nth: named.indexOf(field) + 1 }))
+            .reverse();
+    const isGone = new Set(gone);
     return this.#with(
-      this.fields.all.filter((field) => !gone.includes(field)),
+      this.fields.all.filter((field) => !isGone.has(field)),
       edits,
     );
   }

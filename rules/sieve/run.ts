@@ -153,6 +153,13 @@ export class Run {
       loop.part = pathTo(loop.part).reduce((part, at) => part.children[at] ?? part, tree);
   }
 
+  /** The message as the actions from here on see it. @throws Fault where more was changed than can be told */
+  edit(message: MessageVersion): void {
+    const max = this.limits.messageEditsMax;
+    if (message.edits.length > max) throw new Fault(`more than ${max} changes of the message`);
+    this.message = message;
+  }
+
   note(text: string): void {
     const { script, line } = this.place;
     this.notes.push(`${script}: line ${line}: ${text}`);

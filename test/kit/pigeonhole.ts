@@ -88,7 +88,7 @@ function readActions(output: string): string[] {
     else if (redirected) actions.push(`redirect ${redirected[1]}`);
     else if (/^ \* reject/.test(line)) actions.push('reject');
     else if (/^ \* send vacation/.test(line)) actions.push('vacation');
-    else if (/^ \* send notification/.test(line)) actions.push('notify');
+    else if (/^ \* send (?:\(deprecated\) )?notification/.test(line)) actions.push('notify');
   }
   return actions;
 }

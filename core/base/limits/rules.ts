@@ -144,6 +144,10 @@ export const sieveLimits = {
   redirectsMax: 4,
   /** RFC 5435 section 8: notifications must not become a flood. */
   notifiesMax: 10,
+  /** Of one notification: the core sends no reply to more. */
+  notifyRecipientsMax: 100,
+  /** Header fields added and deleted in one run: half of what the core takes of one answer. */
+  messageEditsMax: 1000,
   /** RFC 5229 section 3 asks for 128 variables; section 3.1 for values of 4,000 octets at least. */
   variablesMax: 255,
   variableNameCharsMax: 64,

@@ -58,16 +58,13 @@ function replacePart(run: Run, part: Part, type: string, content: Buffer): void 
   const body = Buffer.from(`${base64}\r\n`);
   const root = run.message.tree(run.limits);
   if (part.parent === undefined) {
-    run.message = run.message.withContent([{ name: 'MIME-Version', value: '1.0' }, ...description], body);
+    run.edit(run.message.withContent([{ name: 'MIME-Version', value: '1.0' }, ...description], body));
     return;
   }
   const outer = root.fields.all
     .filter(({ lowerName }) => lowerName.startsWith('content-') || lowerName === 'mime-version')
     .map(({ name, raw }) => ({ name, value: fieldValue(raw) }));
-  run.message = run.message.withContent(
-    outer,
-    replaceOctets(root, part, entityOctets({ description, body })),
-  );
+  run.edit(run.message.withContent(outer, replaceOctets(root, part, entityOctets({ description, body }))));
 }
 
 export const convert: Extension = {

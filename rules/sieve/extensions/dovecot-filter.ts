@@ -14,7 +14,7 @@ function filtering(use: Use): (run: Run) => boolean {
     const done = end.ok && end.output.length > 0;
     run.trace?.input('did', `${done ? 'filtered' : 'not filtered'} by ${call.name}`);
     if (!done) return false;
-    run.message = run.message.withOctets(Buffer.from(end.output));
+    run.edit(run.message.withOctets(Buffer.from(end.output)));
     run.refreshLoops();
     return true;
   };

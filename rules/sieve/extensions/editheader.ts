@@ -60,7 +60,7 @@ const addheader: ActionSpec = {
         throw new Fault(
           `addheader action: specified header value is too large (${octets} > ${run.limits.headerValueBytesMax} bytes)`,
         );
-      run.message = run.message.withField(field, unfolded(text), last);
+      run.edit(run.message.withField(field, unfolded(text), last));
       run.trace?.input('did', `addheader ${field}`);
     };
   },
@@ -105,10 +105,11 @@ const deleteheader: ActionSpec = {
     return (run) => {
       const field = name(run).toLowerCase();
       if (untouchable.has(field) || isProtected(run, field, run.settings.headersNotDeleted)) return;
-      run.message = run.message.withoutFields(field, ({ raw }, position, count) => {
+      const message = run.message.withoutFields(field, ({ raw }, position, count) => {
         if (nth !== undefined && (last ? count - position + 1 : position) !== nth) return false;
         return !matches || matches(run, new Values([decodeWords(fieldValue(raw))]));
       });
+      run.edit(message);
       run.trace?.input('did', `deleteheader ${field}`);
     };
   },

@@ -38,7 +38,7 @@ const encloseCommand: ActionSpec = {
           .withoutFields(name.toLowerCase(), () => true)
           .withField(name, fieldText(line.slice(colon + 1)), true);
       }
-      run.message = message;
+      run.edit(message);
       run.refreshLoops();
       run.trace?.input('did', 'enclose');
     };

@@ -1,4 +1,5 @@
 /** notify and denotify of the draft that became enotify: draft-martin-sieve-notify-01. Mail is the only method. */
+import { isAddress } from '../../../core/mail/address.ts';
 import { comparators } from '../comparators.ts';
 import { Fault } from '../fault.ts';
 import { fieldText, writeMail } from '../generated-mail.ts';
@@ -93,8 +94,10 @@ function checkConstants(use: Use): void {
 
 function addressOf(option: string): string {
   const parsed = parseSingleAddress(option);
-  if ('error' in parsed)
-    throw new Fault(`notify: specified :options address '${shown(option)}' is invalid: ${parsed.error}`);
+  // What no server takes would hold up the message for ever.
+  const error = 'error' in parsed ? parsed.error : isAddress(parsed.address) ? undefined : 'invalid domain';
+  if ('error' in parsed || error !== undefined)
+    throw new Fault(`notify: specified :options address '${shown(option)}' is invalid: ${error}`);
   return parsed.address;
 }
 

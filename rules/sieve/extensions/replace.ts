@@ -26,14 +26,14 @@ const replaceCommand: ActionSpec = {
       const part = run.loops.length > 0 ? run.part : root;
       // Section 5: subject and from count for the whole message alone.
       if (part === root || part.parent === undefined) {
-        run.message = run.message.withContent(entity.description, entity.body);
-        if (subject) run.message = replaceField(run.message, 'Subject', fieldText(subject.value(run)));
-        if (from) run.message = replaceField(run.message, 'From', checkedFrom(from.value(run)));
+        run.edit(run.message.withContent(entity.description, entity.body));
+        if (subject) run.edit(replaceField(run.message, 'Subject', fieldText(subject.value(run))));
+        if (from) run.edit(replaceField(run.message, 'From', checkedFrom(from.value(run))));
       } else {
         const description = root.fields.all
           .filter(({ lowerName }) => lowerName.startsWith('content-') || lowerName === 'mime-version')
           .map(({ name, raw }) => ({ name, value: fieldValue(raw) }));
-        run.message = run.message.withContent(description, replaceOctets(root, part, entityOctets(entity)));
+        run.edit(run.message.withContent(description, replaceOctets(root, part, entityOctets(entity))));
       }
       run.refreshLoops();
       run.trace?.input('did', 'replace');

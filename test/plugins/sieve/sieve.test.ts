@@ -202,6 +202,35 @@ test('a run that fails keeps the mail, and its owner hears of it', async () => {
 
 const vacation = 'require "vacation"; vacation :days 3 "I am away.";';
 
+test('what is more than the core takes of one answer keeps the mail as it came', async () => {
+  const recipients = Array.from({ length: 101 }, (_, nth) => `a${nth}@example.test`);
+  const fields = Array.from({ length: 2001 }, (_, nth) => `addheader "X-${nth}" "v";`);
+  const scripts = [
+    `require "enotify"; notify "mailto:${recipients.join(',')}";`,
+    `require "notify"; notify :options [${recipients.map((each) => `"${each}"`).join(',')}];`,
+    `require "editheader"; ${fields.join('\n')} keep;`,
+  ];
+  for (const script of scripts) {
+    const { answer, log } = await run(script);
+    assert.equal(answer.actions, undefined);
+    assert.ok(
+      log.some(({ event }) => event === 'script-failed'),
+      JSON.stringify(log),
+    );
+  }
+});
+
+test('deleteheader takes away thousands of fields', async () => {
+  const many = Array.from({ length: 2500 }, (_, nth) => `X-Many: ${nth}\n`).join('');
+  const { answer } = await run('require "editheader"; deleteheader "X-Many"; keep;', {
+    message: `${many}${message}`,
+  });
+  const [store] = answer.actions ?? [];
+  assert.deepEqual(store?.type === 'store' && store.edits, [
+    { type: 'deleteHeader', name: 'X-Many', nth: 'all' },
+  ]);
+});
+
 test('a vacation answer goes to the sender, from the null path, once for its time', async () => {
   const { answer } = await run(vacation);
   const actions = answer.actions ?? [];

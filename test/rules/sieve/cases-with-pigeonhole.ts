@@ -342,4 +342,24 @@ x
     message: plain,
     script: `require ["relational"]; if header :count "gt" "subject" "0" {discard;}`,
   },
+  {
+    name: 'the older flags: mark and unmark',
+    message: plain,
+    script: `require ["imapflags","fileinto"]; setflag ["\\\\Seen","foo"]; addflag "bar"; mark; unmark; fileinto "x";`,
+  },
+  {
+    name: 'the older notify, and denotify',
+    message: plain,
+    script: `require ["notify"]; notify :options "a@b.org" :id "foo" :high; notify :options "c@b.org" :id "bar" :low; denotify :matches "f?o"; denotify :is "BAR";`,
+  },
+  {
+    name: 'older and newer extension together',
+    message: plain,
+    script: `require ["vnd.dovecot.duplicate","duplicate"]; if duplicate {discard;}`,
+  },
+  {
+    name: 'nobody is notified twice',
+    message: plain,
+    script: `require ["enotify"]; notify "mailto:a@b.org"; notify :message "other" "mailto:a@b.org"; notify "mailto:c@b.org";`,
+  },
 ];
