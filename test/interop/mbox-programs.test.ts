@@ -22,12 +22,15 @@ function run(
   const child = spawn(program, args, {
     stdio: ['pipe', 'ignore', 'pipe'],
     env: { ...process.env, ...env },
-    timeout: 20_000,
+    timeout: programTimeoutMs,
   });
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   return new Promise((resolve) => child.once('close', resolve));
 }
+
+/** Far beyond what locks take on a slow machine: a program that is killed while it writes the mbox loses mail itself. */
+const programTimeoutMs = 180_000;
 
 /** The campaign goes on for minutes. */
 const rounds = process.env.MAILFILTER_CAMPAIGN === '1' ? 20 : 1;
