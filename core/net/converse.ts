@@ -73,18 +73,28 @@ async function speak(
   { halfClose = false, cautiousAfterBytes = Number.POSITIVE_INFINITY }: ConverseOptions,
 ): Promise<boolean> {
   let octets = 0;
+  // What is small (a length, the end) goes out with what it belongs to: one call, one packet, one wake-up over there.
+  socket.cork();
   for await (const chunk of say()) {
     for (let at = 0; at < chunk.length; at += pieceBytes) {
-      // A daemon that has heard enough answers and closes; a write that fails for it would lose the answer unread.
-      if (octets >= cautiousAfterBytes) await sleep(cautionMs);
-      else if (octets >= pieceBytes) await setImmediate();
+      if (octets >= pieceBytes) {
+        socket.uncork();
+        // A daemon that has heard enough answers and closes; a write that fails for it would lose the answer unread.
+        await (octets >= cautiousAfterBytes ? sleep(cautionMs) : setImmediate());
+        socket.cork();
+      }
       if (listener.heard) return false;
       const piece = chunk.subarray(at, at + pieceBytes);
       octets += piece.length;
-      if (!socket.write(piece)) await listener.drained();
+      if (!socket.write(piece)) {
+        socket.uncork();
+        await listener.drained();
+        socket.cork();
+      }
     }
   }
   if (listener.heard) return false;
+  socket.uncork();
   if (halfClose) socket.end();
   return true;
 }
