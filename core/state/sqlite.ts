@@ -63,6 +63,11 @@ function prepareStatements(database: DatabaseSync) {
   const rest = database.prepare(
     `SELECT key FROM entries WHERE plugin = ? AND key >= ? AND ${alive} ORDER BY key LIMIT ?`,
   );
+  // The keys as one parameter: a classifier asks for a thousand, and a statement each takes more than twice the time.
+  const many = database.prepare(
+    `SELECT asked.key AS at, entries.value AS value FROM json_each(?) AS asked
+       CROSS JOIN entries ON plugin = ? AND entries.key = asked.value AND ${alive}`,
+  );
   return {
     get: database.prepare(`SELECT value, expires FROM entries WHERE plugin = ? AND key = ? AND ${alive}`),
     set: database.prepare(
@@ -74,6 +79,11 @@ function prepareStatements(database: DatabaseSync) {
       `DELETE FROM entries WHERE (plugin, key) IN
          (SELECT plugin, key FROM entries WHERE expires <= ? ORDER BY expires LIMIT ?)`,
     ),
+    /** By the place in `keys`; those that are not there are left out. */
+    getMany(plugin: string, keys: readonly string[], now: number): [at: number, value: string][] {
+      const found = many.all(JSON.stringify(keys), plugin, now);
+      return found.map(({ at, value }) => [at as number, value as string]);
+    },
     list(plugin: string, prefix: string, now: number, limit: number): string[] {
       const end = prefixEnd(prefix);
       const found =
@@ -117,19 +127,18 @@ function pluginState(plugin: string, group: CommitGroup, statements: Statements,
     list: (prefix, limit) =>
       read(() => statements.list(plugin, checkKey(prefix), clock.now(), checkLimit(limit))),
     getAll: (keys) =>
-      read(() =>
-        Object.fromEntries(
-          checkKeys(keys).flatMap((key) => {
-            const entry = find(key);
-            return entry === undefined ? [] : [[key, JSON.parse(entry.value)]];
-          }),
-        ),
-      ),
+      read(() => {
+        const asked = checkKeys(keys);
+        const found = statements.getMany(plugin, asked, clock.now());
+        return Object.fromEntries(found.map(([at, text]) => [asked[at]!, JSON.parse(text)]));
+      }),
     incrementAll: (keys, by, options) =>
       group.run(() => {
         const expires = expiryOf(clock, options);
+        const asked = checkKeys(keys);
         // All are read before any is written: a key that holds no counter leaves the others as they were.
-        const values = checkKeys(keys).map((key) => [key, addTo(find(key)?.value, by)] as const);
+        const before = new Map(statements.getMany(plugin, asked, clock.now()));
+        const values = asked.map((key, at) => [key, addTo(before.get(at), by)] as const);
         for (const [key, value] of values) put(key, encodeValue(value), expires);
       }),
   };

@@ -57,6 +57,9 @@ for (const engine of ['sqlite', 'memory'] as const) {
     clock.time += 9000;
     await state.incrementAll(['b'], 1, { ttlSeconds: 10 });
     assert.deepEqual(await state.getAll(['a', 'b', 'word', 'absent']), { a: 2, b: 3, word: 'x' });
+    const odd = ['12', 'null', '"q\\', 'a\0b', '\u{1f600}', '\uFFFD'];
+    await state.incrementAll(odd, 1);
+    assert.deepEqual(await state.getAll(odd), Object.fromEntries(odd.map((key) => [key, 1])));
     clock.time += 2000;
     assert.deepEqual(await state.getAll(['a', 'b']), { b: 3 });
     await assert.rejects(state.incrementAll(['b', 'word'], 1), TypeError);
