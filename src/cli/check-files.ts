@@ -4,6 +4,8 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { dirname } from 'node:path';
 import { describeError } from '../../core/base/errors.ts';
 import type { Config } from '../../core/config/config.ts';
+import type { FileConfig } from '../../core/config/file-config.ts';
+import { parseJsonc } from '../../core/config/jsonc.ts';
 import { listUsers } from '../users/file.ts';
 import type { Finding } from './check.ts';
 import { checkAccess } from './check-access.ts';
@@ -18,6 +20,7 @@ export async function checkFiles(config: Config): Promise<Finding[]> {
     ...checkTls(config),
     ...(await checkUsers(config)),
     checkDataDirectory(config),
+    ...checkOwnSecrets(config),
     ...checkPrivileges(config),
   ];
 }
@@ -86,6 +89,14 @@ async function checkUsers(config: Config): Promise<Finding[]> {
   } catch (error) {
     return [{ severity: 'error', area, where: users.file, what: describeError(error) }];
   }
+}
+
+/** Passwords that stand in the config itself, where they could stand in a file or the environment. */
+function checkOwnSecrets({ file }: Config): Finding[] {
+  const { value } = parseJsonc(readFileSync(file, 'utf8'));
+  const { routes = [], fetch } = value as Partial<FileConfig>;
+  const written = [...routes, ...Object.values(fetch?.accounts ?? {})].map(({ password }) => password);
+  return written.some((password) => typeof password === 'string') ? secrecy('config', file) : [];
 }
 
 /** A file with secrets that group or others can read. */

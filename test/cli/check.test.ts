@@ -255,6 +255,18 @@ const cases: readonly {
     what: /past the checks of SMTP/,
   },
   {
+    name: 'a password in a config that everybody can read',
+    settings: {
+      routes: [
+        { to: '@example.net', relay: 'smtp://ann%40example.org@smtp.example.net:587', password: 'secret' },
+      ],
+    },
+    severity: 'warning',
+    area: 'config',
+    where: /\.json$/,
+    what: /can be read by others than its owner/,
+  },
+  {
     name: 'no listeners',
     settings: {},
     severity: 'note',
