@@ -15,7 +15,7 @@ export interface OutgoingEnvelope {
   /** Reverse-path; '' is the null path. */
   readonly sender: string;
   readonly recipients: readonly (string | OutgoingRecipient)[];
-  /** What the content holds: a server without 8BITMIME or BINARYMIME is then not given it. Default 7bit. */
+  /** What the content holds: a server without BINARYMIME is not given it; a conversion for one without 8BITMIME is the caller's. Default 7bit. */
   readonly body?: '7bit' | '8bitmime' | 'binarymime';
   /** The header has UTF-8: RFC 6531. Addresses beyond ASCII need it too, but for domains, which have A-labels. */
   readonly smtputf8?: boolean;
@@ -131,7 +131,6 @@ export function mailCommand(
   const words = [`MAIL FROM:<${addressFor(envelope.sender)}>`];
   if (octets !== undefined && extensions.has('SIZE')) words.push(`SIZE=${octets}`);
   if (body === 'binarymime') words.push('BODY=BINARYMIME');
-  // Without 8BITMIME the octets go as they are: what the field does, since a conversion would break signatures.
   else if (body === '8bitmime' && extensions.has('8BITMIME')) words.push('BODY=8BITMIME');
   if (needsUtf8(envelope)) words.push('SMTPUTF8');
   if (requireTls === true) words.push('REQUIRETLS');

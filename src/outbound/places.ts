@@ -25,6 +25,8 @@ export interface Place {
   readonly label: string;
   readonly host: string;
   readonly ip: string;
+  /** Of the MX record; 0 where there is none. */
+  readonly preference: number;
   readonly policy: TlsPolicy;
   readonly options: Partial<SmtpClientOptions>;
   /** What makes two connections the same. */
@@ -58,7 +60,8 @@ export class Places {
       const where = to.kind === 'unix' ? { path: to.path } : { host: to.host, port: to.port };
       const label = to.kind === 'unix' ? to.path : `${to.host}:${to.port}`;
       const options = { protocol: 'lmtp', tls: 'none' } as const;
-      yield { to: where, label, host: label, ip: '', policy: noTls, options, key: this.#mail.via };
+      const place = { to: where, label, host: label, ip: '', preference: 0, policy: noTls, options };
+      yield { ...place, key: this.#mail.via };
       return;
     }
     const domain = target.kind === 'mx' ? domainOf(this.#mail.recipients[0]!) : undefined;
@@ -123,6 +126,7 @@ export class Places {
         label: ip === host.name ? `[${ip}]` : `${host.name} [${ip}]`,
         host: host.name,
         ip,
+        preference: host.preference,
         policy,
         options: { ...this.#tlsOptions(policy, host.name, target), ...this.#authOptions(target) },
         key,

@@ -9,9 +9,15 @@ import { parseVia, type RelayTarget } from '../../core/config/relay-target.ts';
 import type { Envelope } from '../../core/mail/envelope.ts';
 import { type Rendered, streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
+import { planSevenBit, type SevenBitPlan, streamSevenBit } from '../../core/mail/seven-bit.ts';
 import { secondsLeft } from '../../core/mail/timed-parameters.ts';
-import { type SendOutcome, SmtpClient, type SmtpClientOptions } from '../../core/net/smtp-client.ts';
-import { unfit } from '../../core/net/smtp-commands.ts';
+import {
+  type OutgoingMessage,
+  type SendOutcome,
+  SmtpClient,
+  type SmtpClientOptions,
+} from '../../core/net/smtp-client.ts';
+import { needsUtf8, type OutgoingEnvelope, unfit } from '../../core/net/smtp-commands.ts';
 import { refusal, type SmtpReply } from '../../core/net/smtp-reply.ts';
 import { RoutingError } from './hosts.ts';
 import type { Outbound, OutboundMail, OutboundResult, RecipientOutcome } from './outbound.ts';
@@ -91,7 +97,11 @@ class Attempt {
   /** What the last host said that could not serve, for those who stay without an answer. */
   #last: RecipientOutcome | undefined;
   #spoken = false;
-  #tried = 0;
+  readonly #tried = new Set<Place>();
+  /** Looked for only where a host lacks 8BITMIME. */
+  #sevenBit: Promise<SevenBitPlan> | undefined;
+  /** Nobody else must be asked now. */
+  #isOver = false;
 
   constructor(
     mail: OutboundMail,
@@ -110,47 +120,63 @@ class Attempt {
   }
 
   async run(): Promise<OutboundResult> {
+    await this.#tryPlaces();
+    const rest = this.#last ?? ownOutcome(noHost);
+    const recipients = this.#outcomes.map((outcome) => outcome ?? rest);
+    return { recipients, destination: this.#spoken ? 'up' : this.#tried.size > 0 ? 'down' : 'none' };
+  }
+
+  /** Hosts of one preference are equally good: those without 8BITMIME come last, and get the message converted. */
+  async #tryPlaces(): Promise<void> {
+    const places = new Places(this.#mail, this.#target, this.#init, this.#ca);
+    let lacking: Place[] = [];
     try {
-      await this.#tryPlaces();
+      for await (const place of places.find()) {
+        if (lacking.length > 0 && lacking[0]!.preference !== place.preference) {
+          for (const each of lacking) await this.#try(each, 'seven-bit');
+          lacking = [];
+        }
+        // Its other addresses have no more to offer.
+        if (lacking.some(({ host }) => host === place.host)) lacking.push(place);
+        else if ((await this.#try(place, 'as-is')) === 'lacks-8bitmime') lacking.push(place);
+        if (this.#isOver || this.#tried.size >= outboundLimits.addressesMax) break;
+      }
     } catch (error) {
       if (!(error instanceof RoutingError)) throw error;
       this.#note(ownOutcome(error.reply));
     }
-    const rest = this.#last ?? ownOutcome(noHost);
-    const recipients = this.#outcomes.map((outcome) => outcome ?? rest);
-    return { recipients, destination: this.#spoken ? 'up' : this.#tried > 0 ? 'down' : 'none' };
+    for (const each of lacking) await this.#try(each, 'seven-bit');
   }
 
-  async #tryPlaces(): Promise<void> {
-    const places = new Places(this.#mail, this.#target, this.#init, this.#ca);
-    for await (const place of places.find()) {
-      if (this.#tried >= outboundLimits.addressesMax) return;
-      this.#tried += 1;
-      try {
-        await this.#offer(place);
-      } catch (error) {
-        if (!(error instanceof OperationalError)) throw error;
-        this.#failed(place, error);
-        // Whether it was taken is not known: another host might deliver it a second time, and so might this one later.
-        if (error.facts.afterData === true) return;
-      }
-      if (this.#open.length === 0) return;
+  async #try(place: Place, form: Form): Promise<'lacks-8bitmime' | undefined> {
+    if (this.#isOver) return undefined;
+    if (!this.#tried.has(place) && this.#tried.size >= outboundLimits.addressesMax) return undefined;
+    this.#tried.add(place);
+    try {
+      const lacks = await this.#offer(place, form);
+      this.#isOver = this.#open.length === 0;
+      return lacks;
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      this.#failed(place, error);
+      // Whether it was taken is not known: another host might deliver it a second time, and so might this one later.
+      this.#isOver = this.#open.length === 0 || error.facts.afterData === true;
+      return undefined;
     }
   }
 
   /** Speaks to one place; those who got a final answer are no longer open. Throws when the place is of no use. */
-  async #offer(place: Place): Promise<void> {
+  async #offer(place: Place, form: Form): Promise<'lacks-8bitmime' | undefined> {
     const known = this.#pool.take(place.key);
     if (known !== undefined) {
       try {
-        await this.#transact(place, known);
-        return;
+        return await this.#transact(place, known, form);
       } catch (error) {
         // It was closed while it stood idle: that says nothing of the host.
         if (!(error instanceof OperationalError) || !isStale(error)) throw error;
       }
     }
-    await this.#transact(place, { client: await this.#connect(place), uses: 0 });
+    return this.#transact(place, { client: await this.#connect(place), uses: 0 }, form);
   }
 
   async #connect(place: Place): Promise<SmtpClient> {
@@ -181,7 +207,7 @@ class Attempt {
     });
   }
 
-  async #transact(place: Place, pooled: Pooled): Promise<void> {
+  async #transact(place: Place, pooled: Pooled, form: Form): Promise<'lacks-8bitmime' | undefined> {
     const { client } = pooled;
     const { rendered } = this.#mail;
     this.#spoken = true;
@@ -190,15 +216,17 @@ class Attempt {
     const lacking = unfit(envelope, client.extensions, rendered.length);
     if (lacking !== undefined) {
       // RFC 8689 section 4.2.1: the next host may have what this one lacks.
-      this.#pool.give(place.key, pooled, this.#init.config.messagesPerConnection);
+      this.#giveBack(place, pooled);
       throw refusal(lacking, 'this message');
     }
     try {
+      const plan = takesEightBit(client, envelope) ? 'needless' : await this.#planSevenBit();
+      if (plan !== 'needless' && form === 'as-is') {
+        this.#giveBack(place, pooled);
+        return 'lacks-8bitmime';
+      }
       pooled.uses += 1;
-      const outcome = await client.send(envelope, {
-        length: rendered.length,
-        chunks: streamRendered(rendered, 'crlf'),
-      });
+      const outcome = await client.send(envelope, outgoing(rendered, plan));
       // RFC 5321 section 3.8: who says 421 closes; that is no word about the mail.
       if (outcome.mailFrom.code === 421) throw refusal(outcome.mailFrom, 'MAIL');
       this.#settle(place, client, indices, outcome);
@@ -206,9 +234,18 @@ class Attempt {
       client.destroy();
       throw error;
     }
-    this.#pool.give(place.key, pooled, this.#init.config.messagesPerConnection);
+    this.#giveBack(place, pooled);
     // RFC 9422: those beyond its limit in a transaction of their own, and those beyond one that it did not tell.
-    if (this.#open.length > 0) await this.#offer(place);
+    return this.#open.length > 0 ? this.#offer(place, form) : undefined;
+  }
+
+  #giveBack(place: Place, pooled: Pooled): void {
+    this.#pool.give(place.key, pooled, this.#init.config.messagesPerConnection);
+  }
+
+  #planSevenBit(): Promise<SevenBitPlan> {
+    this.#sevenBit ??= planSevenBit(streamRendered(this.#mail.rendered, 'crlf'));
+    return this.#sevenBit;
   }
 
   #settle(place: Place, client: SmtpClient, indices: readonly number[], { recipients }: SendOutcome): void {
@@ -273,6 +310,21 @@ class Attempt {
       ...(error === undefined ? {} : { reason: error.message }),
     });
   }
+}
+
+/** How a host without 8BITMIME gets 8-bit mail: not at all while another one may have it, or converted. */
+type Form = 'as-is' | 'seven-bit';
+
+/** RFC 6531 section 3.1: SMTPUTF8 brings 8-bit content with it. */
+function takesEightBit({ extensions }: SmtpClient, envelope: OutgoingEnvelope): boolean {
+  return extensions.has('8BITMIME') || envelope.body === 'binarymime' || needsUtf8(envelope);
+}
+
+/** RFC 6152 section 3. A converted message has no length beforehand: SIZE is not said, and it goes by DATA. */
+function outgoing(rendered: Rendered, plan: SevenBitPlan): OutgoingMessage {
+  const chunks = streamRendered(rendered, 'crlf');
+  if (typeof plan === 'string') return { length: rendered.length, chunks };
+  return { chunks: streamSevenBit(chunks, plan) };
 }
 
 const noHost: Reply = { code: 451, enhanced: '4.4.1', text: 'no host could be reached' };

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { simpleParser } from 'mailparser';
 import type { ZoneData } from '../../core/net/dns-zone.ts';
 import { selfSigned } from '../../src/cli/certificate.ts';
 import { startExim } from '../kit/exim.ts';
@@ -98,6 +99,35 @@ test('Postfix, whose key is not that of the TLSA record, gets nothing', async (t
   await submit(['bob@example.test']);
   await until('a refusal', () => /DANE: the certificate matches no TLSA record/.test(server.output()));
   assert.deepEqual(postfix.messages('bob'), []);
+});
+
+test('Postfix without 8BITMIME: gets the mail in 7 bits, with the same text', async (t) => {
+  const postfix = await startPostfix(t, { main: { smtpd_discard_ehlo_keywords: '8bitmime' } });
+  if (!postfix) return;
+  const { submit } = await startOutgoing(t, { zone, port: postfix.port });
+  const text = [
+    'From: ann@ours.test',
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed; boundary=x',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    '--x',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    'Grüße an alle, '.repeat(20),
+    '.dot',
+    '--x--',
+    '',
+  ].join('\r\n');
+  await submit(['bob@example.test'], text);
+  await until(`mail for bob\n${postfix.log()}`, () => postfix.messages('bob').length === 1);
+  const [arrived] = postfix.messages('bob');
+  assert.match(arrived!, /^[\0-\x7f]*$/);
+  assert.match(arrived!, /^Content-Transfer-Encoding: 7bit$/m);
+  const parsed = await simpleParser(arrived!);
+  assert.equal(parsed.text, (await simpleParser(text)).text);
+  assert.match(parsed.text!, /Grüße/);
 });
 
 test('Exim takes our mail, several recipients in one transaction', async (t) => {

@@ -31,7 +31,7 @@ interface Remote {
   readonly hosts: readonly ScriptedServer[];
   readonly events: readonly TlsEvent[];
   /** Outcome and reply of each recipient. */
-  send(recipients?: number): Promise<string[]>;
+  send(recipients?: number, text?: string): Promise<string[]>;
 }
 
 /** Hosts of one domain in order of preference, on addresses of their own; 'dead' listens nowhere. */
@@ -63,7 +63,7 @@ async function remote(
     onTls: (event) => events.push(event),
   });
   t.after(() => outbound.close());
-  const send = async (count = 1) => {
+  const send = async (count = 1, text = 'Subject: x\r\n\r\nx\r\n') => {
     const recipients = Array.from({ length: count }, (_, index) => {
       const address = `r${index}@remote.test`;
       return { id: `r${index}`, address, original: address, notify: [] };
@@ -73,8 +73,8 @@ async function remote(
       via: 'mx',
       sender: 'ann@ours.test',
       recipients,
-      envelope: { body: '7bit', smtputf8: false, requireTls: false },
-      rendered: render(memorySource(Buffer.from('Subject: x\r\n\r\nx\r\n')), []),
+      envelope: { body: /[^\0-\x7f]/.test(text) ? '8bitmime' : '7bit', smtputf8: false, requireTls: false },
+      rendered: render(memorySource(Buffer.from(text)), []),
     });
     return result.recipients.map(({ outcome, reply }) => `${outcome} ${reply.code} ${reply.enhanced ?? ''}`);
   };
@@ -204,3 +204,85 @@ for (const [name, zone] of Object.entries(zones)) {
     assert.deepEqual(await send(), ['delivered 250 2.0.0']);
   });
 }
+
+const eightBit =
+  'Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGrüße an alle\r\n';
+const asItIs = Buffer.from(eightBit).toString('latin1').slice(0, -2);
+const sevenBit =
+  'Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n' +
+  'Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe an alle';
+const takes8Bit = { EHLO: '250-me\r\n250-SIZE 1000\r\n250 8BITMIME' };
+const chunking = { EHLO: '250-me\r\n250-SIZE 1000\r\n250 CHUNKING' };
+const equal = { 'remote.test': { MX: [0, 1].map((n) => ({ exchange: `mx${n}.test`, preference: 5 })) } };
+const unequal = { 'remote.test': { MX: [0, 1].map((n) => ({ exchange: `mx${n}.test`, preference: n })) } };
+const signed = `Content-Type: multipart/signed; boundary=x\r\n\r\n--x\r\n\r\nü\r\n--x--\r\n`;
+const sevenBitHosts: readonly {
+  name: string;
+  scripts: readonly (Script | 'dead')[];
+  zone?: ZoneData;
+  text?: string;
+  /** What all hosts together heard from MAIL to the message. */
+  want: readonly string[];
+}[] = [
+  {
+    name: 'a host with it gets the octets as they are',
+    scripts: [takes8Bit],
+    want: [`MAIL FROM:<ann@ours.test> SIZE=${Buffer.byteLength(eightBit)} BODY=8BITMIME`, 'DATA', asItIs],
+  },
+  { name: 'the only host lacks it', scripts: [{}], want: ['MAIL FROM:<ann@ours.test>', 'DATA', sevenBit] },
+  {
+    name: 'no BDAT without a length',
+    scripts: [chunking],
+    want: ['MAIL FROM:<ann@ours.test>', 'DATA', sevenBit],
+  },
+  {
+    name: 'of two equal hosts the one that has it',
+    scripts: [{}, takes8Bit],
+    zone: equal,
+    want: [`MAIL FROM:<ann@ours.test> SIZE=${Buffer.byteLength(eightBit)} BODY=8BITMIME`, 'DATA', asItIs],
+  },
+  {
+    name: 'a host preferred more than one that has it',
+    scripts: [{}, takes8Bit],
+    zone: unequal,
+    want: ['MAIL FROM:<ann@ours.test>', 'DATA', sevenBit],
+  },
+  {
+    name: 'one lacks it, the other is away',
+    scripts: [{}, 'dead'],
+    zone: equal,
+    want: ['MAIL FROM:<ann@ours.test>', 'DATA', sevenBit],
+  },
+  {
+    name: 'one lacks it, the other has no address',
+    scripts: [{}],
+    zone: { 'remote.test': { MX: [...equal['remote.test'].MX] } },
+    want: ['MAIL FROM:<ann@ours.test>', 'DATA', sevenBit],
+  },
+  {
+    name: 'what cannot be converted goes as it is',
+    scripts: [{}],
+    text: signed,
+    want: [
+      `MAIL FROM:<ann@ours.test> SIZE=${Buffer.byteLength(signed)}`,
+      'DATA',
+      Buffer.from(signed).toString('latin1').slice(0, -2),
+    ],
+  },
+];
+for (const { name, scripts, zone, text = eightBit, want } of sevenBitHosts) {
+  test(`8BITMIME: ${name}`, async (t) => {
+    const { hosts, send } = await remote(t, scripts, {}, zone);
+    assert.deepEqual(await send(1, text), ['delivered 250 2.0.0']);
+    const heard = hosts.flatMap((host) => host.heard).filter((line) => !/^(EHLO|RCPT|QUIT)/.test(line));
+    assert.deepEqual(heard, want);
+  });
+}
+
+test('8BITMIME: each transaction of a host that lacks it gets the whole converted message', async (t) => {
+  const RCPT = [taken, '452 4.5.3 too many recipients', taken];
+  const { hosts, send } = await remote(t, [{ RCPT }]);
+  assert.deepEqual(await send(2, eightBit), Array(2).fill('delivered 250 2.0.0'));
+  assert.equal(hosts[0]!.heard.filter((line) => line === sevenBit).length, 2);
+  assert.equal(hosts[0]!.connections, 1);
+});
