@@ -162,7 +162,10 @@ async function submitEntry(
     sender,
     recipients,
     edits: opened.edits,
-    origin: work.message === undefined ? envelope.origin : 'house',
+    // What we wrote in answer is ours; what we only pass on keeps what its sender asked for.
+    ...(work.message === undefined
+      ? { origin: envelope.origin, requireTls: envelope.requireTls }
+      : { origin: 'house' }),
     ...(envelope.priority !== undefined && { priority: envelope.priority }),
     ...(work.dsn && { dsn: work.dsn }),
   };
