@@ -67,10 +67,11 @@ export class LineClient {
     }
   }
 
-  async startTls(): Promise<void> {
+  async startTls(own: { readonly cert?: string; readonly key?: string } = {}): Promise<void> {
     const raw = this.#socket;
     raw.removeAllListeners('data');
-    this.#socket = connectTls({ socket: raw, rejectUnauthorized: false, servername: 'mx.example.test' });
+    const to = { socket: raw, rejectUnauthorized: false, servername: 'mx.example.test' };
+    this.#socket = connectTls({ ...to, ...own });
     await once(this.#socket, 'secureConnect');
     this.#listen();
   }
