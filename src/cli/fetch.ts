@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { describeError, OperationalError } from '../../core/base/errors.ts';
+import { fetchLimits } from '../../core/base/limits/outbound.ts';
 import type { Config, FetchAccount } from '../../core/config/config.ts';
 import { loadConfig } from '../../core/config/load.ts';
 import { isAddress } from '../../core/mail/address.ts';
@@ -31,13 +32,29 @@ export function define(command: Command): void {
 async function run(names: string[], options: Options): Promise<void> {
   const config = loadConfig(findConfig(options.config));
   const accounts = chosen(config, names);
+  const signal = stopSignal();
   if (options.daemon === true) {
-    await Promise.all(accounts.map((account) => goOn(config, account, options)));
+    await Promise.all(accounts.map((account) => goOn(config, account, options, signal)));
     return;
   }
   for (const account of accounts) {
-    if (!(await oneRound(config, account, options))) process.exitCode = exitCodes.tempFail;
+    if (!(await oneRound(config, account, options, signal))) process.exitCode = exitCodes.tempFail;
+    if (!signal.aborted) continue;
+    process.exitCode = exitCodes.tempFail;
+    return;
   }
+}
+
+/** Aborted by SIGTERM or SIGINT, after which the process has bounded time; the same signal again ends it at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  const end = () => {
+    stop.abort();
+    setTimeout(() => process.exit(exitCodes.tempFail), fetchLimits.stopMs).unref();
+  };
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+  return stop.signal;
 }
 
 function chosen({ fetch }: Config, names: readonly string[]): readonly FetchAccount[] {
@@ -52,20 +69,40 @@ function chosen({ fetch }: Config, names: readonly string[]): readonly FetchAcco
   });
 }
 
-async function goOn(config: Config, account: FetchAccount, options: Options): Promise<never> {
-  for (;;) {
-    await oneRound(config, account, options);
-    await sleep(account.everySeconds * 1000);
+/** Until it is told to stop. */
+async function goOn(
+  config: Config,
+  account: FetchAccount,
+  options: Options,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await oneRound(config, account, options, signal);
+    await pause(account.everySeconds * 1000, signal);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
 }
 
 /** False when it failed, which is said. */
-async function oneRound(config: Config, account: FetchAccount, options: Options): Promise<boolean> {
+async function oneRound(
+  config: Config,
+  account: FetchAccount,
+  options: Options,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const report = await fetchAccount(account, {
       directory: join(config.dataDirectory, 'fetch'),
       messageBytesMax: config.limits.messageBytesMax,
       takeIn: (recipient, message) => takeIn(config, recipient, message),
+      signal,
     });
     print(report, options);
     return true;

@@ -24,12 +24,14 @@ export interface FetchInit {
   readonly directory: string;
   readonly messageBytesMax: number;
   readonly takeIn: TakeIn;
+  /** Ends the round after the message under way; what was fetched before is noted at once. */
+  readonly signal?: AbortSignal;
 }
 
 /** One round for one account. @throws OperationalError; what was fetched until then is fetched */
 export async function fetchAccount(account: FetchAccount, init: FetchInit): Promise<FetchReport> {
   const round = new Round(account, init);
-  await (account.protocol === 'pop3' ? round.pop3() : round.imap());
+  await round.run();
   return round.report();
 }
 
@@ -40,6 +42,7 @@ class Round {
   #fetched = 0;
   #refused = 0;
   #deleted = 0;
+  #isProven = false;
 
   constructor(account: FetchAccount, init: FetchInit) {
     this.#account = account;
@@ -52,8 +55,12 @@ class Round {
     return { account: name, fetched: this.#fetched, refused: this.#refused, deleted: this.#deleted };
   }
 
-  async pop3(): Promise<void> {
-    const { host, port, tls, user, password, keep } = this.#account;
+  async run(): Promise<void> {
+    await (this.#account.protocol === 'pop3' ? this.#pop3() : this.#imap());
+  }
+
+  async #pop3(): Promise<void> {
+    const { host, port, tls, user, password } = this.#account;
     const ca = this.#ca();
     const client = await Pop3Client.connect({
       host,
@@ -65,30 +72,33 @@ class Round {
       timeoutMs: fetchLimits.answerMs,
       messageBytesMax: this.#init.messageBytesMax,
     });
-    try {
-      const entries = await client.list();
-      const isSeen = this.#seen.open(
-        '',
-        '',
-        entries.map(({ uidl }) => uidl),
-      );
-      for (const { number, uidl } of entries) {
-        const fate = isSeen(uidl) ?? (await this.#take('', uidl, await client.retrieve(number)));
-        if (fate === 'refused' || keep) continue;
-        await client.delete(number);
-        this.#deleted += 1;
-      }
-      // Only QUIT deletes. RFC 1939 section 6.
-      this.#seen.flush();
-      await client.quit();
-    } finally {
-      this.#seen.flush();
-      client.destroy();
-    }
+    await this.#noting(
+      () => this.#pop3Messages(client),
+      () => client.destroy(),
+    );
   }
 
-  async imap(): Promise<void> {
-    const { host, port, tls, user, password, folders } = this.#account;
+  async #pop3Messages(client: Pop3Client): Promise<void> {
+    const entries = await client.list();
+    const isSeen = this.#seen.open(
+      '',
+      '',
+      entries.map(({ uidl }) => uidl),
+    );
+    for (const { number, uidl } of entries) {
+      if (this.#isStopped()) break;
+      const fate = isSeen(uidl) ?? (await this.#take('', uidl, await client.retrieve(number)));
+      if (fate === 'refused' || this.#account.keep) continue;
+      await client.delete(number);
+      this.#deleted += 1;
+    }
+    // Only QUIT deletes. RFC 1939 section 6.
+    this.#seen.flush();
+    await client.quit();
+  }
+
+  async #imap(): Promise<void> {
+    const { host, port, tls, user, password } = this.#account;
     const ca = this.#ca();
     const client = new ImapFlow({
       host,
@@ -104,9 +114,18 @@ class Round {
     });
     // Failures reach the call that waits; without a listener they would end the process as well.
     client.on('error', () => {});
+    await this.#noting(
+      () => this.#imapFolders(client),
+      () => client.close(),
+    );
+  }
+
+  async #imapFolders(client: ImapFlow): Promise<void> {
     try {
       await client.connect();
-      for (const folder of folders) await this.#imapFolder(client, folder);
+      for (const folder of this.#account.folders) {
+        if (!this.#isStopped()) await this.#imapFolder(client, folder);
+      }
       await client.logout();
     } catch (error) {
       if (error instanceof OperationalError) throw error;
@@ -115,9 +134,6 @@ class Round {
         temporary: true,
         cause: error,
       });
-    } finally {
-      this.#seen.flush();
-      client.close();
     }
   }
 
@@ -128,6 +144,7 @@ class Round {
     const isSeen = this.#seen.open(folder, String(mailbox.uidValidity), uids.map(String));
     const done: number[] = [];
     for (const uid of uids) {
+      if (this.#isStopped()) break;
       const fate = isSeen(String(uid)) ?? (await this.#imapMessage(client, folder, uid));
       if (fate === 'taken' && !keep) done.push(uid);
     }
@@ -151,13 +168,60 @@ class Round {
 
   /** @param message undefined: larger than is taken */
   async #take(folder: string, id: string, message: Buffer | undefined): Promise<Fate> {
+    if (!this.#isProven) this.#seen.prove();
+    this.#isProven = true;
     const taken = message !== undefined && (await this.#init.takeIn(this.#account.to, message));
     if (taken) this.#fetched += 1;
     else this.#refused += 1;
     // After the message is on disk and before anything is deleted: a crash in between brings it twice, never loses it.
     const fate = taken ? 'taken' : 'refused';
     this.#seen.add(folder, id, fate);
+    // Nobody knows how long the process lives on.
+    if (this.#isStopped()) this.#seen.flush();
     return fate;
+  }
+
+  #isStopped(): boolean {
+    return this.#init.signal?.aborted === true;
+  }
+
+  /** However the session ends, and as soon as it is told to: what was fetched is noted; then the connection is closed. */
+  async #noting(session: () => Promise<void>, close: () => void): Promise<void> {
+    const { signal } = this.#init;
+    signal?.addEventListener('abort', this.#noteNow);
+    try {
+      await session();
+      this.#seen.flush();
+    } catch (error) {
+      this.#flushAfter(error);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', this.#noteNow);
+      close();
+    }
+  }
+
+  /** The session tries again at its end, and says then what is wrong. */
+  readonly #noteNow = (): void => {
+    try {
+      this.#seen.flush();
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+    }
+  };
+
+  /** Where nothing can be noted either, both are told: the first is the cause, the second has mail come twice. */
+  #flushAfter(error: unknown): void {
+    try {
+      this.#seen.flush();
+    } catch (second) {
+      if (!(error instanceof OperationalError) || !(second instanceof OperationalError)) throw error;
+      if (error.code === second.code) throw error;
+      throw new OperationalError(error.code, `${error.message}; ${second.message}`, {
+        temporary: true,
+        cause: error,
+      });
+    }
   }
 
   #ca(): readonly string[] | undefined {

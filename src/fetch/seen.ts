@@ -1,7 +1,7 @@
 /** What was fetched of an account and lies there still: by UIDL (POP3) or UID (IMAP), so that it comes once. */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { OperationalError } from '../../core/base/errors.ts';
+import { describeError, errnoOf, OperationalError } from '../../core/base/errors.ts';
 import { fetchLimits } from '../../core/base/limits/outbound.ts';
 
 /** One account's file, version 1. */
@@ -50,17 +50,33 @@ export class Seen {
     return (id) => (kept.has(`+${id}`) ? 'taken' : kept.has(`-${id}`) ? 'refused' : undefined);
   }
 
-  /** Durable a moment later: the file is written whole, for all of a large mailbox at once. */
+  /**
+   * Durable a moment later: the file is written whole, for all of a large mailbox at once.
+   * @throws OperationalError `fetch-state`
+   */
   add(folder: string, id: string, fate: Fate): void {
     this.#folders.get(folder)?.ids.add(`${fate === 'taken' ? '+' : '-'}${id}`);
     this.#unwritten = true;
     if (performance.now() - this.#writtenAt >= fetchLimits.seenWriteMs) this.flush();
   }
 
-  /** What was added is durable when it returns: to be called before anything is deleted there, and at the end. */
+  /** Writes although nothing was added: where that fails nothing is to be taken, for it would come in each round. @throws as `flush` */
+  prove(): void {
+    this.#unwritten = true;
+    this.flush();
+  }
+
+  /**
+   * What was added is durable when it returns: to be called before anything is deleted there, and at the end.
+   * @throws OperationalError `fetch-state`, temporary; another call tries again
+   */
   flush(): void {
     if (!this.#unwritten) return;
-    this.#write();
+    try {
+      this.#write();
+    } catch (error) {
+      throw stateError(`${this.#path} cannot be written: ${describeError(error)}`, true, error);
+    }
     this.#unwritten = false;
     this.#writtenAt = performance.now();
   }
@@ -97,8 +113,8 @@ function read(path: string): SeenFile {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { version: 1, folders: {} };
-    throw error;
+    if (errnoOf(error) === 'ENOENT') return { version: 1, folders: {} };
+    throw stateError(`${path} cannot be read: ${describeError(error)}`, true, error);
   }
   try {
     const file = JSON.parse(text) as SeenFile;
@@ -106,11 +122,9 @@ function read(path: string): SeenFile {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new OperationalError(
-    'fetch-state',
-    `${path} cannot be read: move it away to fetch everything again`,
-    {
-      temporary: false,
-    },
-  );
+  throw stateError(`${path} cannot be read: move it away to fetch everything again`, false);
+}
+
+function stateError(text: string, temporary: boolean, cause?: unknown): OperationalError {
+  return new OperationalError('fetch-state', text, { temporary, cause });
 }

@@ -13,10 +13,13 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
+import { OperationalError } from '../../core/base/errors.ts';
 import type { FetchAccount } from '../../core/config/config.ts';
 import { imap } from '../../src/access/imap/protocol.ts';
 import { pop3 } from '../../src/access/pop3/protocol.ts';
+import { deliverySocket } from '../../src/delivery-socket.ts';
 import { fetchAccount } from '../../src/fetch/fetch.ts';
 import { openAccessDoor } from '../kit/access-door.ts';
 import { launcher, runCommand } from '../kit/command.ts';
@@ -157,6 +160,65 @@ for (const protocol of ['pop3', 'imap'] as const) {
   });
 }
 
+for (const protocol of ['pop3', 'imap'] as const) {
+  test(`${protocol}: told to stop, the message under way is the last, and noted at once`, async (t) => {
+    const { account } = await remote(t, protocol, 'implicit', { keep: true });
+    const directory = folder(t);
+    const stop = new AbortController();
+    const stopping = taker(directory, (text) => {
+      if (text === wanted[1]) stop.abort();
+      return true;
+    });
+    const report = await fetchAccount(account, { ...stopping.init, signal: stop.signal });
+    assert.equal(report.fetched, 2);
+    const again = taker(directory);
+    await fetchAccount(account, again.init);
+    assert.deepEqual(again.taken, wanted.slice(2));
+  });
+
+  test(`${protocol}: where nothing can be noted, nothing is taken`, async (t) => {
+    const { account, left } = await remote(t, protocol, 'implicit');
+    const directory = join(folder(t), 'fetch');
+    const { init, taken } = taker(directory);
+    mkdirSync(join(directory, `work.json.${process.pid}.tmp`), { recursive: true });
+    await assert.rejects(fetchAccount(account, init), { code: 'fetch-state', temporary: true });
+    assert.deepEqual([taken.length, left()], [0, 3]);
+  });
+}
+
+test('pop3: what cannot be noted is said beside what went wrong before, and the connection is closed', async (t) => {
+  let isClosed = false;
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('close', () => (isClosed = true));
+    socket.on('data', () => {});
+    socket.write(`+OK\r\n+OK\r\n+OK\r\n+OK\r\n1 a\r\n2 b\r\n.\r\n${'+OK\r\nx\r\n.\r\n'.repeat(2)}`);
+    t.after(() => socket.destroy());
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const { caFile: _, ...account } = (await remote(t, 'pop3', 'implicit')).account;
+  const directory = folder(t);
+  let isFirst = true;
+  const { init } = taker(directory, () => {
+    if (isFirst) {
+      isFirst = false;
+      mkdirSync(join(directory, `work.json.${process.pid}.tmp`));
+      return true;
+    }
+    throw new OperationalError('fetch-deferred', 'disk full', { temporary: true });
+  });
+  const plain = { ...account, host: '127.0.0.1', port, tls: 'none', keep: true } as const;
+  await assert.rejects(fetchAccount(plain, init), (error) => {
+    assert.ok(error instanceof OperationalError, String(error));
+    assert.equal(error.temporary, true);
+    assert.match(error.message, /work\.json cannot be written/);
+    return true;
+  });
+  await until('the end of the connection', () => isClosed);
+});
+
 const broken: readonly { name: string; answers: string; code: string }[] = [
   { name: 'something else', answers: 'SSH-2.0-x\r\n', code: 'pop3-protocol' },
   { name: 'busy', answers: '-ERR [IN-USE] later\r\n', code: 'pop3-refused' },
@@ -242,3 +304,52 @@ test('--daemon goes on, past an account that fails, until it is ended', async (t
   await until('its end', () => child.exitCode !== null || child.signalCode !== null);
   assert.match(output, /"account":"work","fetched":3/);
 });
+
+test('SIGTERM in the midst of a round: what was taken does not come again', async (t) => {
+  const { account, add } = await remote(t, 'pop3', 'implicit', { keep: true });
+  add('3000.M9.host', 'Subject: fourth\n\nx\n');
+  const { name: _, ...written } = account;
+  const directory = folder(t);
+  const configFile = join(directory, 'mailfilter.json');
+  const fetch = { accounts: { work: written } };
+  writeFileSync(configFile, JSON.stringify({ hostname: 'mx.test', dataDirectory: 'data', fetch }));
+  let stop: (() => void) | undefined;
+  const heard = serveLmtp(t, deliverySocket(join(directory, 'data')), (count) => {
+    if (count === 3) stop?.();
+  });
+  const child = spawn(process.execPath, [launcher, 'fetch', '--daemon', '-c', configFile]);
+  t.after(() => child.kill('SIGKILL'));
+  stop = () => child.kill('SIGTERM');
+  await until('its end', () => child.exitCode !== null || child.signalCode !== null);
+  assert.deepEqual([child.exitCode, child.signalCode], [0, null]);
+  const before = heard.length;
+  assert.ok(before >= 3, `${before}`);
+  const { code, stderr } = await runCommand(['fetch', '-c', configFile]);
+  assert.equal(code, 0, stderr);
+  assert.equal(new Set(heard).size, 4);
+  assert.equal(heard.length, 4, 'each came once');
+});
+
+/** A server of ours that takes all; `onMail` is called before the answer. */
+function serveLmtp(t: TestContext, path: string, onMail: (count: number) => void): string[] {
+  const heard: string[] = [];
+  mkdirSync(join(path, '..'), { recursive: true });
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 mx\r\n');
+    let data: string[] | undefined;
+    createInterface({ input: socket }).on('line', (line) => {
+      if (data !== undefined) {
+        if (line !== '.') return void data.push(line);
+        heard.push(data.join('\n'));
+        data = undefined;
+        onMail(heard.length);
+        return void socket.write('250 2.0.0 on disk\r\n');
+      }
+      if (line === 'DATA') data = [];
+      socket.write({ DATA: '354 go\r\n', QUIT: '221 bye\r\n' }[line] ?? '250 ok\r\n');
+    });
+  }).listen(path);
+  t.after(() => server.close());
+  return heard;
+}

@@ -108,6 +108,8 @@ export const fetchLimits = {
   answerMs: 5 * 60_000,
   /** How often what was fetched is noted: so much comes again after a crash. */
   seenWriteMs: 1000,
+  /** For the message under way when it is told to stop: a service manager kills after 90 seconds (systemd) at most. */
+  stopMs: 30_000,
   /** Messages that one command deletes: RFC 7162 section 4 lets a line have 8192 octets. */
   deleteAtOnce: 500,
 } as const;
