@@ -113,6 +113,26 @@ export async function openDrop(path: string, messageBytesMax: number): Promise<D
   }
 }
 
+/**
+ * Has the file wait for fewer recipients, where it lies: blanks fill the line, so that a full disk has room for it.
+ * One write; durable when it resolves. @throws OperationalError `maildrop-file`; system errors
+ */
+export async function narrowDrop(path: string, recipients: readonly string[]): Promise<void> {
+  const handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { envelope, start } = await readEnvelope(handle, path);
+    const line = Buffer.alloc(start, ' ');
+    const text = Buffer.from(JSON.stringify({ ...envelope, recipients }));
+    if (text.length >= start) throw unfit(path, 'there is no room for a shorter list of recipients');
+    line.set(text);
+    line[start - 1] = 10;
+    await writeAll(handle.fd, [line], 0);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 async function readEnvelope(
   handle: FileHandle,
   path: string,

@@ -274,6 +274,56 @@ test('a null client returns what is refused later, or waits too long, and shows 
   assert.equal(await list(), 'Mail queue is empty\n');
 });
 
+test('a full disk: whom a kept message reached, or whose failure was told, is left out all the same', async (t) => {
+  const port = await freePort();
+  const config = nullClient(t, port);
+  const to = ['x@far.test', 'y@far.test', 'z@far.test'];
+  await send(['-f', 'me@laptop.test', ...to], 'Subject: full\n\nbody\n', config);
+  const folder = join(config, '../data/maildrop');
+  const [name = ''] = readdirSync(folder).filter((each) => each.endsWith('.drop'));
+  const before = readFileSync(join(folder, name), 'utf8');
+  const preload = join(config, '../full.mjs');
+  writeFileSync(
+    preload,
+    `import files from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+const { open } = files;
+files.open = async (path, flags, mode) => {
+  if (flags === 'wx') throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  return open(path, flags, mode);
+};
+syncBuiltinESMExports();
+`,
+  );
+  const env = { MAILFILTER_CONFIG: config, NODE_OPTIONS: `--import ${preload}` };
+  const sendAgain = () => runCommand(['sendmail', '-q'], { env });
+  // To x, y and z; then to the bounce; then to y again.
+  const relay = await serveScript(
+    t,
+    { EHLO: '250 me', RCPT: ['250 ok', '451 4.7.1 later', '550 5.1.1 nobody', '250 ok', '250 ok'] },
+    { port },
+  );
+  const full = await sendAgain();
+  assert.equal(full.code, 0);
+  assert.match(full.stderr, /ENOSPC/);
+  assert.deepEqual(
+    readdirSync(folder).filter((each) => each.endsWith('.drop')),
+    [name],
+  );
+  const after = readFileSync(join(folder, name), 'utf8');
+  assert.equal(after.length, before.length);
+  const [line = '', ...message] = after.split('\n');
+  const [lineBefore = '', ...messageBefore] = before.split('\n');
+  assert.deepEqual(message, messageBefore);
+  assert.deepEqual(JSON.parse(line), { ...JSON.parse(lineBefore), recipients: ['y@far.test'] });
+  const again = await sendAgain();
+  assert.deepEqual([again.code, again.stderr], [0, '']);
+  const asked = relay.heard.filter((each) => each.startsWith('RCPT'));
+  const addresses = asked.map((each) => /<(.*?)>/.exec(each)?.[1]);
+  assert.deepEqual(addresses, [...to, 'me@laptop.test', 'y@far.test']);
+  assert.ok(!existsSync(join(folder, name)));
+});
+
 test('two runs of a null client send what waits once', async (t) => {
   const port = await freePort();
   const config = nullClient(t, port);

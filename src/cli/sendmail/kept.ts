@@ -8,7 +8,7 @@ import type { Config } from '../../../core/config/config.ts';
 import { makeDsn } from '../../../core/mail/dsn.ts';
 import type { Envelope, Recipient } from '../../../core/mail/envelope.ts';
 import { memorySource } from '../../../core/mail/source.ts';
-import { type DropEnvelope, openDrop, writeDrop } from '../../maildrop/drop.ts';
+import { type DropEnvelope, narrowDrop, openDrop, writeDrop } from '../../maildrop/drop.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { attempt, type Outcome, tell } from './attempt.ts';
 
@@ -78,7 +78,7 @@ export async function sendKept(config: Config): Promise<number> {
   return code;
 }
 
-/** False when what is left of it could not be written. Its file goes last: a crash before has some of it sent twice. */
+/** False when what is left of it, or a report, could not be written. Its file goes last: a crash before has some of it sent twice. */
 async function sendAgain(config: Config, mail: KeptMail): Promise<boolean> {
   const { path, envelope, message, since } = mail;
   const outcomes = await attempt(config, envelope, message);
@@ -86,13 +86,31 @@ async function sendAgain(config: Config, mail: KeptMail): Promise<boolean> {
   const failed = outcomes.filter(({ outcome }) => outcome === 'failed' || (outcome === 'deferred' && isOver));
   const waiting = outcomes.filter((each) => each.outcome === 'deferred' && !failed.includes(each));
   if (waiting.length === outcomes.length) return true;
-  if (failed.length > 0 && !(await returnToSender(config, mail, failed))) return false;
-  if (waiting.length > 0) {
-    const recipients = waiting.map(({ address }) => address);
-    if (!(await keep(config, { ...envelope, recipients }, message, since))) return false;
+  const isTold = failed.length === 0 || (await returnToSender(config, mail, failed));
+  // Of whom the sender could not be told it is tried, or told, another time.
+  const left = isTold ? waiting : [...waiting, ...failed];
+  if (left.length === 0) rmSync(path);
+  else if (left.length < outcomes.length) {
+    const recipients = left.map(({ address }) => address);
+    return (await keepFor(config, mail, recipients)) && isTold;
   }
-  rmSync(path);
-  return true;
+  return isTold;
+}
+
+/** In a file of its own, which is whole or not there; on a full disk in the old one, lest the others get it once more. */
+async function keepFor(config: Config, mail: KeptMail, recipients: readonly string[]): Promise<boolean> {
+  const { path, envelope, message, since } = mail;
+  if (await keep(config, { ...envelope, recipients }, message, since)) {
+    rmSync(path);
+    return true;
+  }
+  try {
+    await narrowDrop(path, recipients);
+    return true;
+  } catch (error) {
+    process.stderr.write(`sendmail: ${describeError(error)}\n`);
+    return false;
+  }
 }
 
 /** Whoever sent it left long ago: the report goes the way of all mail, and waits as it does. */
