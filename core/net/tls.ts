@@ -67,9 +67,8 @@ function readContext(files: CertificateFiles, { minVersion, clientCaFile }: TlsS
     // OpenSSL drops the certificate without a word when the key is another's, and every handshake fails.
     if (!leaf.checkPrivateKey(createPrivateKey(key)))
       throw new Error('the key belongs to another certificate');
-    // Without a list of our own OpenSSL believes every public authority, which knows nothing of our users.
-    const ca = clientCaFile === undefined ? [] : readFileSync(clientCaFile);
-    return { context: createSecureContext({ cert, key, minVersion, ca }), names: dnsNames(leaf) };
+    const ca = clientCaFile === undefined ? {} : { ca: readFileSync(clientCaFile) };
+    return { context: createSecureContext({ cert, key, minVersion, ...ca }), names: dnsNames(leaf) };
   } catch (cause) {
     throw new OperationalError(
       'tls-certificate',

@@ -108,8 +108,6 @@ export class Asker {
       return script && this.#scripts.remember(call.user, language, script);
     }
     const what = `scripts.load("${language}")`;
-    // It counts as asked: in a thread that has not read it yet, the questions after it have the same keys.
-    call.ordinal += 1;
     call.addAsked(what, shown(what, known), 0);
     return known;
   }

@@ -9,7 +9,7 @@ export interface TlsInfo {
   readonly serverName?: string;
   /** Subject of a client certificate that was verified. */
   readonly clientSubject?: string;
-  /** Mail addresses that a client certificate names which was verified against `tls.clientCaFile`; absent behind a proxy. */
+  /** Mail addresses that a client certificate names which was verified against `tls.clientCaFile`. */
   readonly clientAddresses?: readonly string[];
 }
 

@@ -162,10 +162,7 @@ async function submitEntry(
     sender,
     recipients,
     edits: opened.edits,
-    // What we wrote in answer is ours; what we only pass on keeps what its sender asked for.
-    ...(work.message === undefined
-      ? { origin: envelope.origin, requireTls: envelope.requireTls }
-      : { origin: 'house' }),
+    origin: work.message === undefined ? envelope.origin : 'house',
     ...(envelope.priority !== undefined && { priority: envelope.priority }),
     ...(work.dsn && { dsn: work.dsn }),
   };

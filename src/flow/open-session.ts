@@ -161,19 +161,10 @@ class ClientSession implements FlowSession {
       this.#session = { ...this.#session, user, authMethod: method };
       return { user };
     }
-    const known = this.#named(user);
-    if (known) return this.#enter(known.address, method);
+    const known = this.#current().users?.find(user)?.user;
+    const address = known && sessionUser(this.#current(), known.address)?.address;
+    if (address) return this.#enter(address, method);
     return { refused: { code: 535, enhanced: '5.7.8', text: 'no such user here' } };
-  }
-
-  async certified(address: string, method: string): Promise<{ user: string } | { refused: Reply }> {
-    const known = this.#named(address);
-    return known ? this.#enter(known.address, method) : this.#wrong(method);
-  }
-
-  #named(address: string): User | undefined {
-    const user = this.#current().users?.named(address);
-    return user?.disabled ? undefined : user;
   }
 
   async mailFrom(

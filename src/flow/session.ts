@@ -85,8 +85,6 @@ export interface FlowSession {
     /** Keys to check a proof with, made up where there is no such user. Only for a hash of `hashes`. */
     candidate(address: string, hash: ScramHash): ScramLogin;
   };
-  /** The address of a verified certificate, which must be a user's address or alias as for a password; then as `authenticate`. */
-  certified(address: string, method: string): Promise<{ user: string } | { refused: Reply }>;
   /**
    * The user is known without a password: from a listed proxy (XCLIENT LOGIN), where the auth hooks run, or from the
    * MTA that keeps the mail, whose users are not ours to know.

@@ -30,8 +30,6 @@ export interface SubmitRequest {
   readonly smtputf8: boolean;
   /** `house` for what this server wrote; for what it only passes on, that of the cause. */
   readonly origin?: MailOrigin;
-  /** Of the mail that is passed on: its sender is owed the same on the new way. RFC 8689 section 6. */
-  readonly requireTls?: boolean;
   /** Of the mail that caused it. RFC 6710. */
   readonly priority?: number;
   /** Of a redirect. RFC 6009. */
@@ -96,7 +94,7 @@ function begin(house: House, request: SubmitRequest): Transaction {
     recipients,
     body: '8bitmime',
     smtputf8: request.smtputf8,
-    requireTls: request.requireTls ?? false,
+    requireTls: false,
     ...(request.origin !== undefined && { origin: request.origin }),
     ...(ret && { ret }),
     ...(envid !== undefined && { envid }),

@@ -57,6 +57,7 @@ export async function createSmtpDoor(options: SmtpDoorOptions): Promise<SmtpDoor
     ...reloadable(config, listener),
     protocol: listener.protocol as SmtpProtocol,
     lmtp: listener.protocol === 'lmtp' || listener.next?.protocol === 'lmtp',
+    clientCertificates: listener.auth && config.tls?.clientCaFile !== undefined,
     startTls: listener.tls === 'starttls',
     authFailureDelayMs: options.authFailureDelayMs ?? authFailureDelayMs,
     openSession: options.openSession,
@@ -90,7 +91,6 @@ function reloadable(config: Config, listener: ListenerConfig): ReloadableSetting
     bareNewlines: config.bareNewlines,
     trusted: ipMatcher(config.trustedNetworks),
     xclientFrom: ipMatcher(config.xclientFrom),
-    clientCertificates: listener.auth && config.tls?.clientCaFile !== undefined,
     proxyFrom: ipMatcher(config.proxyFrom),
   };
 }

@@ -73,10 +73,6 @@ class FileUsers implements WatchedUsers {
     return this.#directory.find(address);
   }
 
-  named(address: string): User | undefined {
-    return this.#directory.login(address)?.user;
-  }
-
   owns(user: User, address: string): boolean {
     const found = this.find(address)?.user;
     return found !== undefined && !found.disabled && found.address === user.address;

@@ -16,8 +16,6 @@ export interface User {
 export interface Users {
   /** By address or alias, a subaddress detail taken off: undefined when nobody. */
   find(address: string): { user: User; detail: string } | undefined;
-  /** By address or alias alone, as at a login: a subaddress is nobody's name. */
-  named(address: string): User | undefined;
   /** True for the user's own addresses: address, aliases, and their subaddresses. */
   owns(user: User, address: string): boolean;
   /**

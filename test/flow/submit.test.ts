@@ -163,38 +163,3 @@ for (const { name, targets: table, ends } of circles) {
     );
   });
 }
-
-const caused: readonly { name: string; answer: HookAnswer; want: boolean }[] = [
-  {
-    name: 'a redirect asks for TLS as the mail did',
-    answer: { actions: [{ type: 'redirect', address: 'x@else.test' }] },
-    want: true,
-  },
-  {
-    name: 'a reply is mail of its own',
-    answer: {
-      actions: [
-        {
-          ...{ type: 'reply', sender: '', recipients: ['x@else.test'] },
-          message: Buffer.from('Subject: away\r\n\r\n'),
-        },
-      ],
-    },
-    want: false,
-  },
-];
-
-for (const { name, answer, want } of caused) {
-  test(`REQUIRETLS: ${name}`, async (t) => {
-    const fake = new FakeHouse(t, { hooks: { deliver: () => answer } });
-    await send(fake, { mailFrom: { requireTls: true } });
-    await runQueue(fake, 2);
-    const relayed = fake.kept.filter(({ accepted }) =>
-      accepted.queue.some(({ work }) => work.kind === 'relay'),
-    );
-    assert.deepEqual(
-      relayed.map(({ accepted }) => accepted.envelope.requireTls),
-      [want],
-    );
-  });
-}

@@ -1,7 +1,6 @@
 /** The filter doors in front of a real SMTP or LMTP door: nothing is acknowledged before the next server has it. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { defaultLimits } from '../../core/base/limits/settings.ts';
 import type { Reply } from '../../core/mail/reply.ts';
 import { type SendOutcome, SmtpClient } from '../../core/net/smtp-client.ts';
 import { formatReply } from '../../core/net/smtp-reply.ts';
@@ -11,14 +10,12 @@ import { openDoor, type TestDoor } from '../kit/door.ts';
 import type { FakeAnswers } from '../kit/fake-flow.ts';
 import { FakeHouse } from '../kit/fake-house.ts';
 import type { ScriptedHooks } from '../kit/scripted-pipelines.ts';
-import { until } from '../kit/server.ts';
 
 interface FilterInit {
   readonly door?: 'content-filter' | 'proxy-filter';
   readonly lmtp?: boolean;
   readonly hooks?: ScriptedHooks;
   readonly next?: FakeAnswers;
-  readonly nextIdleTimeoutMs?: number;
 }
 
 interface Filter {
@@ -34,7 +31,6 @@ async function openFilter(t: TestContext, init: FilterInit = {}): Promise<Filter
     listener: { protocol },
     config: { xclientFrom: ['127.0.0.1'] },
     answers: init.next,
-    ...(init.nextIdleTimeoutMs !== undefined && { limits: { idleTimeoutMs: init.nextIdleTimeoutMs } }),
   });
   const house = new FakeHouse(t, { hooks: init.hooks });
   const address = { kind: 'tcp', host: '127.0.0.1', port: next.port } as const;
@@ -45,12 +41,7 @@ async function openFilter(t: TestContext, init: FilterInit = {}): Promise<Filter
   } as const;
   const door = await createFilterDoor({
     listener,
-    config: {
-      ...next.config,
-      hostname: 'filter.example.test',
-      listeners: [listener],
-      limits: defaultLimits,
-    },
+    config: { ...next.config, hostname: 'filter.example.test', listeners: [listener] },
     log: next.log,
     connections: next.connections,
     openSession: createOpenSession(() => house.house, Promise.resolve()),
@@ -124,15 +115,6 @@ for (const door of ['content-filter', 'proxy-filter'] as const) {
     assert.equal(await say(`MAIL FROM:<${ann}>`), '250 2.1.0 Ok');
   });
 }
-
-test('a next server that leaves between MAIL and RCPT is told again', async (t) => {
-  const filter = await openFilter(t, { nextIdleTimeoutMs: 500 });
-  const mta = await client(filter);
-  t.after(() => mta.destroy());
-  assert.equal(formatReply(await mta.command(`MAIL FROM:<${ann}>`)), '250 2.1.0 Ok');
-  await until('the next server has closed', () => filter.next.connections.total === 1);
-  assert.equal(formatReply(await mta.command(`RCPT TO:<${ben}>`)), '250 2.1.5 Ok');
-});
 
 const refusals: {
   name: string;

@@ -121,13 +121,11 @@ export function twoUsers(): Users {
   const all = Object.keys(passwords).map(
     (address): User => ({ address, aliases: [], forward: [], quotaBytes: 0, disabled: false }),
   );
-  const named = (address: string) => all.find((each) => each.address === address.toLowerCase());
   return {
     find: (address) => {
-      const user = named(address);
+      const user = all.find((each) => each.address === address.toLowerCase());
       return user && { user, detail: '' };
     },
-    named,
     owns: (user, address) => user.address === address.toLowerCase(),
     authenticate: async (address, password) =>
       all.find((each) => each.address === address.toLowerCase() && passwords[each.address] === password),

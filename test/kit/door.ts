@@ -19,7 +19,7 @@ export interface DoorInit {
   limits?: Partial<Limits>;
   answers?: FakeAnswers;
   authFailureDelayMs?: number;
-  certificate?: { certFile: string; keyFile: string; clientCaFile?: string } | 'none';
+  certificate?: { certFile: string; keyFile: string } | 'none';
 }
 
 export interface TestDoor {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { freePort } from './free-port.ts';
 import { accepts, idsOf } from './postfix.ts';
-import { requirePeer, requireProgram } from './require.ts';
+import { requirePeer } from './require.ts';
 import { messagesIn, until } from './server.ts';
 
 export interface DovecotLmtp {
@@ -18,8 +18,6 @@ export interface DovecotLmtp {
 
 /** Undefined after skipping the test by name. */
 export async function startDovecotLmtp(t: TestContext): Promise<DovecotLmtp | undefined> {
-  const program = requireProgram(t, 'dovecot');
-  if (program === undefined) return undefined;
   if (!requirePeer(t, 'dovecot-lmtpd', existsSync('/usr/lib/dovecot/lmtp'))) return undefined;
   if (!requirePeer(t, 'root, to start Dovecot', process.getuid?.() === 0)) return undefined;
   const directory = mkdtempSync(join(tmpdir(), 'mailfilter-dovecot-'));
@@ -36,7 +34,7 @@ export async function startDovecotLmtp(t: TestContext): Promise<DovecotLmtp | un
     { mode: 0o644 },
   );
   writeFileSync(config, configText(directory, port));
-  const child = spawn(program, ['-F', '-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn('dovecot', ['-F', '-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   let output = '';
   child.stderr.on('data', (chunk) => (output += chunk));
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

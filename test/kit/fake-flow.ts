@@ -128,12 +128,6 @@ class FakeSession implements FlowSession {
     }),
   };
 
-  async certified(address: string, method: string) {
-    this.#flow.record(`certified ${method} ${address}`);
-    this.#user = address;
-    return { user: address };
-  }
-
   async assume(user: string) {
     this.#flow.record(`assume ${user}`);
     this.#user = user;

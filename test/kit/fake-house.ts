@@ -303,7 +303,6 @@ function fakeUsers(users: NonNullable<FakeHouseInit['users']>): Users {
   );
   return {
     find: (address) => directory.find(address),
-    named: (address) => directory.login(address)?.user,
     owns: (user, address) => directory.find(address)?.user.address === user.address,
     authenticate: async (address, password) => {
       const known = directory.login(address)?.user;

@@ -67,11 +67,10 @@ export class LineClient {
     }
   }
 
-  async startTls(own: { readonly cert?: string; readonly key?: string } = {}): Promise<void> {
+  async startTls(): Promise<void> {
     const raw = this.#socket;
     raw.removeAllListeners('data');
-    const to = { socket: raw, rejectUnauthorized: false, servername: 'mx.example.test' };
-    this.#socket = connectTls({ ...to, ...own });
+    this.#socket = connectTls({ socket: raw, rejectUnauthorized: false, servername: 'mx.example.test' });
     await once(this.#socket, 'secureConnect');
     this.#listen();
   }

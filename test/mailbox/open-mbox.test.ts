@@ -77,6 +77,40 @@ test('a folder of somebody else counts as shared', { skip: !isRoot && 'needs roo
   await assert.rejects(lockAndRelease(mbox), { code: 'storage-failed', message: refused });
 });
 
+test('a file that somebody made for himself in a shared spool', {
+  skip: !isRoot && 'needs root',
+}, async (t) => {
+  for (const mode of [0o1777, 0o2775]) {
+    const { mbox } = newSpool(t, mode);
+    writeFileSync(mbox, '');
+    chmodSync(mbox, 0o666);
+    chownSync(mbox, nobody, nobody);
+    await assert.rejects(lockAndRelease(mbox), {
+      code: 'storage-failed',
+      temporary: true,
+      message: /alice: the file belongs to user id 65534, .*chown/,
+    });
+  }
+});
+
+const welcome: readonly { name: string; mode: number; file: string; link?: boolean; folder?: number }[] = [
+  { name: 'that of the user whose name it has, as in /var/mail', mode: 0o2775, file: 'nobody' },
+  { name: 'that of its folder’s owner', mode: 0o755, file: 'alice', folder: nobody },
+  { name: 'one in a folder where nobody else may write', mode: 0o755, file: 'alice' },
+  { name: 'one to which root’s own link leads', mode: 0o1777, file: 'alice', link: true },
+];
+for (const { name, mode, file, link = false, folder = 0 } of welcome) {
+  test(`a file of another user that is taken: ${name}`, { skip: !isRoot && 'needs root' }, async (t) => {
+    const { mbox, secret } = newSpool(t, mode);
+    const path = join(mbox, '..', file);
+    if (link) symlinkSync(secret, path);
+    else writeFileSync(path, '');
+    chownSync(path, nobody, nobody);
+    chownSync(join(mbox, '..'), folder, folder);
+    await lockAndRelease(path);
+  });
+}
+
 test('a pipe for a lock file: it counts as a lock, and nobody waits for who would write into it', async (t) => {
   const { mbox } = newSpool(t, 0o2775);
   execFileSync('mkfifo', [`${mbox}.lock`]);

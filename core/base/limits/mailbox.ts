@@ -9,6 +9,10 @@ export const keywordsMax = 26;
 export const folderNameBytesMax = 200;
 /** How long a delivery waits for the locks of an mbox before it counts as failed and is tried again later. */
 export const mboxLockWaitMs = 30_000;
+/** How long the system may take to tell a user's number: it blocks, and happens once for a mailbox of another user in a shared folder. */
+export const userLookupMs = 2000;
+/** Users whose numbers are remembered. */
+export const usersFoundMax = 10_000;
 /** A dot lock of this age was left by a program that died; the age procmail's lockfile and liblockfile assume. */
 export const mboxDotLockStaleMs = 5 * 60_000;
 /** How long a lock on a Maildir's list of UIDs is waited for: Dovecot holds it for milliseconds. */

@@ -42,8 +42,7 @@ export const listener = section(
     },
     deliverBy: {
       type: 'boolean',
-      description:
-        'smtp, submission, lmtp: offer DELIVERBY, mail with a deadline (RFC 2852), to clients that have logged in or are in `trustedNetworks`. Default: true.',
+      description: 'smtp, submission, lmtp: offer DELIVERBY, mail with a deadline (RFC 2852). Default: true.',
     },
     priorities: {
       type: 'boolean',

@@ -160,27 +160,17 @@ function mailOf(run: Run, recipients: readonly string[], importance: Importance,
 
 /** `$from$`, `$env-from$`, `$subject$`, `$text$`, `$text[octets]$`. */
 function expanded(run: Run, text: string): string {
-  const octetsMax = run.limits.bodyTextBytesMax;
-  // A character has an octet at least: once that many are there, what would follow is cut off anyway.
-  let left = octetsMax;
-  let body: string | undefined;
+  const { fields } = run.original;
   const whole = text.replace(
     /\$(?:(from|subject)|(env-from)|text(?:\[(\d{1,9})\])?)\$/g,
     (_, field, envelope, octets) => {
-      if (left <= 0) return '';
-      const value = textOf(field, envelope, octets);
-      left -= value.length;
-      return value;
+      if (field !== undefined) return fieldText(fields.values(field).texts[0] ?? '');
+      if (envelope !== undefined) return run.environment.envelope.from ?? '';
+      const body = bodyText(run);
+      return octets === undefined ? body : cutToOctets(body, Number(octets));
     },
   );
-  return cutToOctets(whole, octetsMax);
-
-  function textOf(field: string | undefined, envelope: string | undefined, octets: string | undefined) {
-    if (field !== undefined) return fieldText(run.original.fields.values(field).texts[0] ?? '');
-    if (envelope !== undefined) return run.environment.envelope.from ?? '';
-    body ??= bodyText(run);
-    return octets === undefined ? body : cutToOctets(body, Number(octets));
-  }
+  return cutToOctets(whole, run.limits.bodyTextBytesMax);
 }
 
 /** The first text of the message. */

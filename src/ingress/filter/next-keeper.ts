@@ -64,7 +64,7 @@ export class NextKeeper implements Keeper {
 
   admit(offer: Offer, recipients: readonly Recipient[]): Promise<Answer> {
     return this.#work(offer.id, async () => {
-      const open = this.#standing() ?? (await this.#begin(offer));
+      const open = this.#open ?? (await this.#begin(offer));
       if ('code' in open) return open;
       this.#open = open;
       for (const recipient of recipients) {
@@ -74,14 +74,6 @@ export class NextKeeper implements Keeper {
       }
       return undefined;
     });
-  }
-
-  /** The open transaction; one that the next server left before it had a recipient is begun anew. */
-  #standing(): Open | undefined {
-    const open = this.#open;
-    if (open === undefined || open.client.usable || open.accepted.length > 0) return open;
-    open.client.destroy();
-    return undefined;
   }
 
   async keep(decision: Decision): Promise<ReadonlyMap<RecipientId, Reply>> {

@@ -41,7 +41,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
     super(server, socket, { id: peer.id, remoteAddress: peer.remoteIp, remotePort: peer.remotePort });
     this.#host = server;
     this.#waitingSinceMs = server.door.coarseMs;
-    const tls = 'getCipher' in socket ? tlsInfo(socket as TLSSocket, server.door) : undefined;
+    const tls = 'getCipher' in socket ? tlsInfo(socket as TLSSocket) : undefined;
     this.smtp = new SmtpSession(server.door, this, peer, connectionOf(server.door, peer), tls);
   }
 
@@ -124,7 +124,7 @@ export class DoorConnection extends SMTPConnection implements Wire {
       this.#handshake = { socket: undefined, done };
       this.#waitingSinceMs = this.#host.door.coarseMs;
       const ready = () => {
-        secured(tlsInfo(this._socket as TLSSocket, this.#host.door));
+        secured(tlsInfo(this._socket as TLSSocket));
         this.#startIntake();
         done();
       };
@@ -228,13 +228,13 @@ function connectionOf(door: DoorSettings, peer: Peer): Connection {
   };
 }
 
-function tlsInfo(socket: TLSSocket, { clientCertificates }: DoorSettings): TlsInfo {
+function tlsInfo(socket: TLSSocket): TlsInfo {
   const protocol = socket.getProtocol() ?? '';
   const cipher = socket.getCipher()?.name ?? '';
   const { servername } = socket as TLSSocket & { servername?: string | false };
   return {
     ...(servername ? { protocol, cipher, serverName: servername } : { protocol, cipher }),
-    ...(clientCertificates && socket.authorized && certified(socket)),
+    ...(socket.authorized && certified(socket)),
   };
 }
 

@@ -98,11 +98,7 @@ export class SmtpServer extends SMTPServer implements ConnectionHost {
         drop(socket);
         callback(new Error(header.reason));
       } else
-        this.#admit(
-          socket,
-          header.kind === 'proxied' ? { ...peer, ...addresses(header), proxied: true } : peer,
-          callback,
-        );
+        this.#admit(socket, header.kind === 'proxied' ? { ...peer, ...addresses(header) } : peer, callback);
     });
   }
 

@@ -53,8 +53,6 @@ export class SmtpSession {
   flowIsForwarded = false;
   /** XCLIENT has put another client in this one's place, who must not do the same. */
   replaced = false;
-  /** The other end of the socket speaks for somebody else: PROXY or XCLIENT said so. */
-  #proxied: boolean;
   authFailures = 0;
   /** The command or message that is being decided; the flow's session is not closed before. */
   busy: Promise<unknown> | undefined;
@@ -70,25 +68,13 @@ export class SmtpSession {
     this.door = door;
     this.wire = wire;
     this.peer = peer;
-    this.#proxied = peer.proxied === true;
-    this.tls = tls && this.#ofClient(tls);
+    this.tls = tls;
     this.flow = door.openSession(connection);
-    if (this.tls !== undefined) this.flow.secured(this.tls);
+    if (tls !== undefined) this.flow.secured(tls);
   }
 
   get closed(): boolean {
     return this.#closed;
-  }
-
-  /** Authenticated, or in a network that the operator trusts. */
-  get known(): boolean {
-    return this.user !== undefined || this.flow.connection.trusted;
-  }
-
-  /** From now on a proxy speaks for a client: what its certificate proves is not the client's, in this handshake or a later one. */
-  speaksForAnother(): void {
-    this.#proxied = true;
-    this.tls = this.tls && this.#ofClient(this.tls);
   }
 
   /** Runs the connect hooks and greets, or refuses. */
@@ -260,9 +246,9 @@ export class SmtpSession {
     this.helo = '';
     this.esmtp = false;
     this.forwarded = undefined;
-    this.tls = this.#ofClient(tls);
+    this.tls = tls;
     try {
-      this.flow.secured(this.tls);
+      this.flow.secured(tls);
     } catch (error) {
       // There is no command to answer; a session that the flow takes for one in clear must not go on.
       this.bug(error);
@@ -289,12 +275,6 @@ export class SmtpSession {
   /** Resolves when the close hooks have run. */
   async ended(): Promise<void> {
     await Promise.all(this.#closings);
-  }
-
-  #ofClient(tls: TlsInfo): TlsInfo {
-    if (!this.#proxied) return tls;
-    const { clientSubject: _, clientAddresses: __, ...ofBoth } = tls;
-    return ofBoth;
   }
 
   #dropMessage(): void {

@@ -19,8 +19,6 @@ export interface ReloadableSettings {
   bareNewlines: Config['bareNewlines'];
   trusted: IpMatcher;
   xclientFrom: IpMatcher;
-  /** Certificates are asked for in the handshake, from the start or never, and count for AUTH; who shows none goes on without. */
-  clientCertificates: boolean;
   /** A PROXY header is required from these, and from nobody else. */
   proxyFrom: IpMatcher;
 }
@@ -29,6 +27,8 @@ export interface DoorSettings extends ReloadableSettings {
   readonly protocol: SmtpProtocol;
   /** LMTP is spoken: LHLO, and an answer for each recipient. */
   readonly lmtp: boolean;
+  /** Certificates are asked for in the handshake; who shows none goes on without. */
+  readonly clientCertificates: boolean;
   /** STARTTLS can be given. */
   readonly startTls: boolean;
   /** Pause before each negative answer to AUTH. */
@@ -49,8 +49,6 @@ export interface Peer {
   readonly localPort: number;
   readonly remoteIp: string;
   readonly remotePort: number;
-  /** A PROXY header named the client: TLS may end at the proxy. */
-  readonly proxied?: true;
 }
 
 /** What a session asks of the socket it talks through. */

@@ -233,13 +233,7 @@ export function createStoreCalls(
       const { account, engine } = folderOf(handle);
       const joined = new JoinedMessages(uids.length, octetsMax);
       for (const uid of uids) {
-        let stored = octetsOf(engine, uid);
-        if (!stored && engine.book.state.indexOf(uid) >= 0) {
-          // A file that another program renamed just now is found again.
-          await changing(account, () => account.engine.refresh(engine, 'surely'));
-          stored = octetsOf(engine, uid);
-        }
-        // They lie where the next read of this thread puts its own: nothing is awaited until they are taken.
+        const stored = await readNow(account, engine, uid);
         const wanted = stored && part === 'header' ? headerOf(stored) : stored;
         if (!joined.add(wanted)) break;
       }
@@ -247,9 +241,18 @@ export function createStoreCalls(
     },
   };
 
-  function octetsOf(engine: FolderEngine, uid: number): Uint8Array | undefined {
+  /** A file that another program renamed just now is found again. */
+  async function readNow(
+    account: OpenAccount,
+    engine: FolderEngine,
+    uid: number,
+  ): Promise<Uint8Array | undefined> {
     const place = engine.placeOf(uid);
-    return place && octetsAt(place);
+    const octets = place && octetsAt(place);
+    if (octets || engine.book.state.indexOf(uid) < 0) return octets;
+    await changing(account, () => account.engine.refresh(engine, 'surely'));
+    const found = engine.placeOf(uid);
+    return found && octetsAt(found);
   }
 }
 

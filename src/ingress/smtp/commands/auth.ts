@@ -87,7 +87,7 @@ function proceed(
     case 'credentials':
       return conclude(session, () => session.flow.authenticate(name, step.address, step.password));
     case 'certified':
-      return conclude(session, () => session.flow.certified(step.address, name));
+      return conclude(session, () => session.flow.assume!(step.address, name));
     case 'judged':
       return conclude(session, () => step.login.conclude(name, step.proven));
     case 'forbidden-identity':
@@ -100,9 +100,8 @@ function proceed(
 /** The address that the certificate of the handshake vouches for. */
 type ExternalStep = { readonly kind: 'certified'; readonly address: string };
 
-/** None once a reload has taken the authority away. */
-function certifiedAddresses({ tls, door }: SmtpSession): readonly string[] {
-  return door.clientCertificates ? (tls?.clientAddresses ?? []) : [];
+function certifiedAddresses({ tls, flow }: SmtpSession): readonly string[] {
+  return flow.assume === undefined ? [] : (tls?.clientAddresses ?? []);
 }
 
 /** RFC 4422 appendix A.1: the response names whom to act as; an empty one leaves that to the certificate. */

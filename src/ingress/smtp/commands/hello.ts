@@ -7,7 +7,6 @@ import { syntaxError } from '../replies.ts';
 import type { CommandResult, SmtpSession } from '../session.ts';
 import { authOffered, mechanisms } from './auth.ts';
 import type { Command } from './command.ts';
-import { deliverByOffered } from './mail.ts';
 import { proxyAllowed } from './xclient.ts';
 
 /** RFC 2033 section 4.1: an LMTP server must not answer to HELO or EHLO, and LHLO is for LMTP alone. */
@@ -65,15 +64,14 @@ function extensions(session: SmtpSession): string[] {
 }
 
 /** What a client may ask about the time of delivery: RFC 4865 section 3, RFC 2852 section 2, RFC 6710 section 3. */
-function timed(session: SmtpSession): string[] {
-  const { door } = session;
-  const { futureReleaseSecondsMax, priorities } = door.listener;
+function timed({ door }: SmtpSession): string[] {
+  const { futureReleaseSecondsMax, deliverBy, priorities } = door.listener;
   const lines: string[] = [];
   if (futureReleaseSecondsMax > 0) {
     const latest = new Date(door.clock.now() + futureReleaseSecondsMax * 1000);
     lines.push(`FUTURERELEASE ${futureReleaseSecondsMax} ${latest.toISOString().replace(/\.\d+Z$/, 'Z')}`);
   }
-  if (deliverByOffered(session)) lines.push('DELIVERBY');
+  if (deliverBy) lines.push('DELIVERBY');
   if (priorities) lines.push('MT-PRIORITY');
   return lines;
 }

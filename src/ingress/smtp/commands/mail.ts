@@ -29,16 +29,8 @@ function mailFrom(session: SmtpSession, text: string): CommandResult {
 
 /** RFC 6409 section 4.3: submission is for users, and for networks that the operator trusts. */
 function mayUse(session: SmtpSession): boolean {
-  return session.door.protocol !== 'submission' || session.known;
-}
-
-/**
- * A deadline makes us write to the sender (RFC 2852 section 4), whom a stranger may have invented: only who is known
- * may set one. At submission nobody else gets as far as MAIL, and clients seldom ask again after AUTH.
- */
-export function deliverByOffered(session: SmtpSession): boolean {
-  const { listener, protocol } = session.door;
-  return listener.deliverBy && (session.known || protocol === 'submission');
+  const { door } = session;
+  return door.protocol !== 'submission' || session.user !== undefined || session.flow.connection.trusted;
 }
 
 async function begin(session: SmtpSession, parsed: MailFrom): Promise<Reply | undefined> {
@@ -87,7 +79,7 @@ const offers: Readonly<Record<string, ((session: SmtpSession) => boolean) | unde
   PRDR: prdrOffered,
   HOLDFOR: ({ door }) => door.listener.futureReleaseSecondsMax > 0,
   HOLDUNTIL: ({ door }) => door.listener.futureReleaseSecondsMax > 0,
-  BY: deliverByOffered,
+  BY: ({ door }) => door.listener.deliverBy,
   'MT-PRIORITY': ({ door }) => door.listener.priorities,
 };
 
@@ -137,7 +129,8 @@ const readers: Readonly<Record<string, ParameterReader | undefined>> = {
     const priority = value === true ? undefined : readPriority(value);
     if (priority === undefined) return false;
     // RFC 6710 section 9: who is not known may ask for less than others get, not for more.
-    if (priority > 0 && !session.known) draft.priorityLowered = true;
+    const known = session.user !== undefined || session.flow.connection.trusted;
+    if (priority > 0 && !known) draft.priorityLowered = true;
     else if (priority !== 0) draft.priority = priority;
     return true;
   },
@@ -158,7 +151,7 @@ const readers: Readonly<Record<string, ParameterReader | undefined>> = {
     const identity = value === true ? undefined : decodeXtext(value);
     if (identity === undefined) return false;
     // RFC 4954 section 5: believed only of a client that is itself authenticated or trusted.
-    draft.auth = session.known ? identity : '<>';
+    draft.auth = session.user !== undefined || session.flow.connection.trusted ? identity : '<>';
     return true;
   },
 };

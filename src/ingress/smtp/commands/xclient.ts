@@ -23,7 +23,6 @@ function replaceClient(session: SmtpSession, text: string): CommandResult {
 
 async function become(session: SmtpSession, client: ForwardedClient): Promise<undefined> {
   session.replaced = client.address !== undefined;
-  session.speaksForAnother();
   session.user = undefined;
   session.forwarded = undefined;
   session.flowIsForwarded = false;
