@@ -79,11 +79,11 @@ async function* pieces(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer
       from = at + 1;
     }
     held = octets.subarray(from);
+    if (held.length <= pieceBytes) continue;
     // A CR stays with the LF that may follow it.
-    if (held.length > pieceBytes && held.at(-1) !== CR) {
-      yield held;
-      held = Buffer.alloc(0);
-    }
+    const end = held.length - (held.at(-1) === CR ? 1 : 0);
+    yield held.subarray(0, end);
+    held = held.subarray(end);
   }
   if (held.length > 0) yield held;
 }

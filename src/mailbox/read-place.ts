@@ -30,8 +30,11 @@ function readBegin<T>(
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r');
-    const read = readSync(fd, messageBuffer, 0, octetsMax, 0);
-    return use(messageBuffer.subarray(0, read), read < octetsMax);
+    let end = 0;
+    // A network's file system may give less than there is: only nothing is the end of the file, read(2).
+    for (let read = -1; read !== 0 && end < octetsMax; end += read)
+      read = readSync(fd, messageBuffer, end, octetsMax - end, end);
+    return use(messageBuffer.subarray(0, end), end < octetsMax);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -6,21 +6,15 @@ import { describeError, OperationalError } from '../../core/base/errors.ts';
 import { outboundLimits } from '../../core/base/limits/outbound.ts';
 import type { Log } from '../../core/base/log.ts';
 import { parseVia, type RelayTarget } from '../../core/config/relay-target.ts';
-import type { Envelope } from '../../core/mail/envelope.ts';
-import { type Rendered, streamRendered } from '../../core/mail/render.ts';
+import { streamRendered } from '../../core/mail/render.ts';
 import type { Reply } from '../../core/mail/reply.ts';
-import { planSevenBit, type SevenBitPlan, streamSevenBit } from '../../core/mail/seven-bit.ts';
-import { secondsLeft } from '../../core/mail/timed-parameters.ts';
-import {
-  type OutgoingMessage,
-  type SendOutcome,
-  SmtpClient,
-  type SmtpClientOptions,
-} from '../../core/net/smtp-client.ts';
-import { needsUtf8, type OutgoingEnvelope, unfit } from '../../core/net/smtp-commands.ts';
+import { planSevenBit, type SevenBitPlan } from '../../core/mail/seven-bit.ts';
+import { type SendOutcome, SmtpClient, type SmtpClientOptions } from '../../core/net/smtp-client.ts';
+import { unfit } from '../../core/net/smtp-commands.ts';
 import { refusal, type SmtpReply } from '../../core/net/smtp-reply.ts';
 import { RoutingError } from './hosts.ts';
 import type { Outbound, OutboundMail, OutboundResult, RecipientOutcome } from './outbound.ts';
+import { outgoingEnvelope, outgoingMessage, takesEightBit } from './outgoing.ts';
 import { runPipe } from './pipe.ts';
 import { type Place, Places, type PlacesInit } from './places.ts';
 import { ConnectionPool, type Pooled } from './pool.ts';
@@ -212,7 +206,7 @@ class Attempt {
     const { rendered } = this.#mail;
     this.#spoken = true;
     const indices = this.#open.slice(0, client.limits.rcptMax ?? this.#open.length);
-    const envelope = envelopeOf(this.#mail, indices);
+    const envelope = outgoingEnvelope(this.#mail, indices);
     const lacking = unfit(envelope, client.extensions, rendered.length);
     if (lacking !== undefined) {
       // RFC 8689 section 4.2.1: the next host may have what this one lacks.
@@ -226,7 +220,7 @@ class Attempt {
         return 'lacks-8bitmime';
       }
       pooled.uses += 1;
-      const outcome = await client.send(envelope, outgoing(rendered, plan));
+      const outcome = await client.send(envelope, outgoingMessage(rendered, plan));
       // RFC 5321 section 3.8: who says 421 closes; that is no word about the mail.
       if (outcome.mailFrom.code === 421) throw refusal(outcome.mailFrom, 'MAIL');
       this.#settle(place, client, indices, outcome);
@@ -315,18 +309,6 @@ class Attempt {
 /** How a host without 8BITMIME gets 8-bit mail: not at all while another one may have it, or converted. */
 type Form = 'as-is' | 'seven-bit';
 
-/** RFC 6531 section 3.1: SMTPUTF8 brings 8-bit content with it. */
-function takesEightBit({ extensions }: SmtpClient, envelope: OutgoingEnvelope): boolean {
-  return extensions.has('8BITMIME') || envelope.body === 'binarymime' || needsUtf8(envelope);
-}
-
-/** RFC 6152 section 3. A converted message has no length beforehand: SIZE is not said, and it goes by DATA. */
-function outgoing(rendered: Rendered, plan: SevenBitPlan): OutgoingMessage {
-  const chunks = streamRendered(rendered, 'crlf');
-  if (typeof plan === 'string') return { length: rendered.length, chunks };
-  return { chunks: streamSevenBit(chunks, plan) };
-}
-
 const noHost: Reply = { code: 451, enhanced: '4.4.1', text: 'no host could be reached' };
 
 function ownOutcome(reply: Reply): RecipientOutcome {
@@ -369,41 +351,4 @@ function replyIn({ code, facts }: OperationalError): SmtpReply | undefined {
     return { code: 451, enhanced: '4.7.8', text: `login refused: ${String(facts.text)}` };
   const enhanced = typeof facts.enhanced === 'string' ? { enhanced: facts.enhanced } : {};
   return { code: facts.code, ...enhanced, text: String(facts.text) };
-}
-
-function envelopeOf(mail: OutboundMail, indices: readonly number[]) {
-  const { sender, envelope, recipients, rendered } = mail;
-  return {
-    sender,
-    recipients: indices.map((index) => {
-      const { address, notify, orcpt } = recipients[index]!;
-      return { address, notify, ...(orcpt === undefined ? {} : { orcpt }) };
-    }),
-    ...asSent(envelope, rendered),
-    ...timed(mail),
-  };
-}
-
-/** LMTP delivers as it answers: no deadline is left to pass on. */
-function timed({ envelope: { deliverBy, priority }, via }: OutboundMail) {
-  const seconds = deliverBy && secondsLeft(deliverBy.until, Date.now());
-  return {
-    ...(deliverBy && !via.startsWith('lmtp:') && { deliverBy: { ...deliverBy, seconds: seconds! } }),
-    ...(priority !== undefined && { priority }),
-  };
-}
-
-/** RFC 6531 section 3.6: what needs no SMTPUTF8 is not held up by a server without it. */
-function asSent(
-  { body, smtputf8, requireTls, ret, envid }: OutboundMail['envelope'],
-  { header }: Rendered,
-): Pick<Envelope, 'body' | 'smtputf8' | 'requireTls' | 'ret' | 'envid'> {
-  const utf8 = smtputf8 && header.some((chunk) => chunk.some((octet) => octet > 127));
-  return {
-    body,
-    smtputf8: utf8,
-    requireTls,
-    ...(ret === undefined ? {} : { ret }),
-    ...(envid === undefined ? {} : { envid }),
-  };
 }
